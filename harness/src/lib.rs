@@ -1,0 +1,8 @@
+//! The harness: suites, data sets, trials, metrics and the command line of `hitbench`.
+#![forbid(unsafe_code)]
+
+pub mod cmd;
+pub mod data;
+pub mod metric;
+pub mod suite;
+pub mod trial;

@@ -1,0 +1,1 @@
+//! Metrics and statistics: ranks, protocols, intervals. Does no I/O.

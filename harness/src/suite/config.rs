@@ -1,0 +1,142 @@
+//! One resolved configuration: everything that decides what a trial computes, but the seed.
+
+use hitbench_models::{HitConfig, MomentumConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::data::DataConfig;
+
+/// A cell: a complete configuration with every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellConfig {
+    /// `cpu` or `cuda:N`; never guessed.
+    pub device: String,
+    /// Named protocol, or `custom`.
+    pub protocol: String,
+    /// Where the data comes from.
+    pub data: DataConfig,
+    /// The model.
+    pub model: HitConfig,
+    /// The training loop.
+    pub train: TrainConfig,
+    /// Momentum encoders and queues.
+    pub momentum: MomentumConfig,
+    /// Evaluation.
+    pub eval: EvalConfig,
+}
+
+/// The training loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Update rule.
+    pub optimizer: Optimizer,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay; needs `adamw` when above 0.
+    pub weight_decay: f64,
+    /// Learning rate over steps.
+    pub schedule: Schedule,
+    /// Steps of linear warm-up before the schedule.
+    pub warmup_steps: u64,
+    /// Largest norm of the whole gradient; 0 does not clip.
+    pub clip_grad_norm: f64,
+    /// Which implementation computes the loss, the momentum update and the queue writes.
+    pub kernels: TrainKernels,
+    /// CPU threads of libtorch; part of the cell because sums depend on it.
+    pub threads: usize,
+    /// Steps between checkpoints, from which a stopped trial resumes.
+    pub checkpoint_every: u64,
+    /// Steps between rows of the curves file.
+    pub log_every: u64,
+    /// Pairs each caption with a video drawn at random: a control that must end at chance.
+    pub shuffle_pairs: bool,
+}
+
+/// Update rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam.
+    Adam,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// Learning rate over steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Stays at the peak.
+    Constant,
+    /// Half a cosine from the peak to zero at the last step.
+    Cosine,
+    /// Times 0.95 every 32,000 pairs (MMT).
+    MmtDecay,
+}
+
+/// Implementation of loss, momentum update and queue writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainKernels {
+    /// libtorch operations and its autograd.
+    Libtorch,
+}
+
+/// Evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalConfig {
+    /// Kernel that counts ranks.
+    pub kernel: String,
+    /// Tie rule of the headline numbers.
+    pub ties: TieRule,
+    /// How several captions of a video count in `v2t`.
+    pub captions: CaptionRule,
+    /// Median of an even number of ranks.
+    pub median: MedianRule,
+    /// Cut-offs of R@K, ascending.
+    pub recall_at: Vec<u64>,
+    /// Bootstrap resamples of the confidence intervals.
+    pub resamples: usize,
+}
+
+/// How equal scores become a rank; formulas in `metric::rank`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TieRule {
+    /// Mean position of the tied (MMT, Collaborative Experts).
+    Average,
+    /// Best position.
+    Optimistic,
+    /// Worst position.
+    Pessimistic,
+    /// Mean over random orders of the tied.
+    Expected,
+    /// Every tied position is a query of its own; for reproduction only.
+    Clip4clip,
+}
+
+/// Several captions a video, direction `v2t`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CaptionRule {
+    /// Rank of the best own caption among all captions.
+    MinRank,
+    /// Scores maxed over each video's captions, then videos against videos.
+    MaxOverCaptions,
+}
+
+/// Median of an even number of ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MedianRule {
+    /// Mean of the two middle values (NumPy).
+    MeanOfMiddle,
+    /// The lower of the two middle values (PyTorch).
+    Lower,
+}

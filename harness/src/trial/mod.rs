@@ -1,0 +1,1 @@
+//! Trials: planned from a suite, run, recorded.

@@ -1,0 +1,59 @@
+//! The one error type of this crate.
+
+/// What can go wrong in a kernel or in finding one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// Two row sets that must share their row length do not.
+    #[error("dimension mismatch: query rows have {query}, gallery rows have {gallery}")]
+    DimMismatch {
+        /// Row length of the query side.
+        query: usize,
+        /// Row length of the gallery side.
+        gallery: usize,
+    },
+    /// A buffer does not hold the number of elements that its shape asks for.
+    #[error("`{what}` holds {found} elements, expected {expected}")]
+    Length {
+        /// Which buffer.
+        what: &'static str,
+        /// Elements that the shape asks for.
+        expected: usize,
+        /// Elements that are there.
+        found: usize,
+    },
+    /// NaN or infinity in a row that takes part.
+    #[error("{side} row {row}, column {column} is {value}")]
+    NotFinite {
+        /// `query` or `gallery`.
+        side: &'static str,
+        /// Row of the bad element.
+        row: usize,
+        /// Column of the bad element.
+        column: usize,
+        /// The element.
+        value: f64,
+    },
+    /// A query without a true item, or a true item outside the gallery.
+    #[error("query {query}: {problem}")]
+    TrueItem {
+        /// Index of the query.
+        query: usize,
+        /// What is wrong with its true items.
+        problem: String,
+    },
+    /// No kernel of this name exists.
+    #[error("unknown kernel `{id}`")]
+    UnknownKernel {
+        /// The name as given.
+        id: String,
+    },
+    /// The kernel exists but cannot run on this machine.
+    #[error("kernel `{id}` is unavailable: {reason}")]
+    Unavailable {
+        /// The kernel's id.
+        id: String,
+        /// Why not, in a few words.
+        reason: String,
+    },
+}

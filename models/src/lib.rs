@@ -1,0 +1,12 @@
+//! HiT: configuration, validation, tokenizer, tensor names and parameter counts; with the feature `torch`
+//! the encoders, pooling, heads, losses, momentum encoders, optimizer and checkpoints.
+//!
+//! Knows nothing of suites, data sets on disk or reports. Sources and inferred defaults of the model are
+//! marked in the doc comments of [`config`].
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod config;
+
+pub use batch::{PairBatch, TextBatch, VideoBatch};
+pub use config::{HitConfig, InputSpec, MomentumConfig};

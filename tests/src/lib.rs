@@ -1,0 +1,1 @@
+//! Whole-program tests; the crate itself holds what they share.
