@@ -2,10 +2,11 @@
 //!
 //! "By inference" marks values that no readable source of the HiT paper states (arXiv 2103.15049).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named set of defaults for [`HitConfig`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Same structure as `paper`, sized so that two CPU cores train it in seconds.
@@ -15,7 +16,7 @@ pub enum Preset {
 }
 
 /// Which levels enter the loss and the score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hierarchy {
     /// Last layers only.
@@ -27,7 +28,7 @@ pub enum Hierarchy {
 }
 
 /// How token embeddings of a tap become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Mean over valid tokens. Default by inference: the sources say "pooling of all token embeddings".
@@ -39,7 +40,7 @@ pub enum Pooling {
 }
 
 /// Sizes of one transformer tower (post-LN, GELU, layer-norm epsilon 1e-12, as BERT).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TowerConfig {
     /// Transformer layers.
@@ -64,7 +65,7 @@ pub struct TowerConfig {
 }
 
 /// Settings of the video tower beyond its sizes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VideoInputConfig {
     /// Most feature tokens of one expert (its aggregated token not counted). 30 by inference (MMT).
@@ -75,7 +76,7 @@ pub struct VideoInputConfig {
 }
 
 /// Weights of the two levels in the loss and in the test score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LevelWeights {
     /// Of the two semantic terms. 1 by inference.
@@ -85,7 +86,7 @@ pub struct LevelWeights {
 }
 
 /// The HiT model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HitConfig {
     /// Where the other values come from when a suite does not set them.
@@ -111,7 +112,7 @@ pub struct HitConfig {
 }
 
 /// Storage type of queue entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueDtype {
     /// Half precision; libtorch upcasts on read.
@@ -122,7 +123,7 @@ pub enum QueueDtype {
 
 /// Momentum encoders and queues. Defaults by inference from MoCo (arXiv 1911.05722); HiT's own values are
 /// in no readable source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MomentumConfig {
     /// Keys kept as negatives, `K` in the papers; 0 is the end-to-end baseline without key encoders.
@@ -140,7 +141,7 @@ pub struct MomentumConfig {
 }
 
 /// One expert: a stream of features of one dimension.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpertSpec {
     /// Name, unique; experts are kept in alphabetical order.
@@ -150,7 +151,7 @@ pub struct ExpertSpec {
 }
 
 /// What the data decides about the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
     /// Experts in alphabetical order.

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `data:` section: one source by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataConfig {
     /// Generated videos with latent objects, actions and scenes.
@@ -19,7 +20,7 @@ pub enum DataConfig {
 }
 
 /// Settings of the generator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticConfig {
     /// Videos in all splits together.
@@ -41,7 +42,7 @@ pub struct SyntheticConfig {
 }
 
 /// ActivityNet Captions with features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivitynetConfig {
     /// Folder with `train.json`, `val_1.json`, `val_2.json`: the first of these that exists.
@@ -53,7 +54,7 @@ pub struct ActivitynetConfig {
 }
 
 /// Which validation file is the test split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ActivitynetTest {
     /// `val_1.json`, 4,917 videos.
     #[serde(rename = "val_1")]
@@ -64,7 +65,7 @@ pub enum ActivitynetTest {
 }
 
 /// The two-annotator task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwoAnnotatorsConfig {
     /// Folder with `val_1.json` and `val_2.json`: the first of these that exists.
@@ -78,7 +79,7 @@ pub struct TwoAnnotatorsConfig {
 }
 
 /// The project's own folder format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderConfig {
     /// Folder with `dataset.yaml`.

@@ -1,12 +1,13 @@
 //! One resolved configuration: everything that decides what a trial computes, but the seed.
 
 use hitbench_models::{HitConfig, MomentumConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
 
 /// A cell: a complete configuration with every default filled in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CellConfig {
     /// `cpu` or `cuda:N`; never guessed.
@@ -26,7 +27,7 @@ pub struct CellConfig {
 }
 
 /// The training loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Optimizer steps.
@@ -58,7 +59,7 @@ pub struct TrainConfig {
 }
 
 /// Update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
     /// Adam.
@@ -68,7 +69,7 @@ pub enum Optimizer {
 }
 
 /// Learning rate over steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// Stays at the peak.
@@ -80,7 +81,7 @@ pub enum Schedule {
 }
 
 /// Implementation of loss, momentum update and queue writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainKernels {
     /// libtorch operations and its autograd.
@@ -88,7 +89,7 @@ pub enum TrainKernels {
 }
 
 /// Evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvalConfig {
     /// Kernel that counts ranks.
@@ -106,7 +107,7 @@ pub struct EvalConfig {
 }
 
 /// How equal scores become a rank; formulas in `metric::rank`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TieRule {
     /// Mean position of the tied (MMT, Collaborative Experts).
@@ -122,7 +123,7 @@ pub enum TieRule {
 }
 
 /// Several captions a video, direction `v2t`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptionRule {
     /// Rank of the best own caption among all captions.
@@ -132,7 +133,7 @@ pub enum CaptionRule {
 }
 
 /// Median of an even number of ranks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MedianRule {
     /// Mean of the two middle values (NumPy).
