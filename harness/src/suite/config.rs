@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
+pub use crate::metric::{CaptionRule, MedianRule, TieRule};
 
 /// A cell: a complete configuration with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,40 +105,4 @@ pub struct EvalConfig {
     pub recall_at: Vec<u64>,
     /// Bootstrap resamples of the confidence intervals.
     pub resamples: usize,
-}
-
-/// How equal scores become a rank; formulas in `metric::rank`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TieRule {
-    /// Mean position of the tied (MMT, Collaborative Experts).
-    Average,
-    /// Best position.
-    Optimistic,
-    /// Worst position.
-    Pessimistic,
-    /// Mean over random orders of the tied.
-    Expected,
-    /// Every tied position is a query of its own; for reproduction only.
-    Clip4clip,
-}
-
-/// Several captions a video, direction `v2t`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CaptionRule {
-    /// Rank of the best own caption among all captions.
-    MinRank,
-    /// Scores maxed over each video's captions, then videos against videos.
-    MaxOverCaptions,
-}
-
-/// Median of an even number of ranks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MedianRule {
-    /// Mean of the two middle values (NumPy).
-    MeanOfMiddle,
-    /// The lower of the two middle values (PyTorch).
-    Lower,
 }
