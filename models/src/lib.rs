@@ -7,6 +7,8 @@
 
 pub mod batch;
 pub mod config;
+pub mod tokenizer;
 
 pub use batch::{PairBatch, TextBatch, VideoBatch};
 pub use config::{HitConfig, InputSpec, MomentumConfig};
+pub use tokenizer::{TextConfig, Tokenizer, TokenizerError};
