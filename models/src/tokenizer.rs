@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use ahash::AHashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -27,7 +28,7 @@ const SEP: &str = "[SEP]";
 const MAX_WORD_CHARS: usize = 100;
 
 /// Where token ids come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextConfig {
     /// A `vocab.txt`, one token a line; `None` builds a vocabulary from the training captions.

@@ -41,6 +41,21 @@ pub struct SyntheticConfig {
     pub seed: u64,
 }
 
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        Self {
+            videos: 1200,
+            captions: 2,
+            test_videos: 200,
+            duplicate_rate: 0.02,
+            near_duplicate_rate: 0.1,
+            absent_rate: 0.1,
+            noise: 0.1,
+            seed: 7,
+        }
+    }
+}
+
 /// ActivityNet Captions with features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +91,18 @@ pub struct TwoAnnotatorsConfig {
     pub test_videos: usize,
     /// Seed of the split and of the word vectors.
     pub seed: u64,
+}
+
+impl Default for TwoAnnotatorsConfig {
+    /// `annotations` is where the test data of a checkout lie.
+    fn default() -> Self {
+        Self {
+            annotations: vec![PathBuf::from("../shared/data/coot/annotations/activitynet")],
+            word_dim: 300,
+            test_videos: 1000,
+            seed: 0,
+        }
+    }
 }
 
 /// The project's own folder format.

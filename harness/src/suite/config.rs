@@ -1,6 +1,6 @@
 //! One resolved configuration: everything that decides what a trial computes, but the seed.
 
-use hitbench_models::{HitConfig, MomentumConfig};
+use hitbench_models::{HitConfig, MomentumConfig, TextConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct CellConfig {
     pub protocol: String,
     /// Where the data comes from.
     pub data: DataConfig,
+    /// The tokenizer.
+    pub text: TextConfig,
     /// The model.
     pub model: HitConfig,
     /// The training loop.
