@@ -1,5 +1,7 @@
 //! The one error type of this crate.
 
+use crate::Dtype;
+
 /// What can go wrong in a kernel or in finding one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +35,30 @@ pub enum KernelError {
         column: usize,
         /// The element.
         value: f64,
+    },
+    /// A finite element that the kernel's element type cannot hold.
+    #[error("{side} row {row}, column {column} is {value}, too large for {dtype}")]
+    Overflow {
+        /// `query` or `gallery`.
+        side: &'static str,
+        /// Row of the bad element.
+        row: usize,
+        /// Column of the bad element.
+        column: usize,
+        /// The element.
+        value: f64,
+        /// Element type of the kernel.
+        dtype: Dtype,
+    },
+    /// Rows so long that a score could overflow.
+    #[error(
+        "scores could overflow: the longest query row has norm {query:e}, the longest gallery row {gallery:e}"
+    )]
+    ScoreRange {
+        /// Largest Euclidean norm among the query rows.
+        query: f64,
+        /// Largest Euclidean norm among the gallery rows.
+        gallery: f64,
     },
     /// A query without a true item, or a true item outside the gallery.
     #[error("query {query}: {problem}")]

@@ -4,10 +4,17 @@
 //! back ends that are proven against it. This crate is the only one with `unsafe` product code. It knows
 //! nothing of suites, reports or clocks.
 
+mod check;
+pub mod cpu;
 pub mod error;
+pub mod id;
 pub mod matrix;
 pub mod rank;
+pub mod reference;
+pub mod registry;
 
 pub use error::KernelError;
-pub use matrix::{Dtype, Rows};
-pub use rank::{RankCount, TrueItems};
+pub use id::KernelId;
+pub use matrix::{Dtype, Rows, RowsData};
+pub use rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
+pub use registry::{available_kernels, rank_counts_kernel};

@@ -1,5 +1,7 @@
 //! Row-major views whose lengths were checked once, on construction.
 
+use std::ops::Range;
+
 use half::f16;
 
 use crate::KernelError;
@@ -13,6 +15,16 @@ pub enum Dtype {
     F32,
     /// IEEE binary64.
     F64,
+}
+
+impl std::fmt::Display for Dtype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        })
+    }
 }
 
 /// The elements of a [`Rows`], borrowed.
@@ -45,7 +57,7 @@ impl<'a> Rows<'a> {
             RowsData::F32(d) => d.len(),
             RowsData::F64(d) => d.len(),
         };
-        let expected = n_rows.checked_mul(dim).unwrap_or(usize::MAX);
+        let expected = n_rows.saturating_mul(dim);
         if found != expected {
             return Err(KernelError::Length {
                 what: "rows",
@@ -77,6 +89,39 @@ impl<'a> Rows<'a> {
             RowsData::F16(_) => Dtype::F16,
             RowsData::F32(_) => Dtype::F32,
             RowsData::F64(_) => Dtype::F64,
+        }
+    }
+
+    /// The view of rows `range` only.
+    ///
+    /// # Panics
+    /// When `range` does not lie within `0..n_rows`.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let elements = range.start * self.dim..range.end * self.dim;
+        let data = match self.data {
+            RowsData::F16(d) => RowsData::F16(&d[elements]),
+            RowsData::F32(d) => RowsData::F32(&d[elements]),
+            RowsData::F64(d) => RowsData::F64(&d[elements]),
+        };
+        Self {
+            data,
+            n_rows: range.len(),
+            dim: self.dim,
+        }
+    }
+
+    /// The element at `row`, `column`, widened exactly.
+    ///
+    /// # Panics
+    /// When `row` or `column` is outside the matrix.
+    pub fn get(&self, row: usize, column: usize) -> f64 {
+        assert!(column < self.dim, "column {column} of {}", self.dim);
+        let at = row * self.dim + column;
+        match self.data {
+            RowsData::F16(d) => d[at].to_f64(),
+            RowsData::F32(d) => f64::from(d[at]),
+            RowsData::F64(d) => d[at],
         }
     }
 }

@@ -1,0 +1,173 @@
+//! Checks of rows before any arithmetic: every element finite in the kernel's element type, no score that could
+//! overflow.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+use crate::matrix::RowsData;
+use crate::{Dtype, KernelError, Rows};
+
+/// Name of the query side in errors.
+pub(crate) const QUERY: &str = "query";
+/// Name of the gallery side in errors.
+pub(crate) const GALLERY: &str = "gallery";
+
+/// Rows looked at by one task.
+const CHUNK: usize = 256;
+
+/// The largest Euclidean norm among the rows of one side, 0 without rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RowNorm(f64);
+
+/// Finds the longest row of `rows`, converted to `dtype`.
+///
+/// # Errors
+/// [`KernelError::NotFinite`] or [`KernelError::Overflow`] for the first bad element in row-major order.
+pub(crate) fn scan(side: &'static str, rows: Rows<'_>, dtype: Dtype) -> Result<RowNorm, KernelError> {
+    let chunks = rows.n_rows().div_ceil(CHUNK);
+    let results: Vec<Result<f64, KernelError>> = (0..chunks)
+        .into_par_iter()
+        .map(|chunk| {
+            let start = chunk * CHUNK;
+            let end = rows.n_rows().min(start + CHUNK);
+            let mut scratch = vec![0.0; rows.dim()];
+            (start..end).try_fold(0.0_f64, |longest, row| {
+                Ok(longest.max(squared_norm(side, rows, row, dtype, &mut scratch)?))
+            })
+        })
+        .collect();
+    let longest = results
+        .into_iter()
+        .try_fold(0.0_f64, |longest, result| Ok(longest.max(result?)))?;
+    Ok(RowNorm(longest.sqrt()))
+}
+
+/// Refuses rows whose scores might leave the finite numbers of the score type, whose largest one is `largest`.
+/// No partial sum of a dot product exceeds the product of the norms (Cauchy-Schwarz); the factor 2 covers
+/// rounding.
+pub(crate) fn score_range(query: RowNorm, gallery: RowNorm, largest: f64) -> Result<(), KernelError> {
+    if query.0 * gallery.0 < largest / 2.0 {
+        return Ok(());
+    }
+    Err(KernelError::ScoreRange {
+        query: query.0,
+        gallery: gallery.0,
+    })
+}
+
+/// Writes `row` of `rows`, converted to `dtype`, to `out`, whose length is `dim`.
+pub(crate) fn load_row(rows: Rows<'_>, row: usize, dtype: Dtype, out: &mut [f32]) {
+    let range = row * rows.dim()..(row + 1) * rows.dim();
+    match (rows.data(), dtype) {
+        (RowsData::F16(data), _) => data[range].convert_to_f32_slice(out),
+        (RowsData::F32(data), Dtype::F16) => {
+            for (out, &x) in out.iter_mut().zip(&data[range]) {
+                *out = f16::from_f32(x).to_f32();
+            }
+        }
+        (RowsData::F64(data), Dtype::F16) => {
+            for (out, &x) in out.iter_mut().zip(&data[range]) {
+                *out = f16::from_f64(x).to_f32();
+            }
+        }
+        (RowsData::F32(data), _) => out.copy_from_slice(&data[range]),
+        (RowsData::F64(data), _) => {
+            for (out, &x) in out.iter_mut().zip(&data[range]) {
+                *out = x as f32;
+            }
+        }
+    }
+}
+
+fn squared_norm(
+    side: &'static str,
+    rows: Rows<'_>,
+    row: usize,
+    dtype: Dtype,
+    scratch: &mut [f32],
+) -> Result<f64, KernelError> {
+    load_row(rows, row, dtype, scratch);
+    let mut sums = [0.0_f32; 16];
+    let (chunks, rest) = scratch.as_chunks::<16>();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += x * x;
+        }
+    }
+    let quick: f32 = sums.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
+    if quick.is_finite() {
+        return Ok(f64::from(quick));
+    }
+    // Something is not finite, or only the f32 sum of squares is: look closely.
+    let mut squares = 0.0;
+    for (column, converted) in scratch.iter().enumerate() {
+        let value = rows.get(row, column);
+        if !value.is_finite() {
+            return Err(KernelError::NotFinite {
+                side,
+                row,
+                column,
+                value,
+            });
+        }
+        if dtype != Dtype::F64 && !converted.is_finite() {
+            return Err(KernelError::Overflow {
+                side,
+                row,
+                column,
+                value,
+                dtype,
+            });
+        }
+        squares += value * value;
+    }
+    Ok(squares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(data: &[f32]) -> Rows<'_> {
+        Rows::new(RowsData::F32(data), 2, data.len() / 2).unwrap()
+    }
+
+    #[test]
+    fn finds_the_longest_row_and_the_first_bad_element() {
+        let norm = scan(QUERY, rows(&[3.0, 4.0, 1.0, 0.0]), Dtype::F32).unwrap();
+        assert_eq!(norm, RowNorm(5.0));
+        let error = scan(QUERY, rows(&[3.0, 4.0, f32::NAN, f32::INFINITY]), Dtype::F32).unwrap_err();
+        assert!(matches!(
+            error,
+            KernelError::NotFinite {
+                side: "query",
+                row: 1,
+                column: 0,
+                ..
+            }
+        ));
+        let error = scan(GALLERY, rows(&[3.0, -70000.0, 0.0, 0.0]), Dtype::F16).unwrap_err();
+        assert!(matches!(
+            error,
+            KernelError::Overflow {
+                side: "gallery",
+                row: 0,
+                column: 1,
+                dtype: Dtype::F16,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn norms_beyond_f32_are_measured_and_judged() {
+        let long = scan(QUERY, rows(&[3e30, 4e30, 0.0, 0.0]), Dtype::F32).unwrap();
+        assert!((long.0 / 5e30 - 1.0).abs() < 1e-6);
+        assert!(matches!(
+            score_range(long, long, f64::from(f32::MAX)),
+            Err(KernelError::ScoreRange { .. })
+        ));
+        assert!(score_range(long, long, f64::MAX).is_ok());
+    }
+}

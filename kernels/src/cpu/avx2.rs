@@ -1,0 +1,93 @@
+//! AVX2 with FMA: two vectors of 8 queries, 12 running sums in registers.
+
+use std::arch::x86_64::*;
+
+use super::isa::{self, Group, Isa, Lanes, PIECE, Tally, Tile};
+
+/// Proof that this CPU has avx2, fma.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+/// Queries a tile: two vectors.
+pub(crate) const MR: usize = 16;
+/// Gallery rows a tile.
+pub(crate) const NR: usize = 6;
+
+impl Avx2 {
+    /// Asks the CPU.
+    pub(crate) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+impl Isa<MR, NR> for Avx2 {
+    fn multiply(self, query: &[Lanes<MR>], gallery: &Group<NR>, tile: &mut Tile<MR, NR>) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { multiply(query, gallery, tile) }
+    }
+
+    fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
+        // SAFETY: as above.
+        unsafe { multiply_pairs(left, right, scores) }
+    }
+
+    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
+        // SAFETY: as above.
+        unsafe { count(tile, queries, gallery) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load(lanes: &Lanes<MR>) -> [__m256; 2] {
+    // SAFETY: `lanes` holds 16 floats, 8 for each of the two unaligned loads.
+    unsafe {
+        [
+            _mm256_loadu_ps(lanes.as_ptr()),
+            _mm256_loadu_ps(lanes.as_ptr().add(8)),
+        ]
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_to(sums: [__m256; 2], lanes: &mut Lanes<MR>) {
+    let old = load(lanes);
+    // SAFETY: `lanes` holds 16 floats, 8 for each of the two unaligned stores.
+    unsafe {
+        _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(old[0], sums[0]));
+        _mm256_storeu_ps(lanes.as_mut_ptr().add(8), _mm256_add_ps(old[1], sums[1]));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn multiply(query: &[Lanes<MR>], gallery: &Group<NR>, tile: &mut Tile<MR, NR>) {
+    let mut sums = [[_mm256_setzero_ps(); 2]; NR];
+    for (k, query) in (0..PIECE).zip(query) {
+        let query = load(query);
+        for n in 0..NR {
+            let gallery = _mm256_set1_ps(gallery[n][k]);
+            sums[n][0] = _mm256_fmadd_ps(query[0], gallery, sums[n][0]);
+            sums[n][1] = _mm256_fmadd_ps(query[1], gallery, sums[n][1]);
+        }
+    }
+    for (sums, row) in sums.into_iter().zip(tile) {
+        add_to(sums, row);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
+    let mut sums = [_mm256_setzero_ps(); 2];
+    for (left, right) in left.iter().zip(right) {
+        let (left, right) = (load(left), load(right));
+        sums[0] = _mm256_fmadd_ps(left[0], right[0], sums[0]);
+        sums[1] = _mm256_fmadd_ps(left[1], right[1], sums[1]);
+    }
+    add_to(sums, scores);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn count(tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
+    isa::count(tile, queries, gallery);
+}

@@ -1,0 +1,16 @@
+//! SIMD back ends, chosen at run time.
+
+pub(crate) mod dispatch;
+mod isa;
+mod pack;
+mod rank;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+pub use dispatch::CpuKernel;

@@ -1,0 +1,264 @@
+//! `rank_counts` over tiles: first the scores of the true pairs, then every tile is multiplied and counted while
+//! it is in registers and cache. Nothing larger than the counts of one region is kept beside the output.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rayon::prelude::*;
+
+use super::isa::{Isa, Tally, Tile};
+use super::pack::{GalleryGroup, Panels};
+use crate::check;
+use crate::rank::{PairIds, RankCount, RankJob, RankOutput, TrueItems};
+use crate::{Dtype, KernelError, Rows};
+
+/// Rows of either side whose counters exist at one time.
+const REGION: usize = 1 << 16;
+/// Gallery rows of one task, a multiple of every `NR`.
+const TASK_GALLERY: usize = 3072;
+/// Query rows of one task, as far as their panels stay within [`TASK_QUERY_BYTES`].
+const TASK_QUERIES: usize = 256;
+/// Panels of one task: they are read again for every gallery group and should stay in the second-level cache.
+const TASK_QUERY_BYTES: usize = 512 << 10;
+/// Queries whose true pairs one task scores.
+const TASK_PAIRS: usize = 128;
+
+pub(super) fn rank_counts<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
+    isa: I,
+    dtype: Dtype,
+    job: &RankJob<'_>,
+) -> Result<RankOutput, KernelError> {
+    job.check_shapes()?;
+    let query = check::scan(check::QUERY, job.query, dtype)?;
+    let gallery = check::scan(check::GALLERY, job.gallery, dtype)?;
+    check::score_range(query, gallery, f64::from(f32::MAX))?;
+    let swapped = job.ids.map(|ids| PairIds {
+        query: ids.gallery,
+        gallery: ids.query,
+    });
+    let mut t2v = true_pairs(isa, dtype, job.query, job.gallery, job.t2v, job.ids);
+    let mut v2t = job
+        .v2t
+        .map(|own| true_pairs(isa, dtype, job.gallery, job.query, own, swapped));
+    for queries in regions(job.query.n_rows()) {
+        for gallery in regions(job.gallery.n_rows()) {
+            let region = Region {
+                job,
+                dtype,
+                queries: queries.clone(),
+                gallery: gallery.clone(),
+                t2v: Counters::new(&t2v[queries.clone()]),
+                v2t: v2t.as_ref().map(|v2t| Counters::new(&v2t[gallery.clone()])),
+            };
+            region.count(isa);
+            let Region {
+                t2v: t2v_counters,
+                v2t: v2t_counters,
+                ..
+            } = region;
+            t2v_counters.add_to(&mut t2v[queries.clone()]);
+            if let (Some(counters), Some(v2t)) = (v2t_counters, v2t.as_mut()) {
+                counters.add_to(&mut v2t[gallery]);
+            }
+        }
+    }
+    Ok(RankOutput { t2v, v2t })
+}
+
+fn regions(n_rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n_rows)
+        .step_by(REGION)
+        .map(move |start| start..n_rows.min(start + REGION))
+}
+
+/// Thresholds and counters of the rows of one side within a region.
+struct Counters {
+    threshold: Vec<f32>,
+    greater: Vec<AtomicU64>,
+    equal: Vec<AtomicU64>,
+}
+
+impl Counters {
+    fn new(counts: &[RankCount]) -> Self {
+        Self {
+            // The score was widened from f32, so that this is exact.
+            threshold: counts.iter().map(|count| count.score as f32).collect(),
+            greater: counts.iter().map(|_| AtomicU64::new(0)).collect(),
+            equal: counts.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Adds a tally of the rows from `start` on. Sums of integers: their order does not matter.
+    fn add<const N: usize>(&self, start: usize, tally: &Tally<N>) {
+        let end = self.greater.len().min(start + N);
+        for (row, (greater, equal)) in (start..end).zip(tally.greater.iter().zip(&tally.equal)) {
+            self.greater[row].fetch_add(u64::from(*greater), Relaxed);
+            self.equal[row].fetch_add(u64::from(*equal), Relaxed);
+        }
+    }
+
+    fn add_to(self, counts: &mut [RankCount]) {
+        for (count, (greater, equal)) in counts.iter_mut().zip(self.greater.into_iter().zip(self.equal)) {
+            count.greater += greater.into_inner();
+            count.equal += equal.into_inner();
+        }
+    }
+}
+
+/// A rectangle of the score matrix, cut into tasks of a fixed shape.
+struct Region<'a> {
+    job: &'a RankJob<'a>,
+    dtype: Dtype,
+    queries: Range<usize>,
+    gallery: Range<usize>,
+    t2v: Counters,
+    v2t: Option<Counters>,
+}
+
+impl Region<'_> {
+    fn count<I: Isa<MR, NR>, const MR: usize, const NR: usize>(&self, isa: I) {
+        let panel_bytes = size_of::<f32>() * MR * self.job.query.dim().max(1);
+        let task_queries = MR * (TASK_QUERY_BYTES / panel_bytes).clamp(1, TASK_QUERIES / MR);
+        let n_query_tasks = self.queries.len().div_ceil(task_queries);
+        let n_gallery_tasks = self.gallery.len().div_ceil(TASK_GALLERY);
+        (0..n_query_tasks * n_gallery_tasks)
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|task| {
+                let q = self.queries.start + task / n_gallery_tasks * task_queries;
+                let g = self.gallery.start + task % n_gallery_tasks * TASK_GALLERY;
+                self.count_task(
+                    isa,
+                    q..self.queries.end.min(q + task_queries),
+                    g..self.gallery.end.min(g + TASK_GALLERY),
+                );
+            });
+    }
+
+    fn count_task<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        queries: Range<usize>,
+        gallery: Range<usize>,
+    ) {
+        let dim = self.job.query.dim();
+        let mut panels = Panels::<MR>::new(dim);
+        panels.fill(self.job.query, self.dtype, queries.clone());
+        let mut query_tallies: Vec<(usize, Tally<MR>)> = queries
+            .clone()
+            .step_by(MR)
+            .map(|q| (q, tally(&self.t2v, q - self.queries.start)))
+            .collect();
+        let mut group = GalleryGroup::<NR>::new(dim);
+        for g in gallery.clone().step_by(NR) {
+            let g_end = gallery.end.min(g + NR);
+            group.fill(self.job.gallery.slice(g..g_end), self.dtype);
+            let mut gallery_tally = self.v2t.as_ref().map(|v2t| tally(v2t, g - self.gallery.start));
+            for (panel, (q, query_tally)) in query_tallies.iter_mut().enumerate() {
+                let mut tile: Tile<MR, NR> = [[0.0; MR]; NR];
+                for (query, gallery) in panels.pieces(panel).zip(group.pieces()) {
+                    isa.multiply(query, gallery, &mut tile);
+                }
+                self.leave_out(&mut tile, *q..queries.end.min(*q + MR), g..g_end);
+                isa.count(&tile, query_tally, gallery_tally.as_mut());
+            }
+            if let (Some(v2t), Some(tally)) = (&self.v2t, &gallery_tally) {
+                v2t.add(g - self.gallery.start, tally);
+            }
+        }
+        for (q, tally) in &query_tallies {
+            self.t2v.add(q - self.queries.start, tally);
+        }
+    }
+
+    /// Sets scores that count nowhere, those of padding and of pairs with equal ids, to minus infinity: no
+    /// threshold is that low.
+    fn leave_out<const MR: usize, const NR: usize>(
+        &self,
+        tile: &mut Tile<MR, NR>,
+        queries: Range<usize>,
+        gallery: Range<usize>,
+    ) {
+        for row in &mut tile[gallery.len()..] {
+            row.fill(f32::NEG_INFINITY);
+        }
+        if queries.len() < MR {
+            for row in tile.iter_mut() {
+                row[queries.len()..].fill(f32::NEG_INFINITY);
+            }
+        }
+        if let Some(ids) = self.job.ids {
+            for (row, gallery_id) in tile.iter_mut().zip(&ids.gallery[gallery]) {
+                for (score, query_id) in row.iter_mut().zip(&ids.query[queries.clone()]) {
+                    if query_id == gallery_id {
+                        *score = f32::NEG_INFINITY;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tally<const N: usize>(counters: &Counters, start: usize) -> Tally<N> {
+    let end = counters.threshold.len().min(start + N);
+    Tally::new(&counters.threshold[start..end])
+}
+
+/// Scores the true pairs of one direction. The counts returned hold the best true score, how many true items have
+/// it, and as `equal` those of them that the tiles leave out because of `ids`.
+fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
+    isa: I,
+    dtype: Dtype,
+    query: Rows<'_>,
+    gallery: Rows<'_>,
+    own: &TrueItems,
+    ids: Option<PairIds<'_>>,
+) -> Vec<RankCount> {
+    let mut counts = vec![
+        RankCount {
+            greater: 0,
+            equal: 0,
+            own_equal: 0,
+            score: f64::NEG_INFINITY,
+        };
+        own.n_queries()
+    ];
+    counts
+        .par_chunks_mut(TASK_PAIRS)
+        .enumerate()
+        .for_each(|(chunk, counts)| {
+            let start = chunk * TASK_PAIRS;
+            let mut left = Panels::<MR>::new(query.dim());
+            let mut right = Panels::<MR>::new(query.dim());
+            let mut pairs = (start..start + counts.len())
+                .flat_map(|q| own.of(q).iter().map(move |&g| (q, g as usize)))
+                .peekable();
+            while pairs.peek().is_some() {
+                let batch: Vec<(usize, usize)> = pairs.by_ref().take(MR).collect();
+                left.fill(query, dtype, batch.iter().map(|&(q, _)| q));
+                right.fill(gallery, dtype, batch.iter().map(|&(_, g)| g));
+                let mut scores = [0.0; MR];
+                for (left, right) in left.pieces(0).zip(right.pieces(0)) {
+                    isa.multiply_pairs(left, right, &mut scores);
+                }
+                for (&(q, g), &score) in batch.iter().zip(&scores) {
+                    let count = &mut counts[q - start];
+                    let left_out = ids.is_some_and(|ids| ids.query[q] == ids.gallery[g]);
+                    let score = f64::from(score);
+                    if score > count.score {
+                        *count = RankCount {
+                            greater: 0,
+                            equal: 0,
+                            own_equal: 0,
+                            score,
+                        };
+                    }
+                    if score == count.score {
+                        count.own_equal += 1;
+                        count.equal += u64::from(left_out);
+                    }
+                }
+            }
+        });
+    counts
+}

@@ -1,0 +1,101 @@
+//! Seeded inputs for every test of this binary.
+
+use half::f16;
+use hitbench_kernels::{Dtype, Rows, RowsData, TrueItems};
+
+/// SplitMix64: enough randomness for test rows, the same on every machine.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.bits() % n as u64) as usize
+    }
+
+    /// In `[-1, 1)`.
+    pub(crate) fn real(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    }
+}
+
+/// An owned matrix in every element type; the narrower ones are rounded from f64.
+#[derive(Clone)]
+pub(crate) struct Matrix {
+    pub(crate) n_rows: usize,
+    pub(crate) dim: usize,
+    pub(crate) f16: Vec<f16>,
+    pub(crate) f32: Vec<f32>,
+    pub(crate) f64: Vec<f64>,
+}
+
+impl Matrix {
+    pub(crate) fn new(n_rows: usize, dim: usize, mut element: impl FnMut(usize, usize) -> f64) -> Self {
+        let f64: Vec<f64> = (0..n_rows * dim)
+            .map(|at| element(at / dim.max(1), at % dim.max(1)))
+            .collect();
+        Self {
+            n_rows,
+            dim,
+            f16: f64.iter().map(|&x| f16::from_f64(x)).collect(),
+            f32: f64.iter().map(|&x| x as f32).collect(),
+            f64,
+        }
+    }
+
+    /// Whole numbers from -3 to 3: every sum is exact in f32, ties abound.
+    pub(crate) fn whole(n_rows: usize, dim: usize, random: &mut Random) -> Self {
+        Self::new(n_rows, dim, |_, _| random.below(7) as f64 - 3.0)
+    }
+
+    /// Real numbers in `[-1, 1)` that f16 holds exactly.
+    pub(crate) fn real(n_rows: usize, dim: usize, random: &mut Random) -> Self {
+        Self::new(n_rows, dim, |_, _| f16::from_f64(random.real()).to_f64())
+    }
+
+    pub(crate) fn rows(&self, dtype: Dtype) -> Rows<'_> {
+        let data = match dtype {
+            Dtype::F16 => RowsData::F16(&self.f16),
+            Dtype::F32 => RowsData::F32(&self.f32),
+            Dtype::F64 => RowsData::F64(&self.f64),
+        };
+        Rows::new(data, self.n_rows, self.dim).unwrap()
+    }
+
+    /// Row `i` of the result is row `order[i]` of this.
+    pub(crate) fn permuted(&self, order: &[usize]) -> Self {
+        Self::new(order.len(), self.dim, |row, column| {
+            self.f64[order[row] * self.dim + column]
+        })
+    }
+}
+
+/// A random order of `0..n`.
+pub(crate) fn order(n: usize, random: &mut Random) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        order.swap(i, random.below(i + 1));
+    }
+    order
+}
+
+/// One to `most` random true items for each of `n_queries` queries.
+pub(crate) fn true_items(n_queries: usize, n_gallery: usize, most: usize, random: &mut Random) -> TrueItems {
+    let lists: Vec<Vec<u32>> = (0..n_queries)
+        .map(|_| {
+            let mut list: Vec<u32> = (0..=random.below(most))
+                .map(|_| random.below(n_gallery) as u32)
+                .collect();
+            list.sort_unstable();
+            list.dedup();
+            list
+        })
+        .collect();
+    TrueItems::from_lists(n_gallery, lists).unwrap()
+}
