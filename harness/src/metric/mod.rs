@@ -1,5 +1,18 @@
 //! Metrics and statistics: ranks, protocols, intervals. Does no I/O.
 
+pub mod bootstrap;
+pub mod count;
+pub mod error;
+pub mod pairing;
+pub mod protocol;
+pub mod rank;
 pub mod rules;
+pub mod summary;
 
+pub use bootstrap::Resampling;
+pub use count::{Counts, DirectionCounts, count_matrix};
+pub use error::MetricError;
+pub use pairing::Pairing;
+pub use protocol::{PROTOCOLS, Protocol};
 pub use rules::{CaptionRule, Direction, MedianRule, Rules, TieRule};
+pub use summary::{DirectionMetrics, summarize};

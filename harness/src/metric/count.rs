@@ -1,0 +1,429 @@
+//! Counts from a stored similarity matrix.
+//!
+//! Scores are compared in the type they are stored in and never converted, so that two scores tie exactly when
+//! the file says so. The matrix is read row by row; nothing of its size is ever allocated, and no row is sorted.
+
+use half::f16;
+use hitbench_kernels::matrix::RowsData;
+use hitbench_kernels::{RankCount, Rows};
+use rayon::prelude::*;
+
+use super::{CaptionRule, Direction, MetricError, Pairing};
+
+/// Gallery items that one task adds to the counts of all videos before it takes the next.
+const GROUPS_PER_TASK: usize = 64;
+
+/// Counts of all queries of one direction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectionCounts {
+    /// Who asks.
+    pub direction: Direction,
+    /// One entry a query.
+    pub counts: Vec<RankCount>,
+    /// The caption (`t2v`) or video (`v2t`) behind each entry of `counts`, ascending.
+    pub queries: Vec<u32>,
+    /// The video of each query: queries of one video are not independent and are resampled together.
+    pub clusters: Vec<u32>,
+    /// Items that every query was ranked against.
+    pub n_gallery: usize,
+    /// Captions left out by the mask: queries in `t2v`, gallery items in `v2t`.
+    pub n_masked: usize,
+    /// Videos without a caption left: they stay in the gallery of `t2v` and ask nothing in `v2t`.
+    pub n_without_caption: usize,
+    /// Whether every query has exactly one true item.
+    pub one_true_item: bool,
+}
+
+/// Counts of both directions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counts {
+    /// Text to video.
+    pub t2v: DirectionCounts,
+    /// Video to text.
+    pub v2t: DirectionCounts,
+}
+
+/// Counts both directions of a stored matrix: `similarities[c, v]` scores caption `c` against video `v`.
+///
+/// Shape `[n_captions, n_videos]`, masked captions included; their rows are not read. `t2v` ranks the video of
+/// each caption among all videos. `v2t` with [`CaptionRule::MinRank`] ranks a video's best own caption among all
+/// captions, own ones included; with [`CaptionRule::MaxOverCaptions`] it ranks the video among all videos that
+/// have captions, each scored by its best caption.
+///
+/// The best own caption is the one whose rank MMT and Collaborative Experts report: they take the smallest
+/// tie-averaged rank over the own captions, and an own caption with a lower score has at least all the items of
+/// the best one's tie before it. Its `equal` counts the video's other captions at the same score, so `average`
+/// treats own duplicates as ties, as those programs do.
+///
+/// # Errors
+/// [`MetricError::Length`] when the shape is not the pairing's, [`MetricError::NotFinite`] for the first NaN or
+/// infinity in a row that takes part.
+pub fn count_matrix(
+    similarities: Rows<'_>,
+    pairing: &Pairing,
+    captions: CaptionRule,
+) -> Result<Counts, MetricError> {
+    for (what, expected, found) in [
+        ("similarity rows", pairing.n_captions(), similarities.n_rows()),
+        ("similarity columns", pairing.n_videos(), similarities.dim()),
+    ] {
+        if expected != found {
+            return Err(MetricError::Length {
+                what,
+                expected,
+                found,
+            });
+        }
+    }
+    match similarities.data() {
+        RowsData::F16(scores) => count_scores(scores, pairing, captions),
+        RowsData::F32(scores) => count_scores(scores, pairing, captions),
+        RowsData::F64(scores) => count_scores(scores, pairing, captions),
+    }
+}
+
+/// A stored score type.
+trait Score: Copy + PartialOrd + Send + Sync {
+    fn is_finite(self) -> bool;
+    fn widen(self) -> f64;
+}
+
+impl Score for f16 {
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+    fn widen(self) -> f64 {
+        self.to_f64()
+    }
+}
+
+impl Score for f32 {
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Score for f64 {
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+    fn widen(self) -> f64 {
+        self
+    }
+}
+
+fn count_scores<T: Score>(
+    scores: &[T],
+    pairing: &Pairing,
+    captions: CaptionRule,
+) -> Result<Counts, MetricError> {
+    let matrix = Matrix {
+        scores,
+        n_videos: pairing.n_videos(),
+    };
+    let kept = pairing.kept_captions();
+    if let Some(bad) = kept.par_iter().find_map_first(|&row| matrix.first_bad(row)) {
+        return Err(bad);
+    }
+    Ok(Counts {
+        t2v: text_to_video(&matrix, pairing, &kept),
+        v2t: video_to_text(&matrix, pairing, &kept, captions),
+    })
+}
+
+/// The matrix with the row length it is read by.
+struct Matrix<'a, T> {
+    scores: &'a [T],
+    n_videos: usize,
+}
+
+impl<'a, T: Score> Matrix<'a, T> {
+    fn row(&self, caption: u32) -> &'a [T] {
+        let start = caption as usize * self.n_videos;
+        &self.scores[start..start + self.n_videos]
+    }
+
+    fn at(&self, caption: u32, video: u32) -> T {
+        self.row(caption)[video as usize]
+    }
+
+    fn first_bad(&self, row: u32) -> Option<MetricError> {
+        let scores = self.row(row);
+        let column = scores.iter().position(|score| !score.is_finite())?;
+        Some(MetricError::NotFinite {
+            row: row as usize,
+            column,
+            value: scores[column].widen(),
+        })
+    }
+}
+
+fn text_to_video<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u32]) -> DirectionCounts {
+    let counts = kept.par_iter().map(|&caption| {
+        let row = matrix.row(caption);
+        let best = matrix.at(caption, pairing.video_of(caption));
+        RankCount {
+            greater: row.iter().map(|&score| u64::from(score > best)).sum(),
+            equal: row.iter().map(|&score| u64::from(score == best)).sum(),
+            own_equal: 1,
+            score: best.widen(),
+        }
+    });
+    DirectionCounts {
+        direction: Direction::T2v,
+        counts: counts.collect(),
+        queries: kept.to_vec(),
+        clusters: kept.iter().map(|&caption| pairing.video_of(caption)).collect(),
+        n_gallery: pairing.n_videos(),
+        n_masked: pairing.n_masked(),
+        n_without_caption: pairing.n_without_caption(),
+        one_true_item: true,
+    }
+}
+
+fn video_to_text<T: Score>(
+    matrix: &Matrix<'_, T>,
+    pairing: &Pairing,
+    kept: &[u32],
+    captions: CaptionRule,
+) -> DirectionCounts {
+    let own = pairing.captions_by_video();
+    // A video without captions asks nothing; its threshold is any score, and its counts are dropped below.
+    let best: Vec<T> = (0u32..)
+        .zip(&own)
+        .map(|(video, own)| {
+            let scores = own.iter().map(|&caption| matrix.at(caption, video));
+            scores.reduce(larger).unwrap_or(matrix.scores[0])
+        })
+        .collect();
+    let groups: Vec<&[u32]> = match captions {
+        CaptionRule::MinRank => kept.chunks(1).collect(),
+        CaptionRule::MaxOverCaptions => {
+            let lists = own.iter().filter(|list| !list.is_empty());
+            lists.map(Vec::as_slice).collect()
+        }
+    };
+    let (greater, equal) = count_columns(matrix, &groups, &best);
+
+    let queries: Vec<u32> = (0u32..)
+        .zip(&own)
+        .filter_map(|(video, own)| (!own.is_empty()).then_some(video))
+        .collect();
+    let counts = queries.iter().map(|&video| {
+        let column = video as usize;
+        let level = own[column]
+            .iter()
+            .filter(|&&caption| matrix.at(caption, video) == best[column]);
+        RankCount {
+            greater: greater[column],
+            equal: equal[column],
+            own_equal: match captions {
+                CaptionRule::MinRank => level.count() as u64,
+                CaptionRule::MaxOverCaptions => 1,
+            },
+            score: best[column].widen(),
+        }
+    });
+    DirectionCounts {
+        direction: Direction::V2t,
+        counts: counts.collect(),
+        clusters: queries.clone(),
+        queries,
+        n_gallery: groups.len(),
+        n_masked: pairing.n_masked(),
+        n_without_caption: pairing.n_without_caption(),
+        one_true_item: captions == CaptionRule::MaxOverCaptions || own.iter().all(|list| list.len() <= 1),
+    }
+}
+
+/// For every column, how many groups of rows score above `best[column]` and how many exactly that; a group scores
+/// the largest of its rows.
+fn count_columns<T: Score>(matrix: &Matrix<'_, T>, groups: &[&[u32]], best: &[T]) -> (Vec<u64>, Vec<u64>) {
+    let zeros = || (vec![0u64; best.len()], vec![0u64; best.len()]);
+    groups
+        .par_chunks(GROUPS_PER_TASK)
+        .fold(zeros, |(mut greater, mut equal), groups| {
+            let mut maxima: Vec<T> = Vec::new();
+            for group in groups {
+                let scores = match group {
+                    [caption] => matrix.row(*caption),
+                    several => {
+                        maxima.clear();
+                        maxima.extend_from_slice(matrix.row(several[0]));
+                        for &caption in &several[1..] {
+                            for (max, &score) in maxima.iter_mut().zip(matrix.row(caption)) {
+                                *max = larger(*max, score);
+                            }
+                        }
+                        &maxima
+                    }
+                };
+                for (column, (&score, &best)) in scores.iter().zip(best).enumerate() {
+                    greater[column] += u64::from(score > best);
+                    equal[column] += u64::from(score == best);
+                }
+            }
+            (greater, equal)
+        })
+        .reduce(zeros, |(mut greater, mut equal), (more_greater, more_equal)| {
+            for (sum, more) in greater.iter_mut().zip(more_greater) {
+                *sum += more;
+            }
+            for (sum, more) in equal.iter_mut().zip(more_equal) {
+                *sum += more;
+            }
+            (greater, equal)
+        })
+}
+
+fn larger<T: Score>(a: T, b: T) -> T {
+    if b > a { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn count(scores: &[f64], pairing: &Pairing, captions: CaptionRule) -> Result<Counts, MetricError> {
+        let rows = Rows::new(RowsData::F64(scores), pairing.n_captions(), pairing.n_videos()).unwrap();
+        count_matrix(rows, pairing, captions)
+    }
+
+    fn of(counts: &DirectionCounts) -> Vec<(u64, u64, u64)> {
+        let counts = counts.counts.iter();
+        counts
+            .map(|count| (count.greater, count.equal, count.own_equal))
+            .collect()
+    }
+
+    #[test]
+    fn hand_computed_matrices() {
+        let three = Pairing::one_to_one(3).unwrap();
+        let perfect = [9.0, 1.0, 2.0, 1.0, 9.0, 2.0, 1.0, 2.0, 9.0];
+        let reversed = perfect.map(|score| -score);
+        let constant = [7.0; 9];
+        for (scores, expected) in [(perfect, (0, 1, 1)), (reversed, (2, 1, 1)), (constant, (0, 3, 1))] {
+            let counts = count(&scores, &three, CaptionRule::MinRank).unwrap();
+            assert_eq!(of(&counts.t2v), [expected; 3]);
+            assert_eq!(of(&counts.v2t), [expected; 3]);
+        }
+        let one = count(&[-0.5], &Pairing::one_to_one(1).unwrap(), CaptionRule::MinRank).unwrap();
+        assert_eq!(of(&one.v2t), [(0, 1, 1)]);
+        assert_eq!(one.v2t.counts[0].score, -0.5);
+    }
+
+    #[test]
+    fn zeros_of_either_sign_tie() {
+        let two = Pairing::one_to_one(2).unwrap();
+        let counts = count(&[0.0, -0.0, -0.0, 0.0], &two, CaptionRule::MinRank).unwrap();
+        assert_eq!(of(&counts.t2v), [(0, 2, 1); 2]);
+        assert_eq!(of(&counts.v2t), [(0, 2, 1); 2]);
+    }
+
+    #[test]
+    fn several_captions_a_video_under_both_rules() {
+        // Captions 0 and 1 of video 0 tie at the top of its column with caption 3, which is video 1's.
+        let pairing = Pairing::new(vec![0, 0, 1, 1], 2).unwrap();
+        let scores = [0.5, 0.1, 0.5, 0.9, 0.2, 0.3, 0.5, 0.4];
+        let min_rank = count(&scores, &pairing, CaptionRule::MinRank).unwrap();
+        assert_eq!(of(&min_rank.v2t), [(0, 3, 2), (1, 1, 1)]);
+        assert_eq!(min_rank.v2t.n_gallery, 4);
+        assert!(!min_rank.v2t.one_true_item && min_rank.t2v.one_true_item);
+        let maxed = count(&scores, &pairing, CaptionRule::MaxOverCaptions).unwrap();
+        assert_eq!(of(&maxed.v2t), [(0, 2, 1), (1, 1, 1)]);
+        assert_eq!(maxed.v2t.n_gallery, 2);
+        assert_eq!(of(&maxed.t2v), [(0, 1, 1), (1, 1, 1), (0, 1, 1), (1, 1, 1)]);
+        assert_eq!(maxed.t2v.clusters, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn bad_scores_are_errors_unless_masked() {
+        let three = Pairing::one_to_one(3).unwrap();
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut scores = [1.0; 9];
+            scores[5] = bad;
+            scores[7] = f64::NAN;
+            let error = count(&scores, &three, CaptionRule::MinRank).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    MetricError::NotFinite {
+                        row: 1,
+                        column: 2,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+            let masked = three.clone().with_mask(vec![true, false, false]).unwrap();
+            let counts = count(&scores, &masked, CaptionRule::MinRank).unwrap();
+            assert_eq!(of(&counts.t2v), [(0, 3, 1)]);
+            assert_eq!(of(&counts.v2t), [(0, 1, 1)]);
+            assert_eq!(
+                (
+                    counts.v2t.n_gallery,
+                    counts.v2t.n_masked,
+                    counts.v2t.n_without_caption
+                ),
+                (1, 2, 2)
+            );
+        }
+    }
+
+    #[test]
+    fn a_matrix_of_another_shape_is_refused() {
+        let rows = Rows::new(RowsData::F32(&[0.0; 6]), 2, 3).unwrap();
+        let error = count_matrix(rows, &Pairing::one_to_one(2).unwrap(), CaptionRule::MinRank).unwrap_err();
+        assert!(matches!(
+            error,
+            MetricError::Length {
+                expected: 2,
+                found: 3,
+                ..
+            }
+        ));
+    }
+
+    /// Zero-based tie-averaged position of item `own` in a list, found by sorting: MMT's way.
+    fn sorted_position(scores: &[f64], own: usize) -> f64 {
+        let mut sorted = scores.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let places = (0..sorted.len()).filter(|&place| sorted[place] == scores[own]);
+        let places: Vec<f64> = places.map(|place| place as f64).collect();
+        places.iter().sum::<f64>() / places.len() as f64
+    }
+
+    proptest! {
+        #[test]
+        fn counts_give_the_ranks_that_sorting_gives(
+            video_of in prop::collection::vec(0u32..5, 1..140),
+            levels in prop::collection::vec(-3i8..3, 140 * 5),
+            masked in prop::collection::vec(prop::bool::weighted(0.2), 140),
+        ) {
+            let n_captions = video_of.len();
+            let mut kept: Vec<bool> = masked[..n_captions].iter().map(|masked| !masked).collect();
+            kept[0] = true;
+            let scores: Vec<f64> = levels[..n_captions * 5].iter().map(|&level| f64::from(level)).collect();
+            let pairing = Pairing::new(video_of.clone(), 5).unwrap().with_mask(kept.clone()).unwrap();
+            let counts = count(&scores, &pairing, CaptionRule::MinRank).unwrap();
+            let rank = |count| crate::metric::TieRule::Average.rank(count) - 1.0;
+
+            for (count, &caption) in counts.t2v.counts.iter().zip(&counts.t2v.queries) {
+                let row = &scores[caption as usize * 5..][..5];
+                prop_assert_eq!(rank(count), sorted_position(row, video_of[caption as usize] as usize));
+            }
+            let asking: Vec<usize> = (0..n_captions).filter(|&caption| kept[caption]).collect();
+            for (count, &video) in counts.v2t.counts.iter().zip(&counts.v2t.queries) {
+                let column: Vec<f64> = asking.iter().map(|caption| scores[caption * 5 + video as usize]).collect();
+                let own = (0..asking.len()).filter(|&place| video_of[asking[place]] == video);
+                let best = own.map(|place| sorted_position(&column, place)).min_by(f64::total_cmp);
+                prop_assert_eq!(Some(rank(count)), best);
+            }
+        }
+    }
+}
