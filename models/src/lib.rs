@@ -7,8 +7,10 @@
 
 pub mod batch;
 pub mod config;
+pub mod count;
 pub mod tokenizer;
 
 pub use batch::{PairBatch, TextBatch, VideoBatch};
-pub use config::{HitConfig, InputSpec, MomentumConfig};
+pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig};
+pub use count::{HeldCounts, ParameterCounts};
 pub use tokenizer::{TextConfig, Tokenizer, TokenizerError};
