@@ -1,9 +1,14 @@
 //! Where data comes from: the `data:` section of a suite.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
+use hitbench_models::config::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Most videos that are generated: ids have six digits.
+const MAX_VIDEOS: usize = 1_000_000;
 
 /// The `data:` section: one source by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +58,52 @@ impl Default for SyntheticConfig {
             noise: 0.1,
             seed: 7,
         }
+    }
+}
+
+impl SyntheticConfig {
+    /// Near-duplicates and exact duplicates among `n_videos` of one split, rounded to the nearest.
+    pub(super) fn duplicates_of(&self, n_videos: usize) -> (usize, usize) {
+        let share = |rate: f64| (rate * n_videos as f64).round() as usize;
+        (share(self.near_duplicate_rate), share(self.duplicate_rate))
+    }
+
+    /// Checks every field and the relations between them; the first that cannot be is the error.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to `data.synthetic`.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !(2..=MAX_VIDEOS).contains(&self.videos) {
+            return Err(refuse("videos", self.videos, format!("2 to {MAX_VIDEOS}")));
+        }
+        if !(1..=100).contains(&self.captions) {
+            return Err(refuse("captions", self.captions, "1 to 100"));
+        }
+        if !(1..self.videos).contains(&self.test_videos) {
+            let allowed = format!("1 to {} (one less than `videos`)", self.videos - 1);
+            return Err(refuse("test_videos", self.test_videos, allowed));
+        }
+        let rates = [
+            ("duplicate_rate", self.duplicate_rate),
+            ("near_duplicate_rate", self.near_duplicate_rate),
+            ("absent_rate", self.absent_rate),
+        ];
+        for (path, rate) in rates {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(refuse(path, rate, "at least 0 and below 1"));
+            }
+        }
+        for n_videos in [self.test_videos, self.videos - self.test_videos] {
+            let (near, exact) = self.duplicates_of(n_videos);
+            if near + exact >= n_videos {
+                let allowed = "low enough that with `duplicate_rate` each split keeps an original";
+                return Err(refuse("near_duplicate_rate", self.near_duplicate_rate, allowed));
+            }
+        }
+        if !(0.0..=100.0).contains(&self.noise) {
+            return Err(refuse("noise", self.noise, "0 to 100"));
+        }
+        Ok(())
     }
 }
 
@@ -111,4 +162,57 @@ impl Default for TwoAnnotatorsConfig {
 pub struct FolderConfig {
     /// Folder with `dataset.yaml`.
     pub path: PathBuf,
+}
+
+fn refuse(path: &str, value: impl Display, allowed: impl Into<String>) -> ConfigError {
+    ConfigError {
+        path: path.to_owned(),
+        value: value.to_string(),
+        allowed: allowed.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut SyntheticConfig)) -> ConfigError {
+        let mut config = SyntheticConfig::default();
+        change(&mut config);
+        config.validate().unwrap_err()
+    }
+
+    #[test]
+    fn impossible_generators_are_refused_with_path_value_and_range() {
+        SyntheticConfig::default().validate().unwrap();
+        let cases = [
+            (refused(|c| c.videos = 1), "`videos` is 1, allowed: 2 to 1000000"),
+            (refused(|c| c.captions = 0), "`captions` is 0, allowed: 1 to 100"),
+            (
+                refused(|c| c.test_videos = 0),
+                "`test_videos` is 0, allowed: 1 to 1199 (one less than `videos`)",
+            ),
+            (
+                refused(|c| c.test_videos = 1200),
+                "`test_videos` is 1200, allowed: 1 to 1199 (one less than `videos`)",
+            ),
+            (
+                refused(|c| c.absent_rate = 1.0),
+                "`absent_rate` is 1, allowed: at least 0 and below 1",
+            ),
+            (
+                refused(|c| c.duplicate_rate = f64::NAN),
+                "`duplicate_rate` is NaN, allowed: at least 0 and below 1",
+            ),
+            (
+                refused(|c| (c.duplicate_rate, c.near_duplicate_rate) = (0.5, 0.5)),
+                "`near_duplicate_rate` is 0.5, allowed: low enough that with `duplicate_rate` each split keeps \
+                 an original",
+            ),
+            (refused(|c| c.noise = -0.1), "`noise` is -0.1, allowed: 0 to 100"),
+        ];
+        for (error, message) in cases {
+            assert_eq!(error.to_string(), message);
+        }
+    }
 }

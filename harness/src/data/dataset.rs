@@ -1,11 +1,14 @@
 //! What every data set becomes: videos with expert features, captions, and splits.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hitbench_models::config::ExpertSpec;
 
+use super::error::DataError;
+
 /// Feature rows of one expert for one video.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum FeatureRows {
     /// Rows of their own, `[n_rows, dim]` row-major.
     Dense(Vec<f32>),
@@ -18,17 +21,38 @@ pub enum FeatureRows {
     },
 }
 
+impl FeatureRows {
+    /// Number of rows, each of length `dim`.
+    pub fn n_rows(&self, dim: usize) -> usize {
+        match self {
+            Self::Dense(values) => values.len() / dim,
+            Self::Indexed { rows, .. } => rows.len(),
+        }
+    }
+
+    /// Row `row`, of length `dim`.
+    pub fn row(&self, row: usize, dim: usize) -> &[f32] {
+        match self {
+            Self::Dense(values) => &values[row * dim..(row + 1) * dim],
+            Self::Indexed { table, rows } => {
+                let row = rows[row] as usize;
+                &table[row * dim..(row + 1) * dim]
+            }
+        }
+    }
+}
+
 /// What one expert saw of one video; at least one row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExpertFeatures {
-    /// The rows.
+    /// The rows, in time order where times are known.
     pub rows: FeatureRows,
     /// Mean time of each row in seconds, `None` when the format has no times.
     pub times_s: Option<Vec<f32>>,
 }
 
 /// A video: an id and, for each expert of the data set, its features or their absence.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Video {
     /// Id, unique in the data set.
     pub id: String,
@@ -47,7 +71,32 @@ pub struct Caption {
     pub text: String,
 }
 
-/// Indices into [`Dataset::videos`]; disjoint, in a fixed order.
+/// One of the three parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Training videos.
+    Train,
+    /// Validation videos.
+    Val,
+    /// Test videos.
+    Test,
+}
+
+impl Split {
+    /// All three, in the order of the fields of [`Splits`].
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
+    /// Its name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Indices into [`Dataset::videos`]; disjoint, ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Splits {
     /// Training videos.
@@ -58,8 +107,34 @@ pub struct Splits {
     pub test: Vec<usize>,
 }
 
+impl Splits {
+    /// Videos of one split.
+    pub fn of(&self, split: Split) -> &[usize] {
+        match split {
+            Split::Train => &self.train,
+            Split::Val => &self.val,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+/// What is missing; printed with the data set, because it moves results without a word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Videos that lack an expert, in the order of [`Dataset::experts`].
+    pub videos_without_expert: Vec<usize>,
+    /// Videos without any expert; they stay in the gallery with `[CLS]` alone.
+    pub videos_without_features: usize,
+    /// Videos of a split without a caption; they stay in the gallery and are never a query.
+    pub videos_without_captions: usize,
+    /// Ids that the source's lists name but for which it has no captions; not in the data set.
+    pub ids_without_captions: usize,
+    /// Videos that have captions but are in no split; not in the data set.
+    pub videos_without_split: usize,
+}
+
 /// A checked data set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Short name.
     pub name: String,
@@ -75,6 +150,282 @@ pub struct Dataset {
     pub splits: Splits,
     /// Text of each video for the lexical TF-IDF baseline, where the "video" was made of words; else empty.
     pub lexical: Vec<String>,
-    /// BLAKE3 of everything above that can move a number, as lower-case hex.
+    /// What is missing.
+    pub gaps: Gaps,
+    /// BLAKE3 of everything above that can move a number (all but `name`, `about` and the gaps), as
+    /// lower-case hex.
     pub content_hash: String,
+}
+
+impl Dataset {
+    /// Fills in the gaps that can be counted and the hash, and checks that train and test can be used.
+    ///
+    /// # Errors
+    /// [`DataError::EmptySplit`] when the train or test split has no video with a caption.
+    pub(crate) fn finish(mut self) -> Result<Self, DataError> {
+        debug_assert!(
+            self.experts.is_sorted_by(|a, b| a.name < b.name),
+            "experts are sorted"
+        );
+        debug_assert!(
+            self.captions.is_sorted_by_key(|caption| caption.video),
+            "captions follow videos"
+        );
+        let mut captioned = vec![false; self.videos.len()];
+        for caption in &self.captions {
+            captioned[caption.video] = true;
+        }
+        for split in [Split::Train, Split::Test] {
+            if !self.splits.of(split).iter().any(|&video| captioned[video]) {
+                return Err(DataError::EmptySplit {
+                    split: split.name(),
+                    name: self.name,
+                });
+            }
+        }
+        let lacks = |expert: usize| {
+            self.videos
+                .iter()
+                .filter(|video| video.experts[expert].is_none())
+                .count()
+        };
+        self.gaps.videos_without_expert = (0..self.experts.len()).map(lacks).collect();
+        self.gaps.videos_without_features = self
+            .videos
+            .iter()
+            .filter(|video| video.experts.iter().all(Option::is_none))
+            .count();
+        self.gaps.videos_without_captions = captioned.iter().filter(|&&has| !has).count();
+        self.content_hash = self.hash();
+        Ok(self)
+    }
+
+    /// Indices of the captions of each video, in caption order.
+    pub fn captions_of_videos(&self) -> Vec<Vec<usize>> {
+        let mut of = vec![Vec::new(); self.videos.len()];
+        for (index, caption) in self.captions.iter().enumerate() {
+            of[caption.video].push(index);
+        }
+        of
+    }
+
+    /// Captions of a split as indices into `captions`: video by video in the split's order.
+    pub fn split_captions(&self, split: Split) -> Vec<usize> {
+        let of = self.captions_of_videos();
+        self.splits
+            .of(split)
+            .iter()
+            .flat_map(|&video| of[video].iter().copied())
+            .collect()
+    }
+
+    /// Indexed and dense rows of the same values hash alike: what is hashed of a row is its own digest,
+    /// which a table needs only once.
+    fn hash(&self) -> String {
+        let mut hash = Fields(blake3::Hasher::new());
+        hash.count(self.experts.len());
+        for expert in &self.experts {
+            hash.text(&expert.name);
+            hash.count(expert.dim);
+        }
+        let mut tables: HashMap<*const Vec<f32>, HashMap<u32, blake3::Hash>> = HashMap::new();
+        hash.count(self.videos.len());
+        for video in &self.videos {
+            hash.text(&video.id);
+            for (features, spec) in video.experts.iter().zip(&self.experts) {
+                let Some(features) = features else {
+                    hash.count(0);
+                    continue;
+                };
+                let n_rows = features.rows.n_rows(spec.dim);
+                hash.count(n_rows);
+                for row in 0..n_rows {
+                    let values = || row_hash(features.rows.row(row, spec.dim));
+                    let digest = match &features.rows {
+                        FeatureRows::Dense(_) => values(),
+                        FeatureRows::Indexed { table, rows } => {
+                            let known = tables.entry(Arc::as_ptr(table)).or_default();
+                            *known.entry(rows[row]).or_insert_with(values)
+                        }
+                    };
+                    hash.0.update(digest.as_bytes());
+                }
+                hash.count(features.times_s.as_ref().map_or(0, Vec::len));
+                for time in features.times_s.iter().flatten() {
+                    hash.0.update(&time.to_bits().to_le_bytes());
+                }
+            }
+        }
+        hash.count(self.captions.len());
+        for caption in &self.captions {
+            hash.text(&caption.id);
+            hash.count(caption.video);
+            hash.text(&caption.text);
+        }
+        for split in Split::ALL {
+            hash.count(self.splits.of(split).len());
+            for &video in self.splits.of(split) {
+                hash.count(video);
+            }
+        }
+        hash.count(self.lexical.len());
+        for text in &self.lexical {
+            hash.text(text);
+        }
+        hash.0.finalize().to_hex().to_string()
+    }
+}
+
+fn row_hash(row: &[f32]) -> blake3::Hash {
+    let mut hash = blake3::Hasher::new();
+    for value in row {
+        hash.update(&value.to_bits().to_le_bytes());
+    }
+    hash.finalize()
+}
+
+/// A hasher that keeps neighbouring fields apart by writing lengths.
+struct Fields(blake3::Hasher);
+
+impl Fields {
+    fn count(&mut self, number: usize) {
+        self.0.update(&(number as u64).to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.0.update(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_videos() -> Dataset {
+        let features = |values: Vec<f32>| {
+            Some(ExpertFeatures {
+                rows: FeatureRows::Dense(values),
+                times_s: Some(vec![1.0, 2.0]),
+            })
+        };
+        Dataset {
+            name: "two".into(),
+            about: "Two videos.".into(),
+            experts: vec![
+                ExpertSpec {
+                    name: "a".into(),
+                    dim: 2,
+                },
+                ExpertSpec {
+                    name: "b".into(),
+                    dim: 1,
+                },
+            ],
+            videos: vec![
+                Video {
+                    id: "x".into(),
+                    experts: vec![features(vec![1.0, 2.0, 3.0, 4.0]), None],
+                },
+                Video {
+                    id: "y".into(),
+                    experts: vec![features(vec![3.0, 4.0, 3.0, 4.0]), None],
+                },
+            ],
+            captions: vec![
+                Caption {
+                    id: "0".into(),
+                    video: 0,
+                    text: "one".into(),
+                },
+                Caption {
+                    id: "1".into(),
+                    video: 1,
+                    text: "two".into(),
+                },
+                Caption {
+                    id: "2".into(),
+                    video: 1,
+                    text: "deux".into(),
+                },
+            ],
+            splits: Splits {
+                train: vec![0],
+                val: vec![],
+                test: vec![1],
+            },
+            lexical: vec![],
+            gaps: Gaps::default(),
+            content_hash: String::new(),
+        }
+    }
+
+    #[test]
+    fn gaps_are_counted() {
+        let data = two_videos().finish().unwrap();
+        assert_eq!(data.gaps.videos_without_expert, [0, 2]);
+        assert_eq!(
+            (
+                data.gaps.videos_without_features,
+                data.gaps.videos_without_captions
+            ),
+            (0, 0)
+        );
+        assert_eq!(data.split_captions(Split::Test), [1, 2]);
+    }
+
+    #[test]
+    fn a_split_without_captions_is_refused() {
+        let mut data = two_videos();
+        data.captions.truncate(1);
+        assert_eq!(
+            data.finish().unwrap_err().to_string(),
+            "the test split of `two` has no video with a caption"
+        );
+    }
+
+    #[test]
+    fn indexed_rows_hash_as_the_dense_rows_they_stand_for() {
+        let dense = two_videos().finish().unwrap();
+        let mut data = two_videos();
+        let table = Arc::new(vec![3.0, 4.0, 1.0, 2.0]);
+        for (video, rows) in [(0, vec![1, 0]), (1, vec![0, 0])] {
+            let rows = FeatureRows::Indexed {
+                table: Arc::clone(&table),
+                rows,
+            };
+            data.videos[video].experts[0] = Some(ExpertFeatures {
+                rows,
+                times_s: Some(vec![1.0, 2.0]),
+            });
+        }
+        assert_eq!(data.finish().unwrap().content_hash, dense.content_hash);
+    }
+
+    #[test]
+    fn everything_that_can_move_a_number_moves_the_hash() {
+        let reference = two_videos().finish().unwrap().content_hash;
+        let changes: [fn(&mut Dataset); 9] = [
+            |data| data.experts[0].name = "A".into(),
+            |data| data.videos[1].id = "z".into(),
+            |data| data.captions[0].text = "One".into(),
+            |data| data.captions[1].id = "3".into(),
+            |data| data.captions[1].video = 0,
+            |data| data.splits.test = vec![0, 1],
+            |data| data.lexical = vec!["words".into(), String::new()],
+            |data| data.videos[0].experts[0].as_mut().unwrap().times_s = None,
+            |data| {
+                let rows = FeatureRows::Dense(vec![1.0, 2.0, 3.0, -4.0]);
+                data.videos[0].experts[0].as_mut().unwrap().rows = rows;
+            },
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut data = two_videos();
+            change(&mut data);
+            assert_ne!(data.finish().unwrap().content_hash, reference, "change {index}");
+        }
+        let mut data = two_videos();
+        data.about = "Said otherwise.".into();
+        assert_eq!(data.finish().unwrap().content_hash, reference);
+    }
 }

@@ -2,6 +2,10 @@
 
 pub mod config;
 pub mod dataset;
+mod draw;
+pub mod error;
+pub mod synthetic;
 
 pub use config::DataConfig;
-pub use dataset::{Caption, Dataset, ExpertFeatures, Video};
+pub use dataset::{Caption, Dataset, ExpertFeatures, Split, Video};
+pub use error::DataError;

@@ -1,0 +1,215 @@
+//! What can be wrong with data.
+
+use std::path::PathBuf;
+
+use hitbench_models::TokenizerError;
+
+/// Why a data set could not be loaded, checked or written.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file or folder could not be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write `{}`", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// None of the folders given holds the annotation file.
+    #[error("no `{file}` in any of the folders {}", list(.folders))]
+    NoAnnotations {
+        /// The file looked for.
+        file: &'static str,
+        /// The folders.
+        folders: Vec<PathBuf>,
+    },
+    /// A JSON file does not have the expected form.
+    #[error("`{}` is not in the form of ActivityNet Captions", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The cause, with line and column.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An annotation does not fit together.
+    #[error("`{}`: video `{video}` has {sentences} sentences but {timestamps} timestamps", .path.display())]
+    Timestamps {
+        /// The file.
+        path: PathBuf,
+        /// The video.
+        video: String,
+        /// Its sentences.
+        sentences: usize,
+        /// Its timestamps.
+        timestamps: usize,
+    },
+    /// A `dataset.yaml` does not have the expected form.
+    #[error("`{}` is not a data set description", .path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The cause, with line and column.
+        #[source]
+        source: Box<serde_yaml::Error>,
+    },
+    /// A `dataset.yaml` parses, but a value in it is impossible.
+    #[error("`{}`: `{key}` is {value}, allowed is {allowed}", .path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value found.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A CSV file does not have the expected form.
+    #[error("`{}` is not in the expected CSV form", .path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// The cause, with the line.
+        #[source]
+        source: csv::Error,
+    },
+    /// A CSV file has another header.
+    #[error("`{}` has the header `{found}`, expected `{expected}`", .path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The header found.
+        found: String,
+        /// The header expected.
+        expected: &'static str,
+    },
+    /// An id occurs twice.
+    #[error("`{}`: {what} `{id}` occurs twice", .path.display())]
+    DuplicateId {
+        /// The file.
+        path: PathBuf,
+        /// What the id names.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// An id that cannot be used.
+    #[error("`{}`: {what} `{id}` {problem}", .path.display())]
+    BadId {
+        /// The file.
+        path: PathBuf,
+        /// What the id names.
+        what: &'static str,
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file of features is damaged or of a kind that is not read.
+    #[error("`{}` cannot be read as features{}", .path.display(), of_video(.video))]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// The video, where the file has several.
+        video: Option<String>,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Features have another shape than the expert.
+    #[error("`{}`: video `{video}` has features of shape {found:?}, expected [rows, {dim}]", .path.display())]
+    FeatureShape {
+        /// The file.
+        path: PathBuf,
+        /// The video.
+        video: String,
+        /// The shape found.
+        found: Vec<usize>,
+        /// Length of a row of the expert.
+        dim: usize,
+    },
+    /// A feature is NaN or infinite.
+    #[error("`{}`: video `{video}`, row {row}, column {column} is {value}", .path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The video.
+        video: String,
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Times and features of a video do not belong together.
+    #[error("`{}`: video `{video}` has times of shape {found:?}, expected [{rows}]", .path.display())]
+    Times {
+        /// The file of the times.
+        path: PathBuf,
+        /// The video.
+        video: String,
+        /// The shape found.
+        found: Vec<usize>,
+        /// Rows of its features.
+        rows: usize,
+    },
+    /// A split has no video that can be used.
+    #[error("the {split} split of `{name}` has no video with a caption")]
+    EmptySplit {
+        /// The split.
+        split: &'static str,
+        /// The data set.
+        name: String,
+    },
+    /// More asked for than there is.
+    #[error("{asked} {what} asked for, but `{name}` has {have}")]
+    TooFew {
+        /// What is asked for.
+        what: &'static str,
+        /// How many.
+        asked: usize,
+        /// How many there are.
+        have: usize,
+        /// The data set.
+        name: String,
+    },
+    /// The settings are impossible.
+    #[error(transparent)]
+    Config(#[from] hitbench_models::config::ConfigError),
+    /// Captions could not be tokenised.
+    #[error("captions of `{name}` cannot be tokenised")]
+    Tokenizer {
+        /// The data set.
+        name: String,
+        /// The cause.
+        #[source]
+        source: TokenizerError,
+    },
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let names: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("`{}`", folder.display()))
+        .collect();
+    names.join(", ")
+}
+
+fn of_video(video: &Option<String>) -> String {
+    video
+        .as_ref()
+        .map(|video| format!(" of video `{video}`"))
+        .unwrap_or_default()
+}
