@@ -4,6 +4,7 @@
 //! back ends that are proven against it. This crate is the only one with `unsafe` product code. It knows
 //! nothing of suites, reports or clocks.
 
+pub mod cache;
 mod check;
 pub mod cpu;
 pub mod error;

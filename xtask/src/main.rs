@@ -1,4 +1,55 @@
-//! Set-up and the README's commands: `cargo xtask setup|demo|test|install|deep`.
+//! Set-up and the README's commands: `cargo xtask setup|demo|test|install`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use xtask::{Error, commands, setup};
+
+/// Set-up of libtorch and the README's commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Fetch libtorch into the cache folder and link it, so that `cargo build --features torch` works.
+    Setup,
+    /// Set up, run `suites/quickstart.yaml`, print its table and where the report lies.
+    Demo,
+    /// Set up, run all tests, with and without libtorch.
+    Test,
+    /// Set up, install `hitbench` with libtorch into a folder's `bin`.
+    Install {
+        /// The folder, such as `/usr/local`.
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            match error {
+                Error::Failed { code, .. } => ExitCode::from(code),
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+fn run(task: Task) -> Result<(), Error> {
+    let root = commands::workspace_root();
+    match task {
+        Task::Setup => setup::setup(&root).map(|_| ()),
+        Task::Demo => commands::demo(&root),
+        Task::Test => commands::test(&root),
+        Task::Install { root: prefix } => commands::install(&root, &prefix),
+    }
+}

@@ -1,0 +1,18 @@
+//! Set-up of libtorch and the README's commands; nothing of the product.
+//!
+//! [`setup`] brings libtorch (and with `--cuda` the CUDA libraries) from pinned wheels into a cache folder
+//! outside the checkout and aims the checkout's link `.libtorch` at it; [`commands`] then calls cargo.
+#![forbid(unsafe_code)]
+
+#[path = "../../kernels/src/cache.rs"]
+pub mod cache;
+pub mod commands;
+pub mod error;
+pub mod existing;
+pub mod fetch;
+pub mod setup;
+pub mod tools;
+pub mod unpack;
+pub mod wheels;
+
+pub use error::Error;
