@@ -2,6 +2,10 @@
 //!
 //! Free of libtorch, so that loaders and tests need none.
 
+mod build;
+
+pub use build::{BatchError, ExpertView, RowsView, VideoView};
+
 /// Tokenised captions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextBatch {
