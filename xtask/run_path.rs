@@ -22,12 +22,18 @@ pub(crate) fn emit_run_path() {
     }
     println!("cargo::rustc-link-arg=-Wl,-rpath,$ORIGIN/libtorch/lib");
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    let Some(libtorch) = std::env::var_os("LIBTORCH") else { return };
+    let Some(libtorch) = std::env::var_os("LIBTORCH") else {
+        return;
+    };
     let libtorch = Path::new(&libtorch);
     // The set-up writes `build-version` anew when it aims the link elsewhere. A path that does not exist yet
     // makes cargo ask again at the next build.
     let version = libtorch.join("build-version");
-    let watched = if version.exists() { version } else { libtorch.join("lib/libc10.so") };
+    let watched = if version.exists() {
+        version
+    } else {
+        libtorch.join("lib/libc10.so")
+    };
     println!("cargo::rerun-if-changed={}", watched.display());
     // The link in the checkout is resolved: the program outlives the checkout.
     if let Ok(folder) = libtorch.join("lib").canonicalize() {

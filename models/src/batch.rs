@@ -4,10 +4,12 @@
 
 mod build;
 
+use serde::{Deserialize, Serialize};
+
 pub use build::{BatchError, ExpertView, RowsView, VideoView};
 
 /// Tokenised captions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextBatch {
     /// Captions in the batch.
     pub n_texts: usize,
@@ -20,7 +22,7 @@ pub struct TextBatch {
 }
 
 /// The rows of one expert over all videos of a batch, without padding.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExpertRows {
     /// Length of a row.
     pub dim: usize,
@@ -30,7 +32,7 @@ pub struct ExpertRows {
 }
 
 /// Video tokens, packed: `[CLS]`, then per present expert its aggregated token and its feature tokens.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoBatch {
     /// Videos in the batch.
     pub n_videos: usize,
@@ -51,7 +53,7 @@ pub struct VideoBatch {
 }
 
 /// Paired captions and videos: row `i` of one belongs to row `i` of the other.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairBatch {
     /// Captions.
     pub text: TextBatch,

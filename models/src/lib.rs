@@ -8,9 +8,25 @@
 pub mod batch;
 pub mod config;
 pub mod count;
+#[cfg(feature = "torch")]
+pub mod error;
+#[cfg(feature = "torch")]
+pub mod loss;
+#[cfg(feature = "torch")]
+pub mod optimizer;
+#[cfg(feature = "torch")]
+pub mod parameters;
+#[cfg(feature = "torch")]
+pub mod spec;
 pub mod tokenizer;
 
 pub use batch::{PairBatch, TextBatch, VideoBatch};
 pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig};
 pub use count::{HeldCounts, ParameterCounts};
+#[cfg(feature = "torch")]
+pub use error::ModelError;
+#[cfg(feature = "torch")]
+pub use optimizer::{OptimizerConfig, OptimizerRule};
+#[cfg(feature = "torch")]
+pub use spec::{LevelRows, StepStats, TrainerSpec};
 pub use tokenizer::{TextConfig, Tokenizer, TokenizerError};

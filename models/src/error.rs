@@ -1,0 +1,36 @@
+//! Errors of the model.
+
+use std::fmt::Display;
+
+use crate::config::ConfigError;
+
+/// What can go wrong in the model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A configuration value out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something has not the expected size.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// Of what.
+        what: String,
+        /// Expected.
+        expected: String,
+        /// Found.
+        found: String,
+    },
+    /// libtorch failed.
+    #[error("libtorch failed")]
+    Torch(#[from] tch::TchError),
+}
+
+impl ModelError {
+    pub(crate) fn shape(what: &str, expected: impl Display, found: impl Display) -> Self {
+        Self::Shape {
+            what: what.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+}
