@@ -7,8 +7,10 @@
 pub mod cache;
 mod check;
 pub mod cpu;
+pub mod cuda;
 pub mod error;
 pub mod id;
+pub mod map;
 pub mod matrix;
 pub mod rank;
 pub mod reference;

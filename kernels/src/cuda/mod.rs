@@ -1,0 +1,5 @@
+//! CUDA: what this machine offers.
+
+pub mod probe;
+
+pub use probe::{Device, Driver, Nvrtc, Unavailable};
