@@ -36,16 +36,7 @@ pub struct Sizes {
 }
 
 /// The protocol that accepts any test set.
-const CUSTOM: Protocol = Protocol {
-    id: "custom",
-    about: "any test set",
-    sizes: None,
-    ties: TieRule::Average,
-    captions: CaptionRule::MinRank,
-    median: MedianRule::MeanOfMiddle,
-    recall_at: [1, 5, 10, 50],
-    source: "",
-};
+const CUSTOM: Protocol = Protocol::CUSTOM;
 
 /// A protocol of fixed sizes with the default rules.
 const fn sized(
@@ -154,6 +145,18 @@ pub const PROTOCOLS: [Protocol; 13] = [
 ];
 
 impl Protocol {
+    /// The protocol that accepts any test set.
+    pub const CUSTOM: Self = Self {
+        id: "custom",
+        about: "any test set",
+        sizes: None,
+        ties: TieRule::Average,
+        captions: CaptionRule::MinRank,
+        median: MedianRule::MeanOfMiddle,
+        recall_at: [1, 5, 10, 50],
+        source: "",
+    };
+
     /// The protocol of this name.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
 pub use crate::metric::{CaptionRule, MedianRule, TieRule};
+use crate::metric::{Protocol, Rules};
 
 /// A cell: a complete configuration with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,26 @@ pub struct TrainConfig {
     pub shuffle_pairs: bool,
 }
 
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 300,
+            batch: 64,
+            optimizer: Optimizer::Adam,
+            lr: 3e-4,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            clip_grad_norm: 0.0,
+            kernels: TrainKernels::Libtorch,
+            threads: 2,
+            checkpoint_every: 100,
+            log_every: 10,
+            shuffle_pairs: false,
+        }
+    }
+}
+
 /// Update rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,4 +128,24 @@ pub struct EvalConfig {
     pub recall_at: Vec<u64>,
     /// Bootstrap resamples of the confidence intervals.
     pub resamples: usize,
+}
+
+impl EvalConfig {
+    /// Defaults under a protocol, whose rules they take.
+    pub fn of(protocol: Protocol) -> Self {
+        let Rules {
+            ties,
+            captions,
+            median,
+            recall_at,
+        } = protocol.rules();
+        Self {
+            kernel: "cpu/auto/f32".to_owned(),
+            ties,
+            captions,
+            median,
+            recall_at,
+            resamples: 1000,
+        }
+    }
 }

@@ -1,0 +1,367 @@
+//! What a suite may say: its JSON Schema, its table of keys, and the meaning of each, all from the doc comments
+//! and the defaults of the configuration types.
+
+use std::sync::LazyLock;
+
+use hitbench_models::config::Preset;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value as Json, json};
+
+use super::config::CellConfig;
+use super::expect::metric_names;
+use super::layer::{DATA_SOURCES, data_defaults, preset_defaults};
+use super::tree::join;
+use super::wire::{HEADER_KEYS, WireSuite, default_seeds};
+
+/// One key of a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Dotted path.
+    pub path: String,
+    /// Type in words, or the values there are.
+    pub kind: String,
+    /// Default as JSON, one a preset where they differ; `required` where there is none.
+    pub default: String,
+    /// What it means.
+    pub about: String,
+}
+
+/// Schema and keys, made once.
+struct Spec {
+    schema: Json,
+    keys: Vec<Key>,
+}
+
+static SPEC: LazyLock<Spec> = LazyLock::new(Spec::new);
+
+/// The JSON Schema (draft 2020-12) of a suite file.
+pub fn json_schema() -> &'static Json {
+    &SPEC.schema
+}
+
+/// Every key of a suite, leaves only, in the order of the schema.
+pub fn keys() -> &'static [Key] {
+    &SPEC.keys
+}
+
+/// The table of keys as Markdown, for `suites/FORMAT.md`.
+pub fn key_table() -> String {
+    let mut table = String::from("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    for key in keys() {
+        let [path, kind, default, about] = [&key.path, &key.kind, &key.default, &key.about]
+            .map(|text| text.replace('|', "\\|").replace('\n', " "));
+        table.push_str(&format!("| `{path}` | {kind} | {default} | {about} |\n"));
+    }
+    table
+}
+
+/// What a key means; empty for a path that is none.
+pub(crate) fn about(path: &str) -> String {
+    let key = SPEC.keys.iter().find(|key| key.path == path);
+    key.map(|key| key.about.clone()).unwrap_or_default()
+}
+
+impl Spec {
+    fn new() -> Self {
+        let header = plain_schema::<WireSuite>();
+        let config = plain_schema::<CellConfig>();
+        let mut properties = Map::new();
+        let mut keys = Vec::new();
+        for name in HEADER_KEYS {
+            let mut schema = header["properties"][name].clone();
+            tidy(&mut schema, "", &Json::Null);
+            let default = header_default(name);
+            let shown = default
+                .as_ref()
+                .map_or("required".to_owned(), |json| format!("`{json}`"));
+            let about = text_of(&schema);
+            let kind = match name {
+                "reference" | "axes" | "expect" => "map".to_owned(),
+                _ => kind_of(&schema),
+            };
+            keys.push(Key {
+                path: name.to_owned(),
+                kind,
+                default: shown,
+                about,
+            });
+            properties.insert(name.to_owned(), schema);
+        }
+        let tiny = all_defaults(Preset::Tiny);
+        let paper = all_defaults(Preset::Paper);
+        let mut pointers = Vec::new();
+        for (name, schema) in config["properties"].as_object().into_iter().flatten() {
+            let mut schema = schema.clone();
+            tidy(&mut schema, name, &tiny);
+            collect(
+                &schema,
+                name,
+                &format!("#/properties/{name}"),
+                &tiny,
+                &paper,
+                &mut keys,
+                &mut pointers,
+            );
+            properties.insert(name.clone(), schema);
+        }
+        close_maps(&mut properties, &pointers);
+        let required: Vec<&str> = HEADER_KEYS
+            .into_iter()
+            .filter(|name| header_default(name).is_none())
+            .chain(["data"])
+            .collect();
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "hitbench suite, format 1",
+            "type": "object",
+            "required": required,
+            "properties": properties,
+            "additionalProperties": false,
+        });
+        Self { schema, keys }
+    }
+}
+
+/// Default of a key that is not configuration; `None` where it is required.
+fn header_default(name: &str) -> Option<Json> {
+    match name {
+        "axes" | "reference" | "expect" => Some(json!({})),
+        "exclude" => Some(json!([])),
+        "seeds" => Some(json!(default_seeds())),
+        _ => None,
+    }
+}
+
+/// Defaults of all keys at once, every data source beside the others.
+fn all_defaults(preset: Preset) -> Json {
+    let mut defaults = preset_defaults(preset);
+    let sources = DATA_SOURCES.map(|source| (source.to_owned(), data_defaults(source).unwrap_or_default()));
+    defaults["data"] = Json::Object(sources.into_iter().collect());
+    defaults
+}
+
+/// The schema of a type with everything in place, no references.
+fn plain_schema<T: JsonSchema>() -> Json {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+fn at<'a>(defaults: &'a Json, path: &str) -> &'a Json {
+    path.split('.')
+        .try_fold(defaults, |json, key| json.get(key))
+        .unwrap_or(&Json::Null)
+}
+
+/// Adds defaults, requires only what has none, and removes the marks of Rust from the texts.
+fn tidy(schema: &mut Json, path: &str, defaults: &Json) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    if let Some(Json::String(text)) = object.get_mut("description") {
+        *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
+    }
+    // Rust's integer widths are no limits that a suite's author should know.
+    object.remove("format");
+    let default = at(defaults, path).clone();
+    let is_leaf = !object.contains_key("properties") && !object.contains_key("oneOf");
+    if (is_leaf || default.is_string()) && !default.is_null() {
+        object.insert("default".to_owned(), default.clone());
+    }
+    let is_section = default.is_object();
+    if let Some(Json::Object(properties)) = object.get_mut("properties") {
+        for (name, property) in properties.iter_mut() {
+            tidy(property, &join(path, name), defaults);
+        }
+        if is_section && path != "data" {
+            let required: Vec<Json> = properties
+                .keys()
+                .filter(|name| requires(&default, path, name))
+                .map(|name| json!(name))
+                .collect();
+            object.insert("required".to_owned(), Json::Array(required));
+        }
+    }
+    for alternatives in ["oneOf", "anyOf"] {
+        for alternative in object
+            .get_mut(alternatives)
+            .and_then(Json::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            tidy(alternative, path, defaults);
+        }
+    }
+    if let Some(items) = object.get_mut("items") {
+        tidy(items, "", &Json::Null);
+    }
+}
+
+/// Whether a key of a section must be given: null stands for "no default" in data sources only.
+fn requires(section: &Json, path: &str, name: &str) -> bool {
+    path.starts_with("data.") && section[name].is_null()
+}
+
+/// Lists the leaves under a section, and where each path's schema is.
+fn collect(
+    schema: &Json,
+    path: &str,
+    pointer: &str,
+    tiny: &Json,
+    paper: &Json,
+    keys: &mut Vec<Key>,
+    pointers: &mut Vec<(String, String)>,
+) {
+    pointers.push((path.to_owned(), pointer.to_owned()));
+    let mut sections = vec![(schema, pointer.to_owned())];
+    for (index, one) in schema["oneOf"].as_array().into_iter().flatten().enumerate() {
+        sections.push((one, format!("{pointer}/oneOf/{index}")));
+    }
+    let mut is_leaf = true;
+    for (section, pointer) in sections {
+        for (name, property) in section["properties"].as_object().into_iter().flatten() {
+            is_leaf = false;
+            let (path, pointer) = (join(path, name), format!("{pointer}/properties/{name}"));
+            collect(property, &path, &pointer, tiny, paper, keys, pointers);
+        }
+    }
+    if is_leaf {
+        let default = match (at(tiny, path), at(paper, path)) {
+            (Json::Null, _) if path.starts_with("data.") => "required".to_owned(),
+            (tiny, paper) if tiny == paper || path == "model.preset" => format!("`{tiny}`"),
+            (tiny, paper) => format!("tiny `{tiny}`, paper `{paper}`"),
+        };
+        keys.push(Key {
+            path: path.to_owned(),
+            kind: kind_of(schema),
+            default,
+            about: text_of(schema),
+        });
+    }
+}
+
+fn text_of(schema: &Json) -> String {
+    schema["description"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The type in words, or the names there are.
+fn kind_of(schema: &Json) -> String {
+    let quoted = |names: Vec<&Json>| {
+        let names: Vec<String> = names
+            .iter()
+            .filter_map(|name| Some(format!("`{}`", name.as_str()?)))
+            .collect();
+        names.join(", ")
+    };
+    if let Some(names) = schema["enum"].as_array() {
+        return quoted(names.iter().collect());
+    }
+    if let Some(alternatives) = schema["oneOf"].as_array() {
+        return quoted(
+            alternatives
+                .iter()
+                .map(|one| one.get("const").unwrap_or(&one["enum"][0]))
+                .collect(),
+        );
+    }
+    let named = |name: &str| match name {
+        "integer" => "whole number".to_owned(),
+        "string" => "text".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "array" => format!("list of {}", kind_of(&schema["items"])),
+        "object" => "map".to_owned(),
+        "null" => "null".to_owned(),
+        other => other.to_owned(),
+    };
+    match &schema["type"] {
+        Json::String(name) => named(name),
+        Json::Array(names) => {
+            let names: Vec<String> = names.iter().filter_map(Json::as_str).map(named).collect();
+            names.join(" or ")
+        }
+        _ => "any".to_owned(),
+    }
+}
+
+/// Says which paths `axes`, `reference` and `exclude.when` may have, and which metrics `expect`.
+fn close_maps(properties: &mut Map<String, Json>, pointers: &[(String, String)]) {
+    let by_path = |wrap: &dyn Fn(Json) -> Json| -> Json {
+        pointers
+            .iter()
+            .map(|(path, pointer)| (path.clone(), wrap(json!({"$ref": pointer}))))
+            .collect()
+    };
+    let list = |items: Json| json!({"type": "array", "items": items, "minItems": 1, "uniqueItems": true});
+    let one = |item: Json| item;
+    let metrics = metric_names(&[]);
+    let metric = metrics.join("|").replace('.', "\\.");
+    let pattern = format!("^({metric}|(t2v|v2t)\\.(r_at|recall_at)\\.[0-9]+)$");
+    let number_or_pair = json!({"anyOf": [
+        {"type": "number"},
+        {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    ]});
+    let mut close = |name: &str, key: &str, value: Json| {
+        let schema = &mut properties[name];
+        schema[key] = value;
+        schema["additionalProperties"] = json!(false);
+    };
+    close("axes", "properties", by_path(&list));
+    close("reference", "properties", by_path(&one));
+    close("expect", "patternProperties", json!({ pattern: number_or_pair }));
+    let when = &mut properties["exclude"]["items"]["properties"]["when"];
+    when["properties"] = by_path(&one);
+    when["additionalProperties"] = json!(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::layer::all_paths;
+
+    #[test]
+    fn the_keys_are_those_that_are_read() {
+        let mut documented: Vec<String> = keys().iter().map(|key| key.path.clone()).collect();
+        let mut read: Vec<String> = HEADER_KEYS
+            .iter()
+            .map(|&key| key.to_owned())
+            .chain(all_paths())
+            .collect();
+        documented.sort();
+        read.retain(|path| path != "data");
+        read.sort();
+        assert_eq!(documented, read);
+    }
+
+    #[test]
+    fn every_key_has_a_meaning_and_a_type() {
+        for key in keys() {
+            assert!(
+                !key.about.is_empty() && !key.kind.is_empty() && key.kind != "any",
+                "{key:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_reference_of_the_schema_resolves() {
+        fn walk(json: &Json, out: &mut Vec<String>) {
+            match json {
+                Json::Object(map) => {
+                    out.extend(map.get("$ref").and_then(Json::as_str).map(str::to_owned));
+                    map.values().for_each(|value| walk(value, out));
+                }
+                Json::Array(items) => items.iter().for_each(|item| walk(item, out)),
+                _ => {}
+            }
+        }
+        let mut references = Vec::new();
+        walk(json_schema(), &mut references);
+        assert!(references.len() > 100);
+        for reference in references {
+            assert!(
+                json_schema().pointer(reference.trim_start_matches('#')).is_some(),
+                "{reference}"
+            );
+        }
+    }
+}

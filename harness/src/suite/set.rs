@@ -1,0 +1,159 @@
+//! `--set PATH=VALUE`: overrides of single values from the command line.
+
+use std::sync::Arc;
+
+use super::error::{Problem, SuiteError};
+use super::layer::CONFIG_KEYS;
+use super::locate::{parser_problem, parser_span};
+use super::source::{Origin, Sources, Span};
+use super::tree::{Entry, Node, Value};
+use super::wire::HEADER_KEYS;
+
+/// A `--set` argument, parsed.
+#[derive(Debug)]
+struct Setting {
+    path: String,
+    key_origin: Origin,
+    node: Node,
+}
+
+/// Applies the `--set` arguments of `sources`: axes and keys that are not configuration change in `root`, the rest
+/// is returned as one layer each.
+pub(crate) fn apply(root: &mut Node, sources: &Sources) -> Result<Vec<Node>, SuiteError> {
+    let mut layers = Vec::new();
+    for index in 0..sources.sets.len() {
+        let Setting {
+            path,
+            key_origin,
+            node,
+        } = parse(index, sources)?;
+        let (head, rest) = path.split_once('.').unwrap_or((&path, ""));
+        let is_axis = root
+            .entry("axes")
+            .is_some_and(|axes| axes.node.entry(&path).is_some());
+        if is_axis {
+            put_below(
+                root,
+                "axes",
+                Entry {
+                    key: path,
+                    key_origin,
+                    node,
+                },
+            );
+        } else if CONFIG_KEYS.contains(&head) {
+            refuse_covering_an_axis(root, &path, key_origin, sources)?;
+            layers.push(Node::nest(&path, key_origin, node));
+        } else if HEADER_KEYS.contains(&head) && rest.is_empty() {
+            root.put(Entry {
+                key: path,
+                key_origin,
+                node,
+            });
+        } else if matches!(head, "axes" | "reference" | "expect") {
+            put_below(
+                root,
+                head,
+                Entry {
+                    key: rest.to_owned(),
+                    key_origin,
+                    node,
+                },
+            );
+        } else {
+            let known = super::known_paths();
+            return Err(SuiteError::new(
+                Problem::UnknownPath { path, known },
+                sources.place(key_origin),
+            ));
+        }
+    }
+    Ok(layers)
+}
+
+/// Puts an entry into the map `section` of the suite, which is made if absent.
+fn put_below(root: &mut Node, section: &str, entry: Entry) {
+    if root.entry(section).is_none() {
+        let node = Node {
+            value: Value::Map(Vec::new()),
+            origin: entry.key_origin,
+        };
+        root.put(Entry {
+            key: section.to_owned(),
+            key_origin: entry.key_origin,
+            node,
+        });
+    }
+    if let Some(node) = root.get_mut(section) {
+        node.put(entry);
+    }
+}
+
+/// A map set over an axis below it would leave cells that differ in name only.
+fn refuse_covering_an_axis(
+    root: &Node,
+    path: &str,
+    origin: Origin,
+    sources: &Sources,
+) -> Result<(), SuiteError> {
+    let axes = root
+        .entry("axes")
+        .and_then(|axes| axes.node.entries())
+        .unwrap_or_default();
+    let below = |axis: &&Entry| {
+        axis.key
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    match axes.iter().find(below) {
+        None => Ok(()),
+        Some(axis) => {
+            let axis = &axis.key;
+            let problem = Problem::Conflict {
+                message: format!("`{path}` covers the axis `{axis}`"),
+                hint: format!("set its values one by one; `--set {axis}=[VALUE, ...]` replaces the axis"),
+            };
+            Err(SuiteError::new(problem, sources.place(origin)))
+        }
+    }
+}
+
+fn parse(index: usize, sources: &Sources) -> Result<Setting, SuiteError> {
+    let argument: Arc<str> = Arc::clone(&sources.sets[index]);
+    let at = |offset: usize, len: usize| {
+        let column = argument.get(..offset).map_or(0, |before| before.chars().count()) as u64 + 1;
+        Origin::Set(
+            index,
+            Span {
+                offset,
+                len,
+                line: 1,
+                column,
+            },
+        )
+    };
+    let bad = || {
+        let problem = Problem::BadSet {
+            argument: argument.to_string(),
+        };
+        SuiteError::new(problem, sources.place(at(0, argument.len())))
+    };
+    let (path, value) = argument.split_once('=').ok_or_else(bad)?;
+    if path.split('.').any(|part| part.trim() != part || part.is_empty()) {
+        return Err(bad());
+    }
+    let start = path.len() + 1;
+    let mut node = Node::from_yaml(value).map_err(|error| {
+        let offset = parser_span(&error, value).map_or(0, |span| span.offset);
+        SuiteError::new(parser_problem(&error), sources.place(at(start + offset, 0)))
+    })?;
+    node.map_origins(&|origin| match origin {
+        Origin::File(span) => at(start + span.offset, span.len),
+        other => other,
+    });
+    Ok(Setting {
+        path: path.to_owned(),
+        key_origin: at(0, path.len()),
+        node,
+    })
+}

@@ -1,0 +1,205 @@
+//! Which cells are possible: the checks of `train`, `eval` and of sections against each other.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use hitbench_kernels::KernelId;
+use hitbench_models::ConfigError;
+
+use super::config::{CellConfig, EvalConfig, Optimizer, TrainConfig};
+use crate::data::DataConfig;
+
+/// Fewest bootstrap resamples from which a 95 % interval can be read.
+const MIN_RESAMPLES: usize = 100;
+/// Most bootstrap resamples.
+const MAX_RESAMPLES: usize = 1_000_000;
+/// Most threads of one trial.
+const MAX_THREADS: usize = 1024;
+
+fn refuse(path: &str, value: impl Display, allowed: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError {
+        path: path.to_owned(),
+        value: value.to_string(),
+        allowed: allowed.into(),
+    })
+}
+
+fn positive(path: &str, value: u64) -> Result<(), ConfigError> {
+    if value >= 1 {
+        Ok(())
+    } else {
+        refuse(path, value, "at least 1")
+    }
+}
+
+impl CellConfig {
+    /// Checks every section and the sections against each other; the first impossible value is the error.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the full dotted path, such as `momentum.queue_len`.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !is_device(&self.device) {
+            return refuse("device", format!("`{}`", self.device), "`cpu` or `cuda:N`");
+        }
+        validate_data(&self.data).map_err(|error| within("data", error))?;
+        self.model.validate().map_err(|error| within("model", error))?;
+        self.train.validate().map_err(|error| within("train", error))?;
+        self.momentum
+            .validate()
+            .map_err(|error| within("momentum", error))?;
+        self.eval.validate().map_err(|error| within("eval", error))?;
+        self.momentum
+            .validate_batch(self.train.batch)
+            .map_err(|_| ConfigError {
+                path: "momentum.queue_len".to_owned(),
+                value: self.momentum.queue_len.to_string(),
+                allowed: format!("0, or at least {} (`train.batch`)", self.train.batch),
+            })?;
+        if self.momentum.queue_len == 0 && self.train.batch < 2 {
+            let allowed = "at least 2 where `momentum.queue_len` is 0, as negatives come from the batch";
+            return refuse("train.batch", self.train.batch, allowed);
+        }
+        Ok(())
+    }
+}
+
+/// Puts the section's name before a path, and before the paths that the text names in backticks.
+fn within(section: &str, error: ConfigError) -> ConfigError {
+    let allowed = error
+        .allowed
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| {
+            if index % 2 == 1 {
+                format!("`{section}.{part}`")
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect();
+    ConfigError {
+        path: format!("{section}.{}", error.path),
+        value: error.value,
+        allowed,
+    }
+}
+
+fn is_device(device: &str) -> bool {
+    let index = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
+    device == "cpu" || device.strip_prefix("cuda:").is_some_and(index)
+}
+
+/// Checks the section `data`; what lies in files is checked when they are read.
+fn validate_data(data: &DataConfig) -> Result<(), ConfigError> {
+    match data {
+        DataConfig::Synthetic(config) => {
+            if config.videos < 2 {
+                return refuse(
+                    "synthetic.videos",
+                    config.videos,
+                    "at least 2, one to train and one to test",
+                );
+            }
+            positive("synthetic.captions", config.captions as u64)?;
+            if !(1..config.videos).contains(&config.test_videos) {
+                let allowed = format!("1 to {}, below `synthetic.videos`", config.videos - 1);
+                return refuse("synthetic.test_videos", config.test_videos, allowed);
+            }
+            let rates = [
+                ("synthetic.duplicate_rate", config.duplicate_rate),
+                ("synthetic.near_duplicate_rate", config.near_duplicate_rate),
+                ("synthetic.absent_rate", config.absent_rate),
+            ];
+            for (path, rate) in rates {
+                if !(0.0..1.0).contains(&rate) {
+                    return refuse(path, rate, "at least 0 and below 1");
+                }
+            }
+            if !(config.noise.is_finite() && config.noise >= 0.0) {
+                return refuse("synthetic.noise", config.noise, "at least 0");
+            }
+        }
+        DataConfig::TwoAnnotators(config) => {
+            if config.annotations.is_empty() {
+                return refuse("two_annotators.annotations", "[]", "at least one folder");
+            }
+            positive("two_annotators.word_dim", config.word_dim as u64)?;
+            positive("two_annotators.test_videos", config.test_videos as u64)?;
+        }
+        DataConfig::Activitynet(config) => {
+            if config.annotations.is_empty() {
+                return refuse("activitynet.annotations", "[]", "at least one folder");
+            }
+        }
+        DataConfig::Folder(_) => {}
+    }
+    Ok(())
+}
+
+impl TrainConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to the section.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        positive("steps", self.steps)?;
+        positive("batch", self.batch as u64)?;
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return refuse("lr", self.lr, "above 0");
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return refuse("weight_decay", self.weight_decay, "at least 0");
+        }
+        if self.weight_decay > 0.0 && self.optimizer != Optimizer::Adamw {
+            return refuse(
+                "weight_decay",
+                self.weight_decay,
+                "0, or another `optimizer`: adamw",
+            );
+        }
+        if self.warmup_steps > self.steps {
+            return refuse(
+                "warmup_steps",
+                self.warmup_steps,
+                format!("0 to {} (`steps`)", self.steps),
+            );
+        }
+        if !(self.clip_grad_norm.is_finite() && self.clip_grad_norm >= 0.0) {
+            return refuse("clip_grad_norm", self.clip_grad_norm, "at least 0");
+        }
+        if !(1..=MAX_THREADS).contains(&self.threads) {
+            return refuse("threads", self.threads, format!("1 to {MAX_THREADS}"));
+        }
+        positive("checkpoint_every", self.checkpoint_every)?;
+        positive("log_every", self.log_every)
+    }
+}
+
+impl EvalConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to the section.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if KernelId::from_str(&self.kernel).is_err() {
+            return refuse("kernel", &self.kernel, "a kernel id that `hitbench doctor` lists");
+        }
+        let ascending = self.recall_at.windows(2).all(|pair| pair[0] < pair[1]);
+        if self.recall_at.first().is_none_or(|&first| first == 0) || !ascending {
+            let value = format!("{:?}", self.recall_at);
+            return refuse(
+                "recall_at",
+                value,
+                "ascending cut-offs of at least 1, without repetition",
+            );
+        }
+        if !(MIN_RESAMPLES..=MAX_RESAMPLES).contains(&self.resamples) {
+            return refuse(
+                "resamples",
+                self.resamples,
+                format!("{MIN_RESAMPLES} to {MAX_RESAMPLES}"),
+            );
+        }
+        Ok(())
+    }
+}

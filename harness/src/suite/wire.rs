@@ -1,0 +1,89 @@
+//! The suite file as written, beside the configuration itself.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+/// Keys of a suite that are not configuration, in the order in which they are usually written.
+pub(crate) const HEADER_KEYS: [&str; 10] = [
+    "format",
+    "name",
+    "version",
+    "about",
+    "kind",
+    "axes",
+    "reference",
+    "seeds",
+    "exclude",
+    "expect",
+];
+
+/// Version of the file format that this program reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The keys of a suite beside its configuration.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireSuite {
+    /// Version of the file format: 1.
+    #[expect(dead_code, reason = "checks the type; the value is checked before all else")]
+    pub(crate) format: u32,
+    /// Name in lower-case letters, digits and `-`; part of the run folder's name and of every trial's.
+    pub(crate) name: String,
+    /// Version of the suite, raised whenever a reported number could move.
+    pub(crate) version: u32,
+    /// What the suite is for: source of the data, split, sizes, expected answer.
+    pub(crate) about: String,
+    /// What the suite does with its cells.
+    pub(crate) kind: Kind,
+    /// Dotted configuration path to the list of its values; all axes are crossed, the last one fastest.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "checks the type; values are taken from the tree, with their places"
+    )]
+    pub(crate) axes: Map<String, Json>,
+    /// Axis values of the one cell that differences are taken to; none by default.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "checks the type; values are taken from the tree, with their places"
+    )]
+    pub(crate) reference: Map<String, Json>,
+    /// Seeds of the replicates of each cell.
+    #[serde(default = "default_seeds")]
+    pub(crate) seeds: Vec<u64>,
+    /// Cells that are left out.
+    #[serde(default)]
+    pub(crate) exclude: Vec<WireExclude>,
+    /// Metric to its value or to `[low, high]`; a trial outside fails the run.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "checks the type; values are taken from the tree, with their places"
+    )]
+    pub(crate) expect: Map<String, Json>,
+}
+
+/// Cells to leave out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireExclude {
+    /// Dotted configuration paths and the values that a cell must all have to be left out.
+    pub(crate) when: Map<String, Json>,
+    /// Why; printed by `plan`.
+    pub(crate) reason: String,
+}
+
+/// What a suite does with its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Trains and evaluates every cell with every seed.
+    Ablation,
+}
+
+/// One seed, 0.
+pub(crate) fn default_seeds() -> Vec<u64> {
+    vec![0]
+}
