@@ -79,6 +79,11 @@ impl ClusterSums {
         }
     }
 
+    /// The sums of each cluster.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.sums.chunks_exact(self.n_stats)
+    }
+
     /// The sums over each resample, `[resamples, n_stats]`, row-major; empty when there is no cluster.
     pub fn resample(&self, resampling: Resampling) -> Vec<f64> {
         let n_stats = self.n_stats;

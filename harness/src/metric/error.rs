@@ -99,6 +99,12 @@ pub enum MetricError {
         /// Resamples asked for.
         found: usize,
     },
+    /// A comparison without cells, trials or queries on one of its sides.
+    #[error("nothing to compare: a side has no cells, or a cell no trials or queries")]
+    NothingToCompare,
+    /// Trials of a comparison whose queries belong to different videos.
+    #[error("the trials of a comparison do not have the same queries")]
+    OtherQueries,
     /// A kernel refused its inputs.
     #[error(transparent)]
     Kernel(#[from] KernelError),

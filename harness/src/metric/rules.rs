@@ -3,26 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who asks and who is searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// Text to video: every caption is a query over the videos.
-    T2v,
-    /// Video to text: every video is a query over the captions.
-    V2t,
-}
-
-impl Direction {
-    /// `t2v` or `v2t`, as files and reports write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::T2v => "t2v",
-            Self::V2t => "v2t",
-        }
-    }
-}
-
 /// How equal scores become a rank; formulas in [`rank`](super::rank).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

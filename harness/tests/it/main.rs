@@ -1,3 +1,5 @@
 //! Integration tests of the harness.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod metric_goldens;
