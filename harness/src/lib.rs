@@ -3,6 +3,7 @@
 
 pub mod cmd;
 pub mod data;
+pub mod machine;
 pub mod metric;
 pub mod suite;
 pub mod trial;

@@ -1,4 +1,4 @@
-//! Build script of every member whose programs or tests link libtorch: gives them their run path.
+//! The run path of programs and tests that link libtorch; part of the build scripts of all members that do.
 //!
 //! With the feature `torch` a binary looks for libtorch in `$ORIGIN/libtorch/lib` first (what
 //! `cargo xtask install` links there), then in the folder it was built against. A build script, because
@@ -7,12 +7,8 @@
 
 use std::path::Path;
 
-fn main() {
-    emit_run_path();
-}
-
 /// Prints the linker arguments for cargo.
-pub(crate) fn emit_run_path() {
+pub(crate) fn emit() {
     // Without any such line cargo would run this again whenever a file of the member changes.
     println!("cargo::rerun-if-env-changed=CARGO_FEATURE_TORCH");
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none()

@@ -1,0 +1,7 @@
+//! Build script of the members whose tests link libtorch.
+
+mod run_path;
+
+fn main() {
+    run_path::emit();
+}
