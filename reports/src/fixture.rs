@@ -101,7 +101,7 @@ pub(crate) fn queue_by_hierarchy(seeds: &[u64]) -> RunRecord {
 fn planned_cell(index: usize, values: &AxisValues, seeds: &[u64]) -> PlannedCell {
     let label: Vec<String> = values
         .iter()
-        .map(|(path, value)| format!("{path}={value}"))
+        .map(|(path, value)| format!("{path}={}", crate::view::value_text(value)))
         .collect();
     let hash = format!("{:012x}", 0x1000 + index);
     let trials = seeds
@@ -157,7 +157,7 @@ fn trial(run: &RunRecord, index: usize, cell: &PlannedCell, planned: &PlannedTri
         .and_then(Value::as_u64)
         .unwrap_or(1024);
     let pairs_per_s = 900.0 / (1.0 + queue_len as f64 / 2048.0) - 20.0 * planned.seed as f64;
-    let chance = |n: f64| [1, 5, 10, 50].map(|k| (k, k as f64 / n)).into();
+    let chance = |n: f64| [1, 5, 10, 50].map(|k| (k, (k as f64 / n).min(1.0))).into();
     TrialRecord {
         id: planned.id.clone(),
         name: planned.name.clone(),

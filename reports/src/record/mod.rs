@@ -25,6 +25,7 @@ pub use trial::{
     BaselineRecord, BaselinesRecord, DataRecord, TrainingRecord, TrialOutcome, TrialRecord, TrialResult,
 };
 pub use writer::RunWriter;
+pub(crate) use writer::replace_file;
 
 /// Format version of `run.json`, of each line of `trials.jsonl` and of `comparisons.json`; raised when an
 /// older reader could misread a newer file.
