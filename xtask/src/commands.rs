@@ -47,7 +47,7 @@ pub fn demo(root: &Path) -> Result<(), Error> {
     )
 }
 
-/// Sets up and runs all tests: the default build's, those with libtorch, and the examples in the docs.
+/// Sets up and runs all tests: the examples in the docs, the default build's, those with libtorch.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -63,10 +63,10 @@ pub fn test(root: &Path) -> Result<(), Error> {
         }
         command
     };
+    call(cargo(root, &libtorch).args(["test", "--doc", "--workspace"]))?;
     call(tests().arg("--workspace"))?;
     let members = TORCH_MEMBERS.iter().flat_map(|member| ["--package", member]);
-    call(tests().args(members.clone()).args(["--features", "torch"]))?;
-    call(cargo(root, &libtorch).args(["test", "--doc", "--workspace"]))
+    call(tests().args(members).args(["--features", "torch"]))
 }
 
 /// Sets up, installs the program with libtorch under `prefix`, and links libtorch beside it.
