@@ -1,10 +1,10 @@
-//! Errors of the model.
+//! What can go wrong in the model.
 
 use std::fmt::Display;
 
 use crate::config::ConfigError;
 
-/// What can go wrong in the model.
+/// An error of the model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A configuration value out of range.
@@ -26,6 +26,14 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// A [`ModelError::Shape`] when `found` is not `expected`.
+    pub(crate) fn check_len(what: &str, expected: usize, found: usize) -> Result<(), Self> {
+        if expected == found {
+            return Ok(());
+        }
+        Err(Self::shape(what, expected, found))
+    }
+
     pub(crate) fn shape(what: &str, expected: impl Display, found: impl Display) -> Self {
         Self::Shape {
             what: what.to_owned(),

@@ -9,13 +9,19 @@ pub mod batch;
 pub mod config;
 pub mod count;
 #[cfg(feature = "torch")]
+pub mod encoder;
+#[cfg(feature = "torch")]
 pub mod error;
+#[cfg(feature = "torch")]
+pub mod hierarchy;
 #[cfg(feature = "torch")]
 pub mod loss;
 #[cfg(feature = "torch")]
 pub mod optimizer;
 #[cfg(feature = "torch")]
 pub mod parameters;
+#[cfg(feature = "torch")]
+mod pooling;
 #[cfg(feature = "torch")]
 pub mod spec;
 pub mod tokenizer;

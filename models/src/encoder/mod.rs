@@ -1,0 +1,12 @@
+//! The two towers: tokens in, one unit row a level out.
+
+mod dual;
+mod layer;
+mod layout;
+mod parameters;
+mod text;
+mod video;
+
+pub use dual::DualEncoder;
+pub(crate) use layout::TokenLayout;
+pub(crate) use parameters::{LayerNorm, Linear, Parameters};
