@@ -1,6 +1,6 @@
 //! Differences to the reference cell, in words that claim no more than their interval carries.
 
-use crate::record::{ComparisonRecord, ComparisonsFile, PlannedCell, RunRecord, Verdict};
+use crate::record::{ComparisonRecord, ComparisonsFile, PlannedCell, RunRecord, ScoreKind, Verdict};
 use crate::view::{RunView, value_text};
 
 /// A metric path as a person reads it.
@@ -57,100 +57,145 @@ impl MetricName {
 /// A comparison with the cells that it names.
 pub(crate) struct Difference<'a> {
     pub(crate) record: &'a ComparisonRecord,
-    pub(crate) cell: &'a PlannedCell,
-    pub(crate) reference: &'a PlannedCell,
     pub(crate) metric: MetricName,
+    candidates: Vec<&'a PlannedCell>,
+    references: Vec<&'a PlannedCell>,
 }
 
 impl<'a> Difference<'a> {
-    /// Comparisons whose cells are in the plan, in plan order, one metric after the other.
+    /// Comparisons whose cells are all in the plan, those of one metric after those of another, in file order.
     pub(crate) fn all(run: &'a RunRecord, comparisons: &'a ComparisonsFile) -> Vec<Self> {
-        let place = |hash: &str| run.plan.iter().position(|cell| cell.hash == hash);
-        let mut found: Vec<(usize, Self)> = comparisons
+        let cells = |hashes: &[String]| -> Option<Vec<&'a PlannedCell>> {
+            hashes
+                .iter()
+                .map(|hash| run.plan.iter().find(|cell| &cell.hash == hash))
+                .collect()
+        };
+        let mut found: Vec<Self> = comparisons
             .comparisons
             .iter()
             .filter_map(|record| {
-                let (at, reference) = (place(&record.cell)?, place(&record.reference)?);
-                let metric = MetricName::of(&record.metric);
-                let (cell, reference) = (&run.plan[at], &run.plan[reference]);
-                Some((
-                    at,
-                    Self {
-                        record,
-                        cell,
-                        reference,
-                        metric,
-                    },
-                ))
+                let (candidates, references) = (cells(&record.candidates)?, cells(&record.references)?);
+                Some(Self {
+                    record,
+                    metric: MetricName::of(&record.metric),
+                    candidates,
+                    references,
+                })
             })
             .collect();
-        let mut metrics: Vec<(&str, _)> = Vec::new();
-        for (_, difference) in &found {
-            let key = difference.key();
-            if !metrics.contains(&key) {
-                metrics.push(key);
+        let mut keys: Vec<(&str, ScoreKind)> = Vec::new();
+        for difference in &found {
+            if !keys.contains(&difference.key()) {
+                keys.push(difference.key());
             }
         }
-        found.sort_by_key(|(at, difference)| (metrics.iter().position(|key| *key == difference.key()), *at));
-        found.into_iter().map(|(_, difference)| difference).collect()
+        found.sort_by_key(|difference| keys.iter().position(|key| *key == difference.key()));
+        found
     }
 
     /// What makes comparisons comparable: metric and score.
-    pub(crate) fn key(&self) -> (&'a str, crate::record::ScoreKind) {
+    pub(crate) fn key(&self) -> (&'a str, ScoreKind) {
         (&self.record.metric, self.record.score)
     }
 
-    /// Axes in which the cell differs from the reference: `queue_len 256 instead of 0`.
-    fn changes(&self, view: &RunView<'_>) -> Vec<String> {
-        let value =
-            |cell: &PlannedCell, path: &str| cell.axis_values.get(path).map(value_text).unwrap_or_default();
-        let change = |axis: &crate::view::AxisView<'_>| {
-            let (own, reference) = (value(self.cell, axis.path), value(self.reference, axis.path));
-            (own != reference).then(|| format!("{} {own} instead of {reference}", axis.name))
+    /// How the two sides differ in each axis.
+    fn contrasts<'v>(&self, view: &'v RunView<'_>) -> Vec<(&'v str, Contrast)> {
+        let values = |cells: &[&PlannedCell], path: &str| {
+            let mut texts: Vec<String> = Vec::new();
+            for cell in cells {
+                let text = cell.axis_values.get(path).map(value_text).unwrap_or_default();
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+            texts
         };
-        view.axes.iter().filter_map(change).collect()
+        let contrast = |path: &str| {
+            let (candidates, references) = (values(&self.candidates, path), values(&self.references, path));
+            match (candidates == references, &candidates[..]) {
+                (true, [held]) => Contrast::Held(held.clone()),
+                (true, _) => Contrast::Averaged,
+                (false, _) => Contrast::Changed(candidates.join(" and "), references.join(" and ")),
+            }
+        };
+        view.axes
+            .iter()
+            .map(|axis| (axis.name, contrast(axis.path)))
+            .collect()
+    }
+
+    /// Short name for tables and plots: the cell, or what changed.
+    pub(crate) fn label(&self, view: &RunView<'_>) -> String {
+        if let ([cell], [_]) = (&self.candidates[..], &self.references[..]) {
+            return view.label(&cell.axis_values);
+        }
+        let parts = self
+            .contrasts(view)
+            .into_iter()
+            .map(|(axis, contrast)| match contrast {
+                Contrast::Changed(to, from) => format!("{axis}={to} against {from}"),
+                Contrast::Held(value) => format!("{axis}={value}"),
+                Contrast::Averaged => format!("mean over {axis}"),
+            });
+        parts.collect::<Vec<_>>().join(", ")
     }
 
     /// One sentence that says what the interval says.
     pub(crate) fn sentence(&self, view: &RunView<'_>) -> String {
-        let changes = self.changes(view);
-        let what = if changes.is_empty() {
-            view.label(&self.cell.axis_values)
-        } else {
-            changes.join(" and ")
-        };
+        let (mut changed, mut context) = (Vec::new(), Vec::new());
+        for (axis, contrast) in self.contrasts(view) {
+            match contrast {
+                Contrast::Changed(to, from) => changed.push(format!("{axis} {to} instead of {from}")),
+                Contrast::Held(value) => context.push(format!("at {axis}={value}")),
+                Contrast::Averaged => context.push(format!("averaged over {axis}")),
+            }
+        }
         let record = self.record;
-        let numbers = format!(
-            "{} {} by {} {}, {} % interval {}, {}",
+        let verdict = match (record.verdict, record.n_seeds) {
+            (Verdict::Improved, _) => "it helped",
+            (Verdict::Regressed, _) => "it hurt",
+            (Verdict::Inconclusive, 1) => {
+                "one seed says nothing about another training, so this run shows neither help nor harm"
+            }
+            (Verdict::Inconclusive, _) => "this run shows neither help nor harm",
+        };
+        let mut what = changed.join(" and ");
+        if !context.is_empty() {
+            what += &format!(", {}", context.join(", "));
+        }
+        format!(
+            "{what}: {} changed by {} {}, {} % interval {}, {}: {verdict}.",
             self.metric.name,
-            "changed",
             self.metric.signed(record.estimate),
             self.metric.unit,
             percent_level(record.level),
             self.metric.interval(record),
-            seeds(record.n_seeds),
-        );
-        let verdict = match record.verdict {
-            Verdict::Improved => "it helped",
-            Verdict::Regressed => "it hurt",
-            Verdict::Inconclusive => "the interval holds zero, so this run shows neither help nor harm",
-        };
-        let lone = match (record.n_seeds, record.verdict) {
-            (1, Verdict::Improved | Verdict::Regressed) => {
-                " in this one training; other seeds were not tried, so it may be their luck"
-            }
-            _ => "",
-        };
-        format!("{what}: {numbers}: {verdict}{lone}.")
+            if record.n_seeds == 1 {
+                "1 seed".to_owned()
+            } else {
+                format!("{} seeds", record.n_seeds)
+            },
+        )
     }
 
-    /// Whether the cell differs from the reference in this axis and no other.
-    pub(crate) fn only_changes(&self, view: &RunView<'_>, path: &str) -> bool {
-        view.axes.iter().all(|axis| {
-            let same = self.cell.axis_values.get(axis.path) == self.reference.axis_values.get(axis.path);
-            same == (axis.path != path)
-        })
+    /// Whether the sides differ in this axis and no other.
+    pub(crate) fn only_changes(&self, view: &RunView<'_>, name: &str) -> bool {
+        let is_changed = |contrast: &Contrast| matches!(contrast, Contrast::Changed(..));
+        self.contrasts(view)
+            .iter()
+            .all(|(axis, contrast)| is_changed(contrast) == (*axis == name))
     }
+}
+
+/// How two sides differ in one axis.
+enum Contrast {
+    /// To these values from those.
+    Changed(String, String),
+    /// Both sides have this value alone.
+    Held(String),
+    /// Both sides have the same several values.
+    Averaged,
 }
 
 /// `95` for 0.95, `99.5` for 0.995.
@@ -159,10 +204,69 @@ pub(crate) fn percent_level(level: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn seeds(n: u64) -> String {
-    if n == 1 {
-        "1 seed".to_owned()
-    } else {
-        format!("{n} seeds")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn sentence(change: impl Fn(&mut ComparisonRecord, &RunRecord)) -> String {
+        let run = fixture::queue_by_hierarchy(&[0, 1, 2]);
+        let mut comparisons = fixture::comparisons(&run);
+        comparisons.comparisons.truncate(1);
+        change(&mut comparisons.comparisons[0], &run);
+        let view = RunView::new(&run, &[]);
+        Difference::all(&run, &comparisons)[0].sentence(&view)
+    }
+
+    #[test]
+    fn one_cell_against_the_reference() {
+        insta::assert_snapshot!(sentence(|_, _| {}), @r"
+        hierarchy feature instead of semantic, at queue_len=0: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 3 seeds: it hurt.
+        ");
+    }
+
+    #[test]
+    fn all_cells_of_a_value_against_all_of_another() {
+        let text = sentence(|record, run| {
+            let with = |n: u64| {
+                run.plan
+                    .iter()
+                    .filter(move |cell| cell.axis_values[fixture::QUEUE] == n)
+            };
+            record.references = with(0).map(|cell| cell.hash.clone()).collect();
+            record.candidates = with(256).map(|cell| cell.hash.clone()).collect();
+            record.verdict = Verdict::Improved;
+            record.level = 0.99375;
+        });
+        insta::assert_snapshot!(text, @r"
+        queue_len 256 instead of 0, averaged over hierarchy: t2v R@10 changed by -4.9 points, 99.38 % interval [-8.9, -0.9], 3 seeds: it helped.
+        ");
+    }
+
+    #[test]
+    fn one_seed_makes_no_statement() {
+        let text = sentence(|record, _| {
+            record.n_seeds = 1;
+            record.verdict = Verdict::Inconclusive;
+        });
+        insta::assert_snapshot!(text, @r"
+        hierarchy feature instead of semantic, at queue_len=0: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 1 seed: one seed says nothing about another training, so this run shows neither help nor harm.
+        ");
+    }
+
+    #[test]
+    fn metric_names_and_units() {
+        let of = |path| MetricName::of(path);
+        assert_eq!(
+            (of("v2t.r_at.5").name, of("v2t.r_at.5").unit),
+            ("v2t R@5".to_owned(), "points")
+        );
+        assert_eq!(
+            (of("t2v.mean_rank").name, of("t2v.mean_rank").unit),
+            ("t2v MnR".to_owned(), "ranks")
+        );
+        assert_eq!(of("train.pairs_per_s").name, "train.pairs_per_s");
+        assert_eq!(of("t2v.r_at.1").signed(-0.0001), "+0.0");
+        assert_eq!(of("t2v.r_at.1").signed(0.0312), "+3.1");
     }
 }

@@ -266,14 +266,15 @@ pub(crate) fn comparisons(run: &RunRecord) -> ComparisonsFile {
                     _ => Verdict::Inconclusive,
                 };
                 ComparisonRecord {
-                    cell: cell.hash.clone(),
-                    reference: reference.hash.clone(),
+                    candidates: vec![cell.hash.clone()],
+                    references: vec![reference.hash.clone()],
                     score: ScoreKind::Combined,
                     metric: "t2v.r_at.10".to_owned(),
                     estimate,
                     low: estimate - 0.04,
                     high: estimate + 0.04,
                     level: 0.95,
+                    p_value: None,
                     verdict,
                     n_seeds: run.suite.seeds.len() as u64,
                 }

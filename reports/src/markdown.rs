@@ -195,41 +195,25 @@ fn differences(out: &mut String, view: &RunView<'_>, comparisons: &ComparisonsFi
     if differences.is_empty() {
         return;
     }
-    section(out, "Differences to the reference cell");
+    section(out, "What helped");
     let method = comparisons.method.trim();
     line(
         out,
-        &format!("Positive means higher than the reference. {method}\n"),
+        &format!("Differences of cells; positive means higher than what it is compared to. {method}\n"),
     );
     for group in differences.chunk_by(|one, next| one.key() == next.key()) {
         let first = &group[0];
-        let unit = first.metric.unit;
-        let grid = Grid {
-            caption: format!("{}, {} score, in {unit}", first.metric.name, first.record.score),
-            header: [
-                "cell",
-                "difference",
-                &format!("{} %", percent_level(first.record.level)),
-                "seeds",
-                "verdict",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-            n_words: 1,
-            rows: group.iter().map(|one| difference_row(view, one)).collect(),
-        };
-        grid_md(out, &grid);
         let mut said: Vec<bool> = vec![false; group.len()];
         for axis in &view.axes {
             let alone: Vec<usize> = (0..group.len())
-                .filter(|&at| group[at].only_changes(view, axis.path))
+                .filter(|&at| group[at].only_changes(view, axis.name))
                 .collect();
             if alone.is_empty() {
                 continue;
             }
             line(
                 out,
-                &format!("{}, all else as in the reference:\n", escaped(axis.name)),
+                &format!("{}, {} score:\n", escaped(axis.name), first.record.score),
             );
             for at in alone {
                 said[at] = true;
@@ -240,28 +224,25 @@ fn differences(out: &mut String, view: &RunView<'_>, comparisons: &ComparisonsFi
         if said.contains(&false) {
             line(
                 out,
-                if said.contains(&true) {
-                    "Several changes at once:\n"
-                } else {
-                    "In words:\n"
-                },
+                &format!("Several changes at once, {} score:\n", first.record.score),
             );
             for (one, _) in group.iter().zip(&said).filter(|(_, said)| !**said) {
                 line(out, &format!("- {}", escaped(&one.sentence(view))));
             }
             line(out, "");
         }
-        let chance = (1.0 - first.record.level) * group.len() as f64;
-        if group.len() > 1 {
-            line(
-                out,
-                &format!(
-                    "Each interval stands alone: were no cell different from the reference, about {chance:.1} of \
-                     these {} would still leave zero out.\n",
-                    group.len()
-                ),
-            );
-        }
+        let grid = Grid {
+            caption: format!(
+                "{}, {} score, in {}",
+                first.metric.name, first.record.score, first.metric.unit
+            ),
+            header: ["cells", "verdict", "difference", "interval", "level, %", "seeds"]
+                .map(str::to_owned)
+                .to_vec(),
+            n_words: 2,
+            rows: group.iter().map(|one| difference_row(view, one)).collect(),
+        };
+        grid_md(out, &grid);
     }
 }
 
@@ -272,11 +253,12 @@ fn difference_row(view: &RunView<'_>, one: &Difference<'_>) -> Vec<String> {
         Verdict::Inconclusive => "inconclusive",
     };
     vec![
-        view.label(&one.cell.axis_values),
+        one.label(view),
+        verdict.to_owned(),
         one.metric.signed(one.record.estimate),
         one.metric.interval(one.record),
+        percent_level(one.record.level),
         one.record.n_seeds.to_string(),
-        verdict.to_owned(),
     ]
 }
 
@@ -648,19 +630,19 @@ mod tests {
 
         `chance` is a random order. `TF-IDF` ranks by the words that the two sides share; no model takes part in it, and it may see what the model is denied (see Data).
 
-        ## Differences to the reference cell
+        ## What helped
 
-        Positive means higher than the reference. Two-level bootstrap over seeds and test videos, 2000 resamples.
+        Differences of cells; positive means higher than what it is compared to. Two-level bootstrap over seeds and test videos, 2000 resamples.
+
+        queue_len, combined score:
+
+        - queue_len 256 instead of 0, at hierarchy=semantic: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 2 seeds: it hurt.
 
         **t2v R@10, combined score, in points**
 
-        | cell | difference | 95 % | seeds | verdict |
-        | --- | ---: | ---: | ---: | ---: |
-        | queue_len=256, hierarchy=semantic | -4.9 | [-8.9, -0.9] | 2 | regressed |
-
-        queue_len, all else as in the reference:
-
-        - queue_len 256 instead of 0: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 2 seeds: it hurt.
+        | cells | verdict | difference | interval | level, % | seeds |
+        | --- | --- | ---: | ---: | ---: | ---: |
+        | queue_len=256, hierarchy=semantic | regressed | -4.9 | [-8.9, -0.9] | 95 | 2 |
 
         ## Training
 
@@ -710,7 +692,7 @@ mod tests {
             "{report}"
         );
         assert!(
-            !report.contains("## Data") && !report.contains("## Differences"),
+            !report.contains("## Data") && !report.contains("## What helped"),
             "{report}"
         );
     }

@@ -15,28 +15,31 @@ pub struct ComparisonsFile {
     pub comparisons: Vec<ComparisonRecord>,
 }
 
-/// One cell against the reference cell in one metric.
+/// The mean of some cells against the mean of others in one metric: one cell against the reference cell, or
+/// all cells with one value of an axis against those with another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRecord {
-    /// Hash of the cell.
-    pub cell: String,
-    /// Hash of the reference cell.
-    pub reference: String,
+    /// Hashes of the cells that are compared.
+    pub candidates: Vec<String>,
+    /// Hashes of the cells they are compared to.
+    pub references: Vec<String>,
     /// Score the metric is of.
     pub score: ScoreKind,
     /// Metric path, such as `t2v.r_at.10`; recalls are fractions.
     pub metric: String,
-    /// The cell's value minus the reference's, mean over the seeds of both.
+    /// The candidates' value minus the references', each cell the mean over its seeds.
     pub estimate: f64,
     /// Lower end of the interval.
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// Level of the interval, such as 0.95.
+    /// Level of the interval: 0.95 for a single comparison, adjusted where there are several.
     pub level: f64,
+    /// Two-sided p-value of no difference, not adjusted.
+    pub p_value: Option<f64>,
     /// What the interval says.
     pub verdict: Verdict,
-    /// Seeds on each side.
+    /// Fewest seeds of any cell; at 1 the interval covers test videos only.
     pub n_seeds: u64,
 }
 
@@ -48,6 +51,6 @@ pub enum Verdict {
     Improved,
     /// The whole interval lies on the worse side of zero.
     Regressed,
-    /// The interval holds zero.
+    /// The interval holds zero, or there is but one seed, which says nothing about another training.
     Inconclusive,
 }
