@@ -156,12 +156,65 @@ impl Default for TwoAnnotatorsConfig {
     }
 }
 
+impl TwoAnnotatorsConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to `data.two_annotators`.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        some_folder(&self.annotations)?;
+        if !(1..=4096).contains(&self.word_dim) {
+            return Err(refuse("word_dim", self.word_dim, "1 to 4096"));
+        }
+        if self.test_videos == 0 {
+            return Err(refuse("test_videos", 0, "1 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl ActivitynetConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to `data.activitynet`.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        some_folder(&self.annotations)
+    }
+}
+
+impl DataConfig {
+    /// Checks the settings without reading any file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to the `data` section.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let (section, checked) = match self {
+            Self::Synthetic(config) => ("synthetic", config.validate()),
+            Self::Activitynet(config) => ("activitynet", config.validate()),
+            Self::TwoAnnotators(config) => ("two_annotators", config.validate()),
+            Self::Folder(FolderConfig { .. }) => return Ok(()),
+        };
+        checked.map_err(|error| ConfigError {
+            path: format!("{section}.{}", error.path),
+            ..error
+        })
+    }
+}
+
 /// The project's own folder format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderConfig {
     /// Folder with `dataset.yaml`.
     pub path: PathBuf,
+}
+
+fn some_folder(annotations: &[PathBuf]) -> Result<(), ConfigError> {
+    match annotations.is_empty() {
+        true => Err(refuse("annotations", "empty", "at least one folder")),
+        false => Ok(()),
+    }
 }
 
 fn refuse(path: &str, value: impl Display, allowed: impl Into<String>) -> ConfigError {

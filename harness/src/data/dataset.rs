@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hitbench_models::config::ExpertSpec;
 
+use super::config::DataConfig;
 use super::error::DataError;
+use super::{activitynet, folder, synthetic, two_annotators};
 
 /// Feature rows of one expert for one video.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +127,8 @@ pub struct Gaps {
     pub videos_without_expert: Vec<usize>,
     /// Videos without any expert; they stay in the gallery with `[CLS]` alone.
     pub videos_without_features: usize,
+    /// Pairs of a video and an expert with features but without times; their position is "unknown".
+    pub features_without_times: usize,
     /// Videos of a split without a caption; they stay in the gallery and are never a query.
     pub videos_without_captions: usize,
     /// Ids that the source's lists name but for which it has no captions; not in the data set.
@@ -158,6 +162,21 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Loads or generates what the configuration names.
+    ///
+    /// Relative paths are taken from the working directory.
+    ///
+    /// # Errors
+    /// [`DataError`], by source of the data.
+    pub fn load(config: &DataConfig) -> Result<Self, DataError> {
+        match config {
+            DataConfig::Synthetic(config) => synthetic::generate(config),
+            DataConfig::Activitynet(config) => activitynet::load(config),
+            DataConfig::TwoAnnotators(config) => two_annotators::load(config),
+            DataConfig::Folder(config) => folder::load(config),
+        }
+    }
+
     /// Fills in the gaps that can be counted and the hash, and checks that train and test can be used.
     ///
     /// # Errors
@@ -195,6 +214,11 @@ impl Dataset {
             .iter()
             .filter(|video| video.experts.iter().all(Option::is_none))
             .count();
+        let features = self
+            .videos
+            .iter()
+            .flat_map(|video| video.experts.iter().flatten());
+        self.gaps.features_without_times = features.filter(|features| features.times_s.is_none()).count();
         self.gaps.videos_without_captions = captioned.iter().filter(|&&has| !has).count();
         self.content_hash = self.hash();
         Ok(self)

@@ -25,6 +25,12 @@ pub enum DataError {
         #[source]
         source: std::io::Error,
     },
+    /// A data set would be written over another.
+    #[error("`{}` exists; choose another folder", .path.display())]
+    Exists {
+        /// The file in the way.
+        path: PathBuf,
+    },
     /// None of the folders given holds the annotation file.
     #[error("no `{file}` in any of the folders {}", list(.folders))]
     NoAnnotations {
@@ -34,7 +40,7 @@ pub enum DataError {
         folders: Vec<PathBuf>,
     },
     /// A JSON file does not have the expected form.
-    #[error("`{}` is not in the form of ActivityNet Captions", .path.display())]
+    #[error("cannot read `{}` as ActivityNet Captions", .path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -127,6 +133,32 @@ pub enum DataError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file of features ends too early.
+    #[error("`{}`: video `{video}` is cut off in row {row} of {rows}", .path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The video.
+        video: String,
+        /// The first row, from 0, that is not whole.
+        row: usize,
+        /// Rows that there should be.
+        rows: usize,
+    },
+    /// No video has features of an expert.
+    #[error("`{}` has features of expert `{expert}` for none of the videos", .path.display())]
+    NoFeatures {
+        /// The file or folder.
+        path: PathBuf,
+        /// The expert.
+        expert: String,
+    },
+    /// A folder of features has no expert.
+    #[error("`{}` has neither NAME.safetensors nor a folder NAME for any expert", .path.display())]
+    NoExperts {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Features have another shape than the expert.
     #[error("`{}`: video `{video}` has features of shape {found:?}, expected [rows, {dim}]", .path.display())]
     FeatureShape {
@@ -188,6 +220,9 @@ pub enum DataError {
     /// The settings are impossible.
     #[error(transparent)]
     Config(#[from] hitbench_models::config::ConfigError),
+    /// A batch could not be built.
+    #[error("the data cannot be made into a batch")]
+    Batch(#[from] hitbench_models::batch::BatchError),
     /// Captions could not be tokenised.
     #[error("captions of `{name}` cannot be tokenised")]
     Tokenizer {

@@ -15,6 +15,7 @@ use super::draw::Draws;
 use super::error::DataError;
 use latent::Latent;
 use sense::World;
+pub(super) use sense::experts;
 
 /// Generates the data set.
 ///
@@ -72,7 +73,7 @@ pub fn generate(config: &SyntheticConfig) -> Result<Dataset, DataError> {
     Dataset {
         name: "synthetic".to_owned(),
         about: about(config),
-        experts: sense::experts(),
+        experts: experts(),
         videos,
         captions: captions.collect(),
         splits: Splits {

@@ -29,7 +29,7 @@ const OBJECT_EVERY_S: f64 = 1.5;
 const SCENE_EVERY_S: f64 = 4.0;
 
 /// The experts in alphabetical order, which is the order of [`World::record`].
-pub(super) fn experts() -> Vec<ExpertSpec> {
+pub(in crate::data) fn experts() -> Vec<ExpertSpec> {
     let experts = [
         ("action", ACTION_DIM),
         ("audio", AUDIO_DIM),
