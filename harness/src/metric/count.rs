@@ -22,6 +22,9 @@ pub struct DirectionCounts {
     pub counts: Vec<RankCount>,
     /// The caption (`t2v`) or video (`v2t`) behind each entry of `counts`, ascending.
     pub queries: Vec<u32>,
+    /// The best true item of each query, the first of several at the same score: a video in `t2v`, and in `v2t` a
+    /// caption, or the video itself where captions are maxed over.
+    pub true_items: Vec<u32>,
     /// The video of each query: queries of one video are not independent and are resampled together.
     pub clusters: Vec<u32>,
     /// Items that every query was ranked against.
@@ -30,6 +33,8 @@ pub struct DirectionCounts {
     pub n_masked: usize,
     /// Videos without a caption left: they stay in the gallery of `t2v` and ask nothing in `v2t`.
     pub n_without_caption: usize,
+    /// Whether the gallery consists of videos: in `t2v`, and in `v2t` where captions are maxed over.
+    pub gallery_of_videos: bool,
     /// Whether every query has exactly one true item.
     pub one_true_item: bool,
 }
@@ -41,6 +46,64 @@ pub struct Counts {
     pub t2v: DirectionCounts,
     /// Video to text.
     pub v2t: DirectionCounts,
+}
+
+impl DirectionCounts {
+    /// Text to video: one count for each caption that takes part.
+    pub(super) fn text_to_video(pairing: &Pairing, counts: Vec<RankCount>) -> Self {
+        let queries = pairing.kept_captions();
+        let videos: Vec<u32> = queries.iter().map(|&caption| pairing.video_of(caption)).collect();
+        Self {
+            direction: Direction::T2v,
+            counts,
+            queries,
+            true_items: videos.clone(),
+            clusters: videos,
+            n_gallery: pairing.n_videos(),
+            n_masked: pairing.n_masked(),
+            n_without_caption: pairing.n_without_caption(),
+            gallery_of_videos: true,
+            one_true_item: true,
+        }
+    }
+
+    /// Video to text: one count for each video with a caption. `t2v` knows how each caption scores with its video.
+    pub(super) fn video_to_text(
+        pairing: &Pairing,
+        captions: CaptionRule,
+        t2v: &Self,
+        counts: Vec<RankCount>,
+    ) -> Self {
+        let own = pairing.captions_by_video();
+        let queries = pairing.videos_with_captions();
+        let mut best: Vec<Option<(f64, u32)>> = vec![None; pairing.n_videos()];
+        for (count, (&caption, &video)) in t2v.counts.iter().zip(t2v.queries.iter().zip(&t2v.clusters)) {
+            let best = &mut best[video as usize];
+            if best.is_none_or(|(score, _)| count.score > score) {
+                *best = Some((count.score, caption));
+            }
+        }
+        let (true_items, n_gallery, one_true_item) = match captions {
+            CaptionRule::MinRank => (
+                best.into_iter().flatten().map(|(_, caption)| caption).collect(),
+                t2v.queries.len(),
+                own.iter().all(|list| list.len() <= 1),
+            ),
+            CaptionRule::MaxOverCaptions => (queries.clone(), queries.len(), true),
+        };
+        Self {
+            direction: Direction::V2t,
+            counts,
+            true_items,
+            clusters: queries.clone(),
+            queries,
+            n_gallery,
+            n_masked: t2v.n_masked,
+            n_without_caption: t2v.n_without_caption,
+            gallery_of_videos: captions == CaptionRule::MaxOverCaptions,
+            one_true_item,
+        }
+    }
 }
 
 /// Counts both directions of a stored matrix: `similarities[c, v]` scores caption `c` against video `v`.
@@ -128,10 +191,10 @@ fn count_scores<T: Score>(
     if let Some(bad) = kept.par_iter().find_map_first(|&row| matrix.first_bad(row)) {
         return Err(bad);
     }
-    Ok(Counts {
-        t2v: text_to_video(&matrix, pairing, &kept),
-        v2t: video_to_text(&matrix, pairing, &kept, captions),
-    })
+    let t2v = DirectionCounts::text_to_video(pairing, count_rows(&matrix, pairing, &kept));
+    let counts = count_best_captions(&matrix, pairing, &kept, captions);
+    let v2t = DirectionCounts::video_to_text(pairing, captions, &t2v, counts);
+    Ok(Counts { t2v, v2t })
 }
 
 /// The matrix with the row length it is read by.
@@ -161,7 +224,8 @@ impl<'a, T: Score> Matrix<'a, T> {
     }
 }
 
-fn text_to_video<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u32]) -> DirectionCounts {
+/// Every caption's video among all videos.
+fn count_rows<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u32]) -> Vec<RankCount> {
     let counts = kept.par_iter().map(|&caption| {
         let row = matrix.row(caption);
         let best = matrix.at(caption, pairing.video_of(caption));
@@ -172,24 +236,16 @@ fn text_to_video<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u3
             score: best.widen(),
         }
     });
-    DirectionCounts {
-        direction: Direction::T2v,
-        counts: counts.collect(),
-        queries: kept.to_vec(),
-        clusters: kept.iter().map(|&caption| pairing.video_of(caption)).collect(),
-        n_gallery: pairing.n_videos(),
-        n_masked: pairing.n_masked(),
-        n_without_caption: pairing.n_without_caption(),
-        one_true_item: true,
-    }
+    counts.collect()
 }
 
-fn video_to_text<T: Score>(
+/// Every video's best own caption among all captions, or among the best captions of all videos.
+fn count_best_captions<T: Score>(
     matrix: &Matrix<'_, T>,
     pairing: &Pairing,
     kept: &[u32],
     captions: CaptionRule,
-) -> DirectionCounts {
+) -> Vec<RankCount> {
     let own = pairing.captions_by_video();
     // A video without captions asks nothing; its threshold is any score, and its counts are dropped below.
     let best: Vec<T> = (0u32..)
@@ -207,12 +263,7 @@ fn video_to_text<T: Score>(
         }
     };
     let (greater, equal) = count_columns(matrix, &groups, &best);
-
-    let queries: Vec<u32> = (0u32..)
-        .zip(&own)
-        .filter_map(|(video, own)| (!own.is_empty()).then_some(video))
-        .collect();
-    let counts = queries.iter().map(|&video| {
+    let counts = pairing.videos_with_captions().into_iter().map(|video| {
         let column = video as usize;
         let level = own[column]
             .iter()
@@ -227,16 +278,7 @@ fn video_to_text<T: Score>(
             score: best[column].widen(),
         }
     });
-    DirectionCounts {
-        direction: Direction::V2t,
-        counts: counts.collect(),
-        clusters: queries.clone(),
-        queries,
-        n_gallery: groups.len(),
-        n_masked: pairing.n_masked(),
-        n_without_caption: pairing.n_without_caption(),
-        one_true_item: captions == CaptionRule::MaxOverCaptions || own.iter().all(|list| list.len() <= 1),
-    }
+    counts.collect()
 }
 
 /// For every column, how many groups of rows score above `best[column]` and how many exactly that; a group scores
@@ -332,13 +374,19 @@ mod tests {
         let scores = [0.5, 0.1, 0.5, 0.9, 0.2, 0.3, 0.5, 0.4];
         let min_rank = count(&scores, &pairing, CaptionRule::MinRank).unwrap();
         assert_eq!(of(&min_rank.v2t), [(0, 3, 2), (1, 1, 1)]);
-        assert_eq!(min_rank.v2t.n_gallery, 4);
+        assert_eq!(
+            (min_rank.v2t.n_gallery, &min_rank.v2t.true_items[..]),
+            (4, &[0, 3][..])
+        );
         assert!(!min_rank.v2t.one_true_item && min_rank.t2v.one_true_item);
         let maxed = count(&scores, &pairing, CaptionRule::MaxOverCaptions).unwrap();
         assert_eq!(of(&maxed.v2t), [(0, 2, 1), (1, 1, 1)]);
-        assert_eq!(maxed.v2t.n_gallery, 2);
+        assert_eq!((maxed.v2t.n_gallery, &maxed.v2t.true_items[..]), (2, &[0, 1][..]));
         assert_eq!(of(&maxed.t2v), [(0, 1, 1), (1, 1, 1), (0, 1, 1), (1, 1, 1)]);
-        assert_eq!(maxed.t2v.clusters, [0, 0, 1, 1]);
+        assert_eq!(
+            (&maxed.t2v.clusters[..], &maxed.t2v.true_items[..]),
+            (&[0, 0, 1, 1][..], &[0, 0, 1, 1][..])
+        );
     }
 
     #[test]

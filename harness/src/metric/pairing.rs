@@ -75,10 +75,7 @@ impl Pairing {
 
     /// Number of videos that no caption taking part describes.
     pub fn n_without_caption(&self) -> usize {
-        self.captions_by_video()
-            .iter()
-            .filter(|list| list.is_empty())
-            .count()
+        self.n_videos - self.videos_with_captions().len()
     }
 
     /// The captions that take part, ascending.
@@ -95,6 +92,14 @@ impl Pairing {
     /// When there is no such caption.
     pub fn video_of(&self, caption: u32) -> u32 {
         self.video_of[caption as usize]
+    }
+
+    /// The videos that a caption taking part describes, ascending.
+    pub fn videos_with_captions(&self) -> Vec<u32> {
+        (0u32..)
+            .zip(self.captions_by_video())
+            .filter_map(|(video, own)| (!own.is_empty()).then_some(video))
+            .collect()
     }
 
     /// For every video, those of its captions that take part, ascending.

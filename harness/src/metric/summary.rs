@@ -237,10 +237,12 @@ mod tests {
             direction: Direction::T2v,
             counts: counts.collect(),
             queries: (0..n).collect(),
+            true_items: (0..n).collect(),
             clusters: (0..n).collect(),
             n_gallery,
             n_masked: 0,
             n_without_caption: 0,
+            gallery_of_videos: true,
             one_true_item: true,
         }
     }
