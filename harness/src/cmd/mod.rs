@@ -1,3 +1,4 @@
 //! The command line: one subcommand a file.
 
 pub mod doctor;
+pub mod schema;

@@ -24,6 +24,8 @@ mod validate;
 mod wire;
 
 #[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
 mod message_tests;
 
 pub use config::CellConfig;

@@ -268,7 +268,7 @@ fn kind_of(schema: &Json) -> String {
         "integer" => "whole number".to_owned(),
         "string" => "text".to_owned(),
         "boolean" => "true or false".to_owned(),
-        "array" => format!("list of {}", kind_of(&schema["items"])),
+        "array" => format!("list of {}s", kind_of(&schema["items"])),
         "object" => "map".to_owned(),
         "null" => "null".to_owned(),
         other => other.to_owned(),

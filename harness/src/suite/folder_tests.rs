@@ -1,0 +1,150 @@
+//! The suites of the project: all plan, all fit the schema, and their format is documented as it is.
+
+use std::path::{Path, PathBuf};
+
+use super::schema::{json_schema, key_table};
+use super::tree::Node;
+use super::{Problem, Suite};
+use crate::trial::Plan;
+
+fn suites_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites")
+}
+
+/// All suite files, sorted.
+fn suite_files() -> Vec<PathBuf> {
+    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("the folder exists") {
+            let path = entry.expect("the entry is readable").path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                out.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&suites_folder(), &mut files);
+    files.sort();
+    files
+}
+
+fn load(path: &Path) -> Suite {
+    Suite::load(path, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_suite_plans_to_the_documented_size() {
+    let mut sizes = Vec::new();
+    for path in suite_files() {
+        let suite = load(&path);
+        let plan = Plan::new(&suite, None).expect("no filter");
+        assert!(suite.notes.is_empty(), "{}: {:?}", suite.name, suite.notes);
+        assert_eq!(
+            path.file_stem().and_then(|stem| stem.to_str()),
+            Some(suite.name.as_str())
+        );
+        assert_eq!(
+            plan.cells.iter().filter(|cell| cell.is_reference).count(),
+            1,
+            "{}",
+            suite.name
+        );
+        sizes.push((suite.name.clone(), plan.cells.len(), plan.n_trials()));
+    }
+    let expected = [
+        ("momentum", 7, 21),
+        ("queue-by-hierarchy", 12, 36),
+        ("smoke", 4, 4),
+        ("quickstart", 9, 18),
+        ("activitynet-two-annotators", 4, 12),
+    ];
+    assert_eq!(
+        sizes,
+        expected.map(|(name, cells, trials)| (name.to_owned(), cells, trials))
+    );
+}
+
+#[test]
+fn every_suite_fits_the_schema() {
+    let schema = jsonschema::validator_for(json_schema()).expect("the schema is a schema");
+    for path in suite_files() {
+        let text = std::fs::read_to_string(&path).expect("the file is readable");
+        let json = Node::from_yaml(&text).expect("valid YAML").to_json();
+        let errors: Vec<String> = schema
+            .iter_errors(&json)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    let schema = jsonschema::validator_for(json_schema()).expect("the schema is a schema");
+    let good = "{format: 1, name: a, version: 1, about: a, kind: ablation, data: {synthetic: {}}}";
+    let json = |text: &str| Node::from_yaml(text).expect("valid YAML").to_json();
+    assert!(schema.is_valid(&json(good)));
+    for (old, new) in [
+        ("name: a", "nam: a"),
+        ("version: 1, ", ""),
+        ("data: {synthetic: {}}", "data: {}"),
+        ("data: {synthetic: {}}", "data: {folder: {}}"),
+        ("data: {synthetic: {}}", "data: {synthetic: {vidoes: 3}}"),
+        ("data: {synthetic: {}}", "data: {synthetic: {videos: -3}}"),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, train: {optimizer: sgd}",
+        ),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, axes: {train.lrr: [1]}",
+        ),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, axes: {train.lr: 0.5}",
+        ),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, axes: {train.lr: [fast]}",
+        ),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, expect: {t2v.r_ta.1: 0.5}",
+        ),
+        ("kind: ablation", "kind: throughput"),
+    ] {
+        let text = good.replacen(old, new, 1);
+        assert!(!schema.is_valid(&json(&text)), "{text}");
+        assert!(Suite::parse("a.yaml", &text, &[]).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_format_is_documented_as_it_is() {
+    let path = suites_folder().join("FORMAT.md");
+    let text = std::fs::read_to_string(&path).expect("the file is readable");
+    let (_, rest) = text
+        .split_once("<!-- hitbench schema keys -->\n\n")
+        .expect("the table has a start");
+    let (table, _) = rest.split_once("\n<!-- end -->").expect("the table has an end");
+    assert!(
+        table == key_table(),
+        "write this into {}:\n{}",
+        path.display(),
+        key_table()
+    );
+}
+
+#[test]
+fn the_example_of_the_format_is_a_suite() {
+    let text = std::fs::read_to_string(suites_folder().join("FORMAT.md")).expect("the file is readable");
+    let (_, rest) = text.split_once("```yaml\n").expect("there is an example");
+    let (example, _) = rest.split_once("```").expect("it ends");
+    let suite = Suite::parse("example.yaml", example, &[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(Plan::new(&suite, None).expect("no filter").n_trials(), 9);
+    assert_eq!(suite.excluded.len(), 1);
+    let error =
+        Suite::parse("example.yaml", example, &["train.btach=3".to_owned()]).expect_err("no such key");
+    assert!(matches!(error.problem(), Problem::UnknownKey { path, .. } if path == "train.btach"));
+}
