@@ -76,11 +76,8 @@ pub fn load_libtorch_cuda() -> Result<PathBuf, LoadError> {
     Ok(path)
 }
 
-/// Where libtorch's CUDA side lies, without loading it: beside the libtorch in use, or where the set-up puts it.
-///
-/// # Errors
-/// [`LoadError::NoLibtorch`] or [`LoadError::NotFound`].
-pub fn libtorch_cuda() -> Result<PathBuf, LoadError> {
+/// Where libtorch's CUDA side lies: beside the libtorch in use, or where the set-up puts it.
+fn libtorch_cuda() -> Result<PathBuf, LoadError> {
     let cpu = loaded_library("libtorch_cpu.so").ok_or(LoadError::NoLibtorch)?;
     let folder = cpu.parent().ok_or(LoadError::NoLibtorch)?;
     let beside = folder.join(LIBTORCH_CUDA);
@@ -115,14 +112,22 @@ fn library_in_maps(maps: &str, name: &str) -> Option<PathBuf> {
 /// Loads a library for the rest of the process, all its symbols resolved now and visible to later libraries.
 #[cfg(unix)]
 pub(crate) fn open_global(path: &Path) -> Result<(), LoadError> {
+    use std::error::Error as _;
+
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
     // SAFETY: only libraries of libtorch and of the CUDA toolkit are opened, whose initialisers may run on any
     // thread at any time; no symbol is taken here.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
-    let library = library.map_err(|error| LoadError::Refused {
-        path: path.to_owned(),
-        reason: error.to_string(),
+    let library = library.map_err(|error| {
+        // The loader's own words are the cause of the error.
+        let reason = error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        LoadError::Refused {
+            path: path.to_owned(),
+            reason,
+        }
     })?;
     // Never unloaded: others hold addresses in it from now on.
     let _ = library.into_raw();
@@ -182,12 +187,29 @@ mod tests {
             panic!("loaded a text file");
         };
         assert_eq!(named, path);
-        assert!(!reason.is_empty());
+        assert!(reason.contains("libfake.so"), "{reason}");
     }
 
     #[cfg(not(feature = "torch"))]
     #[test]
     fn without_libtorch_its_cuda_side_is_not_looked_for() {
         assert_eq!(load_libtorch_cuda(), Err(LoadError::NoLibtorch));
+    }
+
+    #[cfg(feature = "torch")]
+    #[test]
+    fn the_cuda_side_of_the_libtorch_in_use_is_loaded_where_it_is_set_up() {
+        tch::manual_seed(0); // a use, without which the linker leaves libtorch out of this test
+        match load_libtorch_cuda() {
+            Ok(path) => assert_eq!(loaded_library(LIBTORCH_CUDA), Some(path)),
+            Err(LoadError::NotFound { library }) => println!("skipped: {library} not found"),
+            // A libtorch of the user's may lie without the libraries that its CUDA side needs.
+            Err(LoadError::Refused { path, reason })
+                if !path.ends_with("cuda/torch/lib/libtorch_cuda.so") =>
+            {
+                println!("skipped: {reason}");
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 }

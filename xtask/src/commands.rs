@@ -31,7 +31,7 @@ pub fn workspace_root() -> PathBuf {
 /// # Errors
 /// Any [`Error`]; [`Error::Failed`] carries the program's own exit code.
 pub fn demo(root: &Path) -> Result<(), Error> {
-    let libtorch = setup(root)?;
+    let libtorch = setup(root, false)?;
     call(
         cargo(root, &libtorch)
             .args([
@@ -52,7 +52,7 @@ pub fn demo(root: &Path) -> Result<(), Error> {
 /// # Errors
 /// Any [`Error`].
 pub fn test(root: &Path) -> Result<(), Error> {
-    let libtorch = setup(root)?;
+    let libtorch = setup(root, false)?;
     let nextest = runs(Command::new("cargo").args(["nextest", "--version"]));
     let tests = || {
         let mut command = cargo(root, &libtorch);
@@ -74,7 +74,7 @@ pub fn test(root: &Path) -> Result<(), Error> {
 /// # Errors
 /// Any [`Error`].
 pub fn install(root: &Path, prefix: &Path) -> Result<(), Error> {
-    let libtorch = setup(root)?;
+    let libtorch = setup(root, false)?;
     call(
         cargo(root, &libtorch)
             .args([

@@ -13,7 +13,11 @@ use xtask::{Error, commands, setup};
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
     /// Fetch libtorch into the cache folder and link it, so that `cargo build --features torch` works.
-    Setup,
+    Setup {
+        /// Fetch NVRTC and the CUDA side of libtorch too: 2.4 GB to fetch, 3 GB unpacked.
+        #[arg(long)]
+        cuda: bool,
+    },
     /// Set up, run `suites/quickstart.yaml`, print its table and where the report lies.
     Demo,
     /// Set up, run all tests, with and without libtorch.
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<(), Error> {
     let root = commands::workspace_root();
     match task {
-        Task::Setup => setup::setup(&root).map(|_| ()),
+        Task::Setup { cuda } => setup::setup(&root, cuda).map(|_| ()),
         Task::Demo => commands::demo(&root),
         Task::Test => commands::test(&root),
         Task::Install { root: prefix } => commands::install(&root, &prefix),

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use crate::cache::{self, LIBTORCH_VERSION};
 use crate::error::Error;
 use crate::tools::{self, Python};
-use crate::wheels::{LIBTORCH, Source};
+use crate::wheels::{CUDA, LIBTORCH, Source};
 use crate::{existing, fetch, unpack};
 
 /// Name of the link in the checkout that `.cargo/config.toml` gives to cargo as `LIBTORCH`.
 pub const LINK: &str = ".libtorch";
 
-/// Does the set-up and returns the libtorch folder in use. A second call finds everything and changes nothing.
+/// Does the set-up, with `cuda` also that of the CUDA libraries, and returns the libtorch folder in use. A second
+/// call finds everything and changes nothing.
 ///
 /// # Errors
 /// Any [`Error`]; each says what to do.
-pub fn setup(root: &Path) -> Result<PathBuf, Error> {
+pub fn setup(root: &Path, cuda: bool) -> Result<PathBuf, Error> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err(Error::Platform {
             os: std::env::consts::OS,
@@ -28,11 +29,21 @@ pub fn setup(root: &Path) -> Result<PathBuf, Error> {
     tools::check_cxx()?;
     let own = own_libtorch(root);
     let libtorch = match &own {
+        Some(path) if cuda => return Err(Error::CudaForOwnLibtorch { path: path.clone() }),
         Some(path) => {
             existing::check(path)?;
             path.clone()
         }
-        None => cached_libtorch(&cache::cache_dir().ok_or(Error::NoCacheDir)?, Python::find)?,
+        None => {
+            let cache = cache::cache_dir().ok_or(Error::NoCacheDir)?;
+            let libtorch = cached_libtorch(&cache, Python::find)?;
+            if cuda {
+                let folder = cache::cuda_dir(&libtorch);
+                bring(CUDA, &cache, &folder, Python::find, |_| Ok(()))?;
+                eprintln!("xtask: CUDA libraries are in {}", folder.display());
+            }
+            libtorch
+        }
     };
     link(root, &libtorch, own.is_none())?;
     eprintln!("xtask: libtorch {LIBTORCH_VERSION} is {}", libtorch.display());

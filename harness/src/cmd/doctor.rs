@@ -125,7 +125,7 @@ fn cached_in(cache: &Path) -> Result<String, String> {
 }
 
 fn libtorch_cuda() -> Result<String, String> {
-    map::libtorch_cuda()
+    map::load_libtorch_cuda()
         .map(|path| path.display().to_string())
         .map_err(|error| error.to_string())
 }
