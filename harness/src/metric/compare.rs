@@ -13,218 +13,19 @@
 //! shown. In 1,000 simulated studies each of 2 or 3 seeds a side and 100 queries, with 1 to 50 % hits and seeds
 //! that differ much, little or not at all, 94 to 96 % of the 95 % intervals held the truth.
 //!
-//! With a single seed everywhere nothing is known of what another seed would do: the interval then covers test
-//! videos only, for these very models, and the verdict is never more than inconclusive.
+//! A cell with a single seed says nothing about what another seed would do: the interval then covers test videos
+//! only, for these very models, and the verdict is never more than inconclusive.
 
-use hitbench_kernels::RankCount;
 use hitbench_reports::record::Verdict;
-use rayon::prelude::*;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bootstrap::{ClusterSums, Resampling, tail_size};
-use super::{DirectionCounts, MetricError};
+use super::bootstrap::{Resampling, tail_size};
+use super::contrast::mean;
+use super::{Contrast, MetricError, SeedHits};
 
 /// How the intervals are made, in one sentence for reports.
 pub const METHOD: &str = "Intervals cover new seeds and new test videos: test videos are resampled with replacement \
     (bootstrap), seeds enter by Student's t with the standard deviation pooled over the cells compared, and levels \
     are adjusted by Holm's method over all differences tested.";
-
-/// What one trial did with each query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeedHits {
-    /// One value a query, larger is better: a hit (0 or 1), a reciprocal rank.
-    pub values: Vec<f64>,
-    /// The video of each query, the same for all trials of a comparison.
-    pub clusters: Vec<u32>,
-}
-
-impl SeedHits {
-    /// The values that `value` gives for the counts of a trial, such as `|count| rules.ties.hits(count, 10)`.
-    pub fn new(counts: &DirectionCounts, value: impl Fn(&RankCount) -> f64) -> Self {
-        Self {
-            values: counts.counts.iter().map(value).collect(),
-            clusters: counts.clusters.clone(),
-        }
-    }
-}
-
-/// The mean of some cells against the mean of others, each cell being its trials with different seeds.
-#[derive(Debug, Clone)]
-pub struct Contrast<'a> {
-    references: Vec<&'a [SeedHits]>,
-    candidates: Vec<&'a [SeedHits]>,
-}
-
-impl<'a> Contrast<'a> {
-    /// Candidates minus references; each side is the plain mean of its cells, each cell that of its seeds.
-    pub fn new(references: &[&'a [SeedHits]], candidates: &[&'a [SeedHits]]) -> Self {
-        Self {
-            references: references.to_vec(),
-            candidates: candidates.to_vec(),
-        }
-    }
-
-    /// Every cell with its share of the difference, up to sign.
-    fn cells(&self) -> impl Iterator<Item = (f64, &'a [SeedHits])> {
-        [&self.references, &self.candidates]
-            .into_iter()
-            .flat_map(|side| side.iter().map(|&cell| (1.0 / side.len() as f64, cell)))
-    }
-
-    fn trials(&self) -> impl Iterator<Item = &'a SeedHits> {
-        self.cells().flat_map(|(_, trials)| trials)
-    }
-
-    /// Checks that there are trials in every cell and that all have the same queries.
-    fn check(&self) -> Result<(), MetricError> {
-        let empty_side = self.references.is_empty() || self.candidates.is_empty();
-        if empty_side || self.cells().any(|(_, trials)| trials.is_empty()) {
-            return Err(MetricError::NothingToCompare);
-        }
-        let mut first: Option<&SeedHits> = None;
-        for trial in self.trials() {
-            let first = *first.get_or_insert(trial);
-            if trial.values.len() != trial.clusters.len() {
-                return Err(MetricError::Length {
-                    what: "clusters of a trial",
-                    expected: trial.values.len(),
-                    found: trial.clusters.len(),
-                });
-            }
-            if trial.values.is_empty() {
-                return Err(MetricError::NothingToCompare);
-            }
-            if trial.clusters != first.clusters {
-                return Err(MetricError::OtherQueries);
-            }
-        }
-        Ok(())
-    }
-
-    /// Candidates minus references for every query, averaged over cells and seeds.
-    fn effects(&self) -> Vec<f64> {
-        let side = |cells: &[&[SeedHits]]| column_means(cells.iter().map(|trials| cell_means(trials)));
-        let references = side(&self.references);
-        side(&self.candidates)
-            .iter()
-            .zip(references)
-            .map(|(candidate, reference)| candidate - reference)
-            .collect()
-    }
-
-    /// Standard error from seeds with its degrees of freedom; `None` when every cell has but one.
-    fn seed_error(&self) -> Option<(f64, f64)> {
-        let (mut squares, mut freedom, mut factor) = (0.0, 0.0, 0.0);
-        for (weight, trials) in self.cells() {
-            let n_seeds = trials.len() as f64;
-            let means: Vec<f64> = trials.iter().map(|trial| mean(&trial.values)).collect();
-            let centre = mean(&means);
-            squares += means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>();
-            freedom += n_seeds - 1.0;
-            factor += weight * weight / n_seeds;
-        }
-        (freedom > 0.0).then(|| ((squares / freedom * factor).sqrt(), freedom))
-    }
-
-    /// The part of the variance between clusters that comes from seeds, in `[0, 1]`.
-    ///
-    /// A seed's luck with single videos is in the standard deviation between seeds already, where it is judged by
-    /// the few degrees of freedom that it has; it must not be counted again among the videos. `effects` are those
-    /// of the queries, `clusters` their videos.
-    fn luck(&self, effects: &[f64], clusters: &[u32]) -> f64 {
-        let all = squared_sums(&deviations(effects), clusters);
-        let mut luck = 0.0;
-        for (weight, trials) in self.cells() {
-            let n_seeds = trials.len() as f64;
-            let means = cell_means(trials);
-            for trial in trials {
-                let own: Vec<f64> = trial
-                    .values
-                    .iter()
-                    .zip(&means)
-                    .map(|(value, mean)| value - mean)
-                    .collect();
-                let squares = squared_sums(&deviations(&own), clusters);
-                luck += weight * weight * squares / ((n_seeds - 1.0).max(1.0) * n_seeds);
-            }
-        }
-        if all > luck { luck / all } else { 1.0 }
-    }
-
-    /// The difference as resampling would have it, sorted.
-    fn distribution(&self, resampling: Resampling) -> Vec<f64> {
-        let effects = self.effects();
-        let clusters = self.trials().next().map_or(&[][..], |trial| &trial.clusters);
-        let mut sums = ClusterSums::new(2);
-        for (&cluster, &effect) in clusters.iter().zip(&effects) {
-            sums.add(cluster, [1.0, effect]);
-        }
-        let resampled = sums.resample(resampling);
-        let estimate = mean(&effects);
-        let by_videos = (1.0 - self.luck(&effects, clusters)).sqrt();
-        let n_resamples = resampling.resamples;
-        let mut differences: Vec<f64> = resampled
-            .chunks_exact(2)
-            .map(|sums| estimate + by_videos * (sums[1] / sums[0] - estimate))
-            .collect();
-        let student = self.seed_error().and_then(|(error, freedom)| {
-            let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
-            Some((error, student))
-        });
-        if let Some((error, student)) = student {
-            // Evenly spaced quantiles in place of random draws: the resamples are in random order already.
-            differences
-                .par_iter_mut()
-                .enumerate()
-                .for_each(|(resample, difference)| {
-                    let share = (resample + 1) as f64 / (n_resamples + 1) as f64;
-                    *difference += error * student.inverse_cdf(share);
-                });
-        }
-        differences.sort_unstable_by(f64::total_cmp);
-        differences
-    }
-}
-
-/// Mean over the trials of a cell, for every query.
-fn cell_means(trials: &[SeedHits]) -> Vec<f64> {
-    column_means(trials.iter().map(|trial| trial.values.clone()))
-}
-
-/// Mean over rows of the same length, for every column.
-fn column_means(mut rows: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
-    let mut sums = rows.next().unwrap_or_default();
-    let mut n_rows = 1;
-    for row in rows {
-        n_rows += 1;
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += value;
-        }
-    }
-    for sum in &mut sums {
-        *sum /= f64::from(n_rows);
-    }
-    sums
-}
-
-/// Distances from the mean.
-fn deviations(values: &[f64]) -> Vec<f64> {
-    let centre = mean(values);
-    values.iter().map(|value| value - centre).collect()
-}
-
-/// Sum over clusters of the squared sum of their values.
-fn squared_sums(values: &[f64], clusters: &[u32]) -> f64 {
-    let mut sums = ClusterSums::new(1);
-    for (&cluster, &value) in clusters.iter().zip(values) {
-        sums.add(cluster, [value]);
-    }
-    sums.rows().map(|row| row[0] * row[0]).sum()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
 
 /// What the data say about one difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -239,9 +40,9 @@ pub struct Comparison {
     pub level: f64,
     /// Two-sided bootstrap p-value of no difference, not adjusted.
     pub p_value: f64,
-    /// Fewest seeds of any cell; at 1 in every cell the interval covers test videos only.
+    /// Fewest seeds of any cell; at 1 the interval covers test videos only.
     pub n_seeds: usize,
-    /// `Improved` or `Regressed` when the interval excludes 0 and seeds vary, else `Inconclusive`.
+    /// `Improved` or `Regressed` when the interval excludes 0 and every cell has several seeds, else `Inconclusive`.
     pub verdict: Verdict,
 }
 
@@ -284,17 +85,18 @@ pub fn compare_all(
         contrast.check()?;
         rows.push(Judged::new(contrast, resampling));
     }
-    let mut family: Vec<&mut Judged> = rows.iter_mut().filter(|row| row.seeds_vary).collect();
+    let mut family: Vec<&mut Judged> = rows.iter_mut().filter(|row| row.several_seeds).collect();
     family.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
     let n_statements = family.len();
     let mut failed_at = None;
     for (rank, row) in family.into_iter().enumerate() {
         row.alpha = failed_at.unwrap_or(alpha / (n_statements - rank) as f64);
-        if row.p_value > row.alpha {
+        let [low, high] = row.interval()?;
+        if low <= 0.0 && 0.0 <= high {
             failed_at = Some(row.alpha);
         }
     }
-    let singles = rows.iter_mut().filter(|row| !row.seeds_vary);
+    let singles = rows.iter_mut().filter(|row| !row.several_seeds);
     singles.for_each(|row| row.alpha = alpha);
     rows.iter().map(Judged::comparison).collect()
 }
@@ -303,7 +105,7 @@ pub fn compare_all(
 struct Judged {
     estimate: f64,
     n_seeds: usize,
-    seeds_vary: bool,
+    several_seeds: bool,
     /// Sorted.
     differences: Vec<f64>,
     p_value: f64,
@@ -320,18 +122,25 @@ impl Judged {
                 .map(|(_, trials)| trials.len())
                 .min()
                 .unwrap_or(0),
-            seeds_vary: contrast.seed_error().is_some(),
+            several_seeds: contrast.seed_error().is_some(),
             p_value: p_value(&differences),
             differences,
             alpha: 1.0,
         }
     }
 
-    fn comparison(&self) -> Result<Comparison, MetricError> {
+    /// The central interval of level `1 - alpha`.
+    fn interval(&self) -> Result<[f64; 2], MetricError> {
         let tail = tail_size(self.differences.len(), self.alpha)?;
-        let low = self.differences[tail - 1];
-        let high = self.differences[self.differences.len() - tail];
-        let verdict = if !self.seeds_vary {
+        Ok([
+            self.differences[tail - 1],
+            self.differences[self.differences.len() - tail],
+        ])
+    }
+
+    fn comparison(&self) -> Result<Comparison, MetricError> {
+        let [low, high] = self.interval()?;
+        let verdict = if !self.several_seeds {
             Verdict::Inconclusive
         } else if low > 0.0 {
             Verdict::Improved
@@ -362,13 +171,10 @@ fn p_value(differences: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::RngExt;
-    use rand::SeedableRng;
-    use rand::distr::Distribution;
-    use rand_chacha::ChaCha8Rng;
-    use rand_distr::Normal;
+mod simulation;
 
+#[cfg(test)]
+mod tests {
     use super::*;
 
     const PLAN: Resampling = Resampling {
@@ -420,9 +226,11 @@ mod tests {
 
     #[test]
     fn one_seed_shows_nothing_but_its_interval() {
-        let found = compare_cells(&cell(300, 0.2, 1), &cell(300, 0.5, 1), PLAN).unwrap();
-        assert!(found.low > 0.0);
-        assert_eq!((found.verdict, found.n_seeds), (Verdict::Inconclusive, 1));
+        for n_seeds in [1, 3] {
+            let found = compare_cells(&cell(300, 0.2, 1), &cell(300, 0.5, n_seeds), PLAN).unwrap();
+            assert!(found.low > 0.0);
+            assert_eq!((found.verdict, found.n_seeds), (Verdict::Inconclusive, 1));
+        }
     }
 
     #[test]
@@ -495,98 +303,5 @@ mod tests {
                 ..
             })
         ));
-    }
-
-    /// Draws trials from a population without a true difference: videos vary in difficulty and seeds in skill.
-    struct Simulation {
-        rng: ChaCha8Rng,
-        n_queries: usize,
-        base: f64,
-        seed_spread: f64,
-    }
-
-    impl Simulation {
-        fn cells(&mut self, n_seeds: usize) -> [Vec<SeedHits>; 2] {
-            let n_queries = self.n_queries;
-            let ease: Vec<f64> = (0..n_queries).map(|_| self.rng.random::<f64>()).collect();
-            let taste =
-                |rng: &mut ChaCha8Rng| -> Vec<f64> { (0..n_queries).map(|_| rng.random::<f64>()).collect() };
-            let tastes = [taste(&mut self.rng), taste(&mut self.rng)];
-            let skill = Normal::new(0.0, self.seed_spread).unwrap();
-            tastes.map(|taste| {
-                (0..n_seeds)
-                    .map(|_| {
-                        let skill = skill.sample(&mut self.rng);
-                        let hits = ease.iter().zip(&taste).map(|(ease, taste)| {
-                            let chance = self.base * (0.2 + 0.3 * ease + 0.3 * taste + skill);
-                            f64::from(u8::from(self.rng.random::<f64>() < chance))
-                        });
-                        trial(&hits.collect::<Vec<_>>())
-                    })
-                    .collect()
-            })
-        }
-    }
-
-    /// The two-level bootstrap that resamples seeds as if they were many: for comparison only.
-    fn resampled_seeds(reference: &[SeedHits], candidate: &[SeedHits], plan: Resampling) -> [f64; 2] {
-        let n_queries = reference[0].values.len();
-        let differences = (0..plan.resamples).map(|resample| {
-            let mut rng = plan.stream(resample);
-            let mut pick = |cell: &[SeedHits]| -> Vec<usize> {
-                cell.iter().map(|_| rng.random_range(0..cell.len())).collect()
-            };
-            let (chosen, others) = (pick(candidate), pick(reference));
-            let share = |cell: &[SeedHits], chosen: &[usize], q: usize| {
-                chosen.iter().map(|&seed| cell[seed].values[q]).sum::<f64>() / chosen.len() as f64
-            };
-            let mut sum = 0.0;
-            for _ in 0..n_queries {
-                let q = rng.random_range(0..n_queries);
-                sum += share(candidate, &chosen, q) - share(reference, &others, q);
-            }
-            sum / n_queries as f64
-        });
-        super::super::bootstrap::percentile_interval(differences.collect(), 0.95).unwrap()
-    }
-
-    /// Share of simulated studies whose 95 % interval by `method` holds the true difference 0.
-    fn coverage(
-        n_seeds: usize,
-        base: f64,
-        seed_spread: f64,
-        method: impl Fn(&[SeedHits], &[SeedHits], Resampling) -> [f64; 2],
-    ) -> f64 {
-        const N_STUDIES: u64 = 250;
-        let mut simulation = Simulation {
-            rng: ChaCha8Rng::seed_from_u64(2024),
-            n_queries: 100,
-            base,
-            seed_spread,
-        };
-        let covered = (0..N_STUDIES).filter(|&seed| {
-            let [reference, candidate] = simulation.cells(n_seeds);
-            let plan = Resampling { seed, resamples: 199 };
-            let [low, high] = method(&reference, &candidate, plan);
-            low <= 0.0 && 0.0 <= high
-        });
-        covered.count() as f64 / N_STUDIES as f64
-    }
-
-    #[test]
-    fn intervals_of_two_and_three_seeds_cover_what_they_say() {
-        // The standard error of a coverage of 0.95 over 250 studies is 0.014.
-        for (n_seeds, base, seed_spread) in [(2, 1.0, 0.2), (2, 1.0, 0.0), (3, 1.0, 0.08), (2, 0.1, 0.04)] {
-            let found = coverage(n_seeds, base, seed_spread, |reference, candidate, plan| {
-                let found = compare_cells(reference, candidate, plan).unwrap();
-                [found.low, found.high]
-            });
-            assert!(
-                (0.91..=0.99).contains(&found),
-                "{n_seeds} seeds, base {base}, spread {seed_spread}: {found}"
-            );
-        }
-        let resampled = coverage(2, 1.0, 0.2, resampled_seeds);
-        assert!(resampled < 0.85, "a bootstrap of two seeds covers {resampled}");
     }
 }

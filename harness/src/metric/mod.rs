@@ -2,7 +2,9 @@
 
 pub mod bootstrap;
 pub mod compare;
+pub mod contrast;
 pub mod count;
+pub mod direction;
 pub mod error;
 pub mod evaluate;
 pub mod pairing;
@@ -13,8 +15,10 @@ pub mod rules;
 pub mod summary;
 
 pub use bootstrap::Resampling;
-pub use compare::{Comparison, Contrast, SeedHits, compare_all, compare_cells};
-pub use count::{Counts, DirectionCounts, count_matrix};
+pub use compare::{Comparison, compare_all, compare_cells};
+pub use contrast::{Contrast, SeedHits};
+pub use count::count_matrix;
+pub use direction::{Counts, DirectionCounts};
 pub use error::MetricError;
 pub use evaluate::{Evaluation, count_embeddings, evaluate};
 pub use hitbench_reports::record::{Direction, Verdict};

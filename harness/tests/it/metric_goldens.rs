@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use hitbench::metric::{
-    CaptionRule, Counts, Direction, DirectionCounts, DirectionMetrics, MedianRule, Pairing, Rules, TieRule,
-    count_matrix, summarize,
+    CaptionRule, Counts, Direction, DirectionCounts, DirectionMetrics, MedianRule, Pairing, Resampling,
+    Rules, TieRule, count_matrix, summarize,
 };
 use hitbench_kernels::Rows;
 use hitbench_kernels::matrix::RowsData;
@@ -199,6 +199,17 @@ fn the_example_of_the_design() {
     assert!((found.geometric_mean - 0.6623).abs() < 5e-5);
     assert_eq!(found.map, Some(found.mrr));
     assert_eq!(found.recall_at.as_ref(), Some(&found.r_at));
+
+    let resampling = Resampling {
+        seed: 1,
+        resamples: 1999,
+    };
+    let found = summarize(&counts.t2v, &Rules::default(), Some(resampling)).unwrap();
+    let [low, high] = found.r_at_ci95.unwrap()[&1];
+    assert!(
+        (low - 0.449).abs() < 0.004 && (high - 0.511).abs() < 0.004,
+        "{low} {high}"
+    );
 }
 
 /// One golden line of `HIT.md` section 8: R@1 in per cent, MdR, MnR.

@@ -1,0 +1,205 @@
+//! The difference between cells and how uncertain it is; see [`compare`](super::compare) for what that means.
+
+use hitbench_kernels::RankCount;
+use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::bootstrap::{ClusterSums, Resampling};
+use super::{DirectionCounts, MetricError};
+
+/// What one trial did with each query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeedHits {
+    /// One value a query, larger is better: a hit (0 or 1), a reciprocal rank.
+    pub values: Vec<f64>,
+    /// The video of each query, the same for all trials of a comparison.
+    pub clusters: Vec<u32>,
+}
+
+impl SeedHits {
+    /// The values that `value` gives for the counts of a trial, such as `|count| rules.ties.hits(count, 10)`.
+    pub fn new(counts: &DirectionCounts, value: impl Fn(&RankCount) -> f64) -> Self {
+        Self {
+            values: counts.counts.iter().map(value).collect(),
+            clusters: counts.clusters.clone(),
+        }
+    }
+}
+
+/// The mean of some cells against the mean of others, each cell being its trials with different seeds.
+#[derive(Debug, Clone)]
+pub struct Contrast<'a> {
+    references: Vec<&'a [SeedHits]>,
+    candidates: Vec<&'a [SeedHits]>,
+}
+
+impl<'a> Contrast<'a> {
+    /// Candidates minus references; each side is the plain mean of its cells, each cell that of its seeds.
+    pub fn new(references: &[&'a [SeedHits]], candidates: &[&'a [SeedHits]]) -> Self {
+        Self {
+            references: references.to_vec(),
+            candidates: candidates.to_vec(),
+        }
+    }
+
+    /// Every cell with its share of the difference, up to sign.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (f64, &'a [SeedHits])> {
+        [&self.references, &self.candidates]
+            .into_iter()
+            .flat_map(|side| side.iter().map(|&cell| (1.0 / side.len() as f64, cell)))
+    }
+
+    fn trials(&self) -> impl Iterator<Item = &'a SeedHits> {
+        self.cells().flat_map(|(_, trials)| trials)
+    }
+
+    /// Checks that there are trials in every cell and that all have the same queries.
+    pub(super) fn check(&self) -> Result<(), MetricError> {
+        let empty_side = self.references.is_empty() || self.candidates.is_empty();
+        if empty_side || self.cells().any(|(_, trials)| trials.is_empty()) {
+            return Err(MetricError::NothingToCompare);
+        }
+        let mut first: Option<&SeedHits> = None;
+        for trial in self.trials() {
+            let first = *first.get_or_insert(trial);
+            if trial.values.len() != trial.clusters.len() {
+                return Err(MetricError::Length {
+                    what: "clusters of a trial",
+                    expected: trial.values.len(),
+                    found: trial.clusters.len(),
+                });
+            }
+            if trial.values.is_empty() {
+                return Err(MetricError::NothingToCompare);
+            }
+            if trial.clusters != first.clusters {
+                return Err(MetricError::OtherQueries);
+            }
+        }
+        Ok(())
+    }
+
+    /// Candidates minus references for every query, averaged over cells and seeds.
+    pub(super) fn effects(&self) -> Vec<f64> {
+        let side = |cells: &[&[SeedHits]]| column_means(cells.iter().map(|trials| cell_means(trials)));
+        let references = side(&self.references);
+        side(&self.candidates)
+            .iter()
+            .zip(references)
+            .map(|(candidate, reference)| candidate - reference)
+            .collect()
+    }
+
+    /// Standard error from seeds with its degrees of freedom; `None` when a cell has but one.
+    pub(super) fn seed_error(&self) -> Option<(f64, f64)> {
+        let (mut squares, mut freedom, mut factor) = (0.0, 0.0, 0.0);
+        for (weight, trials) in self.cells() {
+            let n_seeds = trials.len() as f64;
+            let means: Vec<f64> = trials.iter().map(|trial| mean(&trial.values)).collect();
+            let centre = mean(&means);
+            squares += means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>();
+            freedom += n_seeds - 1.0;
+            factor += weight * weight / n_seeds;
+        }
+        let several = self.cells().all(|(_, trials)| trials.len() > 1);
+        several.then(|| ((squares / freedom * factor).sqrt(), freedom))
+    }
+
+    /// The part of the variance between clusters that comes from seeds, in `[0, 1]`; every cell has several.
+    ///
+    /// A seed's luck with single videos is in the standard deviation between seeds already, where it is judged by
+    /// the few degrees of freedom that it has; it must not be counted again among the videos. `effects` are those
+    /// of the queries, `clusters` their videos.
+    fn luck(&self, effects: &[f64], clusters: &[u32]) -> f64 {
+        let all = squared_sums(&deviations(effects), clusters);
+        let mut luck = 0.0;
+        for (weight, trials) in self.cells() {
+            let n_seeds = trials.len() as f64;
+            let means = cell_means(trials);
+            for trial in trials {
+                let own: Vec<f64> = trial
+                    .values
+                    .iter()
+                    .zip(&means)
+                    .map(|(value, mean)| value - mean)
+                    .collect();
+                let squares = squared_sums(&deviations(&own), clusters);
+                luck += weight * weight * squares / ((n_seeds - 1.0) * n_seeds);
+            }
+        }
+        if all > luck { luck / all } else { 1.0 }
+    }
+
+    /// The difference as resampling would have it, sorted.
+    pub(super) fn distribution(&self, resampling: Resampling) -> Vec<f64> {
+        let effects = self.effects();
+        let clusters = self.trials().next().map_or(&[][..], |trial| &trial.clusters);
+        let mut sums = ClusterSums::new(2);
+        for (&cluster, &effect) in clusters.iter().zip(&effects) {
+            sums.add(cluster, [1.0, effect]);
+        }
+        let resampled = sums.resample(resampling);
+        let estimate = mean(&effects);
+        let mut differences: Vec<f64> = resampled.chunks_exact(2).map(|sums| sums[1] / sums[0]).collect();
+        let student = self.seed_error().and_then(|(error, freedom)| {
+            let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
+            Some((error, student))
+        });
+        if let Some((error, student)) = student {
+            let by_videos = (1.0 - self.luck(&effects, clusters)).sqrt();
+            let n_resamples = resampling.resamples;
+            // Evenly spaced quantiles in place of random draws: the resamples are in random order already.
+            differences
+                .par_iter_mut()
+                .enumerate()
+                .for_each(|(resample, difference)| {
+                    let share = (resample + 1) as f64 / (n_resamples + 1) as f64;
+                    let by_seeds = error * student.inverse_cdf(share);
+                    *difference = estimate + by_videos * (*difference - estimate) + by_seeds;
+                });
+        }
+        differences.sort_unstable_by(f64::total_cmp);
+        differences
+    }
+}
+
+/// Mean over the trials of a cell, for every query.
+fn cell_means(trials: &[SeedHits]) -> Vec<f64> {
+    column_means(trials.iter().map(|trial| trial.values.clone()))
+}
+
+/// Mean over rows of the same length, for every column.
+fn column_means(mut rows: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
+    let mut sums = rows.next().unwrap_or_default();
+    let mut n_rows = 1;
+    for row in rows {
+        n_rows += 1;
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+    for sum in &mut sums {
+        *sum /= f64::from(n_rows);
+    }
+    sums
+}
+
+/// Distances from the mean.
+fn deviations(values: &[f64]) -> Vec<f64> {
+    let centre = mean(values);
+    values.iter().map(|value| value - centre).collect()
+}
+
+/// Sum over clusters of the squared sum of their values.
+fn squared_sums(values: &[f64], clusters: &[u32]) -> f64 {
+    let mut sums = ClusterSums::new(1);
+    for (&cluster, &value) in clusters.iter().zip(values) {
+        sums.add(cluster, [value]);
+    }
+    sums.rows().map(|row| row[0] * row[0]).sum()
+}
+
+/// Mean of at least one value.
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
