@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::config::ConfigError;
+use crate::weights::WeightsError;
 
 /// An error of the model.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum ModelError {
         /// Found.
         found: String,
     },
+    /// Weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// libtorch failed.
     #[error("libtorch failed")]
     Torch(#[from] tch::TchError),

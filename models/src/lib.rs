@@ -25,6 +25,8 @@ mod pooling;
 #[cfg(feature = "torch")]
 pub mod spec;
 pub mod tokenizer;
+#[cfg(feature = "torch")]
+pub mod weights;
 
 pub use batch::{PairBatch, TextBatch, VideoBatch};
 pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig};

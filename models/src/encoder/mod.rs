@@ -1,6 +1,8 @@
 //! The two towers: tokens in, one unit row a level out.
 
 mod dual;
+#[cfg(test)]
+mod goldens;
 mod layer;
 mod layout;
 mod parameters;
