@@ -284,3 +284,21 @@ fn impossible_tables_are_refused() {
         "{short}"
     );
 }
+
+#[test]
+fn the_example_of_the_documentation_is_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(&small(), folder.path()).unwrap();
+    let text = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
+    let description = text("dataset.yaml");
+    let description: Vec<&str> = description
+        .lines()
+        .filter(|line| !line.starts_with("about:"))
+        .collect();
+    let captions = text("captions.csv");
+    let captions: Vec<&str> = captions.lines().take(5).collect();
+    for (kind, lines) in [("yaml", description), ("csv", captions)] {
+        let block = format!("```{kind}\n{}\n```", lines.join("\n"));
+        assert!(include_str!("../FORMAT.md").contains(&block), "{block}");
+    }
+}
