@@ -5,6 +5,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
+use crate::info_nce::InfoNceJob;
 use crate::matrix::RowsData;
 use crate::{Dtype, KernelError, Rows};
 
@@ -12,6 +13,9 @@ use crate::{Dtype, KernelError, Rows};
 pub(crate) const QUERY: &str = "query";
 /// Name of the gallery side in errors.
 pub(crate) const GALLERY: &str = "gallery";
+
+/// Name of keys to be written into a queue, in errors.
+pub(crate) const KEY: &str = "key";
 
 /// Rows looked at by one task.
 const CHUNK: usize = 256;
@@ -54,6 +58,24 @@ pub(crate) fn score_range(query: RowNorm, gallery: RowNorm, largest: f64) -> Res
         query: query.0,
         gallery: gallery.0,
     })
+}
+
+/// Checks all rows of an InfoNCE term, those of the queue converted to `queue_dtype`, and that every logit keeps
+/// fraction bits in f32: none may exceed 2^18.
+pub(crate) fn logit_range(job: &InfoNceJob<'_>, queue_dtype: Dtype) -> Result<(), KernelError> {
+    let dense_dtype = if queue_dtype == Dtype::F64 {
+        Dtype::F64
+    } else {
+        Dtype::F32
+    };
+    let query = scan(QUERY, job.query, dense_dtype)?;
+    let positive = scan("positive", job.positive, dense_dtype)?;
+    let queue = scan("queue", job.queue, queue_dtype)?;
+    let largest = f64::from(1 << 18) * job.temperature;
+    for keys in [positive, queue] {
+        score_range(query, keys, 2.0 * largest)?;
+    }
+    Ok(())
 }
 
 /// Writes `row` of `rows`, converted to `dtype`, to `out`, whose length is `dim`.

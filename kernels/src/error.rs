@@ -27,7 +27,7 @@ pub enum KernelError {
     /// NaN or infinity in a row that takes part.
     #[error("{side} row {row}, column {column} is {value}")]
     NotFinite {
-        /// `query` or `gallery`.
+        /// `query`, `gallery`, `positive`, `queue` or `key`.
         side: &'static str,
         /// Row of the bad element.
         row: usize,
@@ -39,7 +39,7 @@ pub enum KernelError {
     /// A finite element that the kernel's element type cannot hold.
     #[error("{side} row {row}, column {column} is {value}, too large for {dtype}")]
     Overflow {
-        /// `query` or `gallery`.
+        /// `query`, `gallery`, `positive`, `queue` or `key`.
         side: &'static str,
         /// Row of the bad element.
         row: usize,
@@ -50,9 +50,9 @@ pub enum KernelError {
         /// Element type of the kernel.
         dtype: Dtype,
     },
-    /// Rows so long that a score could overflow.
+    /// Rows so long that a score could overflow, or lose all fraction bits as a logit.
     #[error(
-        "scores could overflow: the longest query row has norm {query:e}, the longest gallery row {gallery:e}"
+        "scores could become too large: the longest query row has norm {query:e}, the longest gallery row {gallery:e}"
     )]
     ScoreRange {
         /// Largest Euclidean norm among the query rows.
@@ -66,6 +66,14 @@ pub enum KernelError {
         /// Index of the query.
         query: usize,
         /// What is wrong with its true items.
+        problem: String,
+    },
+    /// A setting that no kernel can work with.
+    #[error("`{name}` {problem}")]
+    Argument {
+        /// Which setting.
+        name: &'static str,
+        /// What is wrong with it.
         problem: String,
     },
     /// No kernel of this name exists.

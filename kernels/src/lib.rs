@@ -10,14 +10,26 @@ pub mod cpu;
 pub mod cuda;
 pub mod error;
 pub mod id;
+pub mod info_nce;
+pub mod kernel;
 pub mod map;
 pub mod matrix;
+pub mod momentum;
 pub mod rank;
 pub mod reference;
 pub mod registry;
+pub mod scores;
+pub mod tolerance;
 
 pub use error::KernelError;
 pub use id::KernelId;
+pub use info_nce::{ContrastIds, InfoNce, InfoNceJob, InfoNceOutput};
+pub use kernel::Kernel;
 pub use matrix::{Dtype, Rows, RowsData};
+pub use momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
 pub use rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
-pub use registry::{available_kernels, rank_counts_kernel};
+pub use registry::{
+    available_kernels, ema_update_kernel, enqueue_kernel, info_nce_kernel, rank_counts_kernel, scores_kernel,
+    top_k_kernel,
+};
+pub use scores::{Hit, Scores, TopK};

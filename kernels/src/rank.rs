@@ -3,7 +3,8 @@
 //! Scores are dot products of the rows as given. No back end sorts a row of scores or holds the whole matrix.
 //! Ranks, recalls and tie rules are made from these counts elsewhere.
 
-use crate::{KernelError, KernelId, Rows};
+use crate::kernel::Kernel;
+use crate::{KernelError, Rows};
 
 /// Counts of one query over a gallery, with `s*` the best score among its true items.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,10 +118,7 @@ pub struct RankOutput {
 }
 
 /// Counts how many gallery items score above, and equal to, each query's best true item.
-pub trait RankCounts {
-    /// The concrete id, never `auto`.
-    fn id(&self) -> KernelId;
-
+pub trait RankCounts: Kernel {
     /// Counts `job`.
     ///
     /// The score of a pair is a pure function of its two rows: it does not depend on where the pair lies, on the

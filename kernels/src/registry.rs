@@ -1,9 +1,17 @@
 //! From names to kernels.
 
 use crate::cpu::{CpuKernel, dispatch};
+use crate::info_nce::InfoNce;
+use crate::momentum::{EmaUpdate, Enqueue};
 use crate::rank::RankCounts;
 use crate::reference::Reference;
+use crate::scores::{Scores, TopK};
 use crate::{Dtype, KernelError, KernelId};
+
+/// Every operation in one back end.
+trait AllOperations: RankCounts + Scores + TopK + InfoNce + EmaUpdate + Enqueue {}
+
+impl<T: RankCounts + Scores + TopK + InfoNce + EmaUpdate + Enqueue> AllOperations for T {}
 
 /// The concrete kernels that can run on this machine, the reference first.
 pub fn available_kernels() -> Vec<KernelId> {
@@ -16,23 +24,37 @@ pub fn available_kernels() -> Vec<KernelId> {
     ids
 }
 
-/// The `rank_counts` of kernel `id`, such as `cpu/auto/f32`.
-///
-/// # Errors
-/// [`KernelError::UnknownKernel`] for a name that no kernel has, [`KernelError::Unavailable`] for one that this
-/// machine or this build cannot run.
-pub fn rank_counts_kernel(id: &str) -> Result<Box<dyn RankCounts + Send + Sync>, KernelError> {
+fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
     let id: KernelId = id.parse()?;
     match id {
         KernelId::Reference => Ok(Box::new(Reference)),
         KernelId::Cpu { isa, dtype } => Ok(Box::new(CpuKernel::new(isa, dtype)?)),
-        KernelId::Cuda { .. } | KernelId::Libtorch { .. } => Err(unavailable(id)),
+        KernelId::Cuda { .. } | KernelId::Libtorch { .. } => Err(KernelError::Unavailable {
+            id: id.to_string(),
+            reason: "this build has no such back end".to_owned(),
+        }),
     }
 }
 
-fn unavailable(id: KernelId) -> KernelError {
-    KernelError::Unavailable {
-        id: id.to_string(),
-        reason: "this build has no such back end".to_owned(),
-    }
+/// One function an operation: they differ in nothing but the trait.
+macro_rules! by_name {
+    ($($function:ident: $operation:ident, $name:literal;)*) => {$(
+        #[doc = concat!("The `", $name, "` of kernel `id`, such as `cpu/auto/f32`.")]
+        ///
+        /// # Errors
+        /// [`KernelError::UnknownKernel`] for a name that no kernel has, [`KernelError::Unavailable`] for one
+        /// that this machine or this build cannot run.
+        pub fn $function(id: &str) -> Result<Box<dyn $operation + Send + Sync>, KernelError> {
+            Ok(kernel(id)?)
+        }
+    )*};
+}
+
+by_name! {
+    rank_counts_kernel: RankCounts, "rank_counts";
+    scores_kernel: Scores, "scores";
+    top_k_kernel: TopK, "top_k";
+    info_nce_kernel: InfoNce, "info_nce";
+    ema_update_kernel: EmaUpdate, "ema_update";
+    enqueue_kernel: Enqueue, "enqueue";
 }

@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{self, Group, Isa, Lanes, PIECE, Tally, Tile};
+use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 
-/// Proof that this CPU has avx2, fma.
+/// Proof that this CPU has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -27,13 +27,13 @@ impl Isa<MR, NR> for Avx2 {
     }
 
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
-        // SAFETY: as above.
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_pairs(left, right, scores) }
     }
 
-    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-        // SAFETY: as above.
-        unsafe { count(tile, queries, gallery) }
+    fn vectorize<B: Body>(self, body: B) -> B::Output {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { vectorize(body) }
     }
 }
 
@@ -88,6 +88,6 @@ fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn count(tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-    isa::count(tile, queries, gallery);
+fn vectorize<B: Body>(body: B) -> B::Output {
+    body.run::<true>()
 }

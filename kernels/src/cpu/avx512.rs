@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{self, Group, Isa, Lanes, PIECE, Tally, Tile};
+use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 
-/// Proof that this CPU has avx512f.
+/// Proof that this CPU has AVX-512 F, BW, DQ and VL.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -16,7 +16,11 @@ pub(crate) const NR: usize = 12;
 impl Avx512 {
     /// Asks the CPU.
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f")).then_some(Self(()))
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl"))
+        .then_some(Self(()))
     }
 }
 
@@ -27,18 +31,18 @@ impl Isa<MR, NR> for Avx512 {
     }
 
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
-        // SAFETY: as above.
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_pairs(left, right, scores) }
     }
 
-    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-        // SAFETY: as above.
-        unsafe { count(tile, queries, gallery) }
+    fn vectorize<B: Body>(self, body: B) -> B::Output {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { vectorize(body) }
     }
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn load(lanes: &Lanes<MR>) -> [__m512; 2] {
     // SAFETY: `lanes` holds 32 floats, 16 for each of the two unaligned loads.
     unsafe {
@@ -50,7 +54,7 @@ fn load(lanes: &Lanes<MR>) -> [__m512; 2] {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn add_to(sums: [__m512; 2], lanes: &mut Lanes<MR>) {
     let old = load(lanes);
     // SAFETY: `lanes` holds 32 floats, 16 for each of the two unaligned stores.
@@ -60,7 +64,7 @@ fn add_to(sums: [__m512; 2], lanes: &mut Lanes<MR>) {
     }
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn multiply(query: &[Lanes<MR>], gallery: &Group<NR>, tile: &mut Tile<MR, NR>) {
     let mut sums = [[_mm512_setzero_ps(); 2]; NR];
     for (k, query) in (0..PIECE).zip(query) {
@@ -76,7 +80,7 @@ fn multiply(query: &[Lanes<MR>], gallery: &Group<NR>, tile: &mut Tile<MR, NR>) {
     }
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
     let mut sums = [_mm512_setzero_ps(); 2];
     for (left, right) in left.iter().zip(right) {
@@ -87,7 +91,7 @@ fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR
     add_to(sums, scores);
 }
 
-#[target_feature(enable = "avx512f")]
-fn count(tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-    isa::count(tile, queries, gallery);
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn vectorize<B: Body>(body: B) -> B::Output {
+    body.run::<true>()
 }

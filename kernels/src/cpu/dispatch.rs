@@ -4,13 +4,17 @@ use std::sync::Once;
 
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
-use super::rank;
 use super::scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512};
+use super::{info_nce, momentum, rank, scores};
 use crate::id::CpuIsa;
+use crate::info_nce::{InfoNce, InfoNceJob, InfoNceOutput};
+use crate::kernel::Kernel;
+use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob};
 use crate::rank::{RankCounts, RankJob, RankOutput};
-use crate::{Dtype, KernelError, KernelId};
+use crate::scores::{Hit, Scores, TopK};
+use crate::{Dtype, KernelError, KernelId, Rows};
 
 /// An instruction set of this machine.
 #[derive(Debug, Clone, Copy)]
@@ -104,12 +108,46 @@ impl CpuKernel {
     }
 }
 
-impl RankCounts for CpuKernel {
+impl Kernel for CpuKernel {
     fn id(&self) -> KernelId {
         self.id
     }
+}
 
+impl RankCounts for CpuKernel {
     fn rank_counts(&self, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
         with_isa!(self.isa, |isa| rank::rank_counts(isa, self.dtype, job))
+    }
+}
+
+impl Scores for CpuKernel {
+    fn scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f32]) -> Result<(), KernelError> {
+        with_isa!(self.isa, |isa| scores::scores(
+            isa, self.dtype, query, gallery, out
+        ))
+    }
+}
+
+impl TopK for CpuKernel {
+    fn top_k(&self, query: Rows<'_>, gallery: Rows<'_>, k: usize) -> Result<Vec<Hit>, KernelError> {
+        with_isa!(self.isa, |isa| scores::top_k(isa, self.dtype, query, gallery, k))
+    }
+}
+
+impl InfoNce for CpuKernel {
+    fn info_nce(&self, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
+        with_isa!(self.isa, |isa| info_nce::info_nce(isa, self.dtype, job))
+    }
+}
+
+impl EmaUpdate for CpuKernel {
+    fn ema_update(&self, momentum: f64, pairs: &mut [EmaPair<'_>]) -> Result<(), KernelError> {
+        with_isa!(self.isa, |isa| momentum::ema_update(isa, momentum, pairs))
+    }
+}
+
+impl Enqueue for CpuKernel {
+    fn enqueue(&self, job: EnqueueJob<'_>) -> Result<usize, KernelError> {
+        with_isa!(self.isa, |isa| momentum::enqueue(isa, job))
     }
 }

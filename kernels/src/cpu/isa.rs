@@ -17,27 +17,6 @@ pub(crate) type Group<const NR: usize> = [[f32; PIECE]; NR];
 /// Scores of one tile, `[NR gallery rows, MR query rows]`.
 pub(crate) type Tile<const MR: usize, const NR: usize> = [[f32; MR]; NR];
 
-/// Running counts of the `N` rows of one side of a tile. A threshold of infinity counts nothing.
-#[derive(Debug, Clone)]
-pub(crate) struct Tally<const N: usize> {
-    pub(crate) threshold: [f32; N],
-    pub(crate) greater: [u32; N],
-    pub(crate) equal: [u32; N],
-}
-
-impl<const N: usize> Tally<N> {
-    /// Starts at zero; rows without a threshold count nothing.
-    pub(crate) fn new(thresholds: &[f32]) -> Self {
-        let mut threshold = [f32::INFINITY; N];
-        threshold[..thresholds.len()].copy_from_slice(thresholds);
-        Self {
-            threshold,
-            greater: [0; N],
-            equal: [0; N],
-        }
-    }
-}
-
 /// An instruction set that this machine was seen to have. Implementors are proofs: only detection makes one.
 pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
     /// Adds the products of one piece to `tile`: `tile[n][m] += sum_k query[k][m] * gallery[n][k]`.
@@ -51,33 +30,22 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
     /// `left` and `right` have one entry a column, at most [`PIECE`].
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>);
 
-    /// Counts the scores of `tile` against the thresholds of its queries and, if given, of its gallery rows.
-    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>);
+    /// Runs `body` compiled for this instruction set.
+    fn vectorize<B: Body>(self, body: B) -> B::Output;
 }
 
-/// Body of [`Isa::count`], to be inlined where the instruction set is known.
+/// Plain loops that each instruction set compiles for itself. `run` must be `#[inline(always)]`, and so must all
+/// that it calls: only then do the loops become vectors.
+pub(crate) trait Body {
+    /// What `run` gives.
+    type Output;
+
+    /// Does the work. With `FMA` the set has a fused multiply-add, and [`multiply_add`] is one instruction.
+    fn run<const FMA: bool>(self) -> Self::Output;
+}
+
+/// `a * b + c`, rounded once with `FMA` and twice without.
 #[inline(always)]
-pub(super) fn count<const MR: usize, const NR: usize>(
-    tile: &Tile<MR, NR>,
-    queries: &mut Tally<MR>,
-    gallery: Option<&mut Tally<NR>>,
-) {
-    for row in tile {
-        for (m, &score) in row.iter().enumerate() {
-            queries.greater[m] += u32::from(score > queries.threshold[m]);
-            queries.equal[m] += u32::from(score == queries.threshold[m]);
-        }
-    }
-    if let Some(gallery) = gallery {
-        for (n, row) in tile.iter().enumerate() {
-            let threshold = gallery.threshold[n];
-            let (mut greater, mut equal) = (0, 0);
-            for &score in row {
-                greater += u32::from(score > threshold);
-                equal += u32::from(score == threshold);
-            }
-            gallery.greater[n] += greater;
-            gallery.equal[n] += equal;
-        }
-    }
+pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
 }

@@ -1,9 +1,14 @@
 //! SIMD back ends, chosen at run time.
 
 pub(crate) mod dispatch;
+mod info_nce;
 mod isa;
+mod momentum;
+mod negatives;
 mod pack;
 mod rank;
+mod scores;
+mod softmax;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
 
-use super::isa::{self, Group, Isa, Lanes, PIECE, Tally, Tile};
+use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 
 /// Proof that this CPU has NEON.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +28,13 @@ impl Isa<MR, NR> for Neon {
     }
 
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
-        // SAFETY: as above.
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_pairs(left, right, scores) }
     }
 
-    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-        isa::count(tile, queries, gallery);
+    fn vectorize<B: Body>(self, body: B) -> B::Output {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { vectorize(body) }
     }
 }
 
@@ -79,4 +80,9 @@ fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR
         sums[1] = vfmaq_f32(sums[1], left[1], right[1]);
     }
     add_to(sums, scores);
+}
+
+#[target_feature(enable = "neon")]
+fn vectorize<B: Body>(body: B) -> B::Output {
+    body.run::<true>()
 }

@@ -77,3 +77,70 @@ impl<const NR: usize> GalleryGroup<NR> {
         self.pieces.iter()
     }
 }
+
+/// Rows that are multiplied twice: by queries for their scores, and by weights for their weighted sum.
+#[derive(Debug)]
+pub(super) struct KeyBlock<const NR: usize> {
+    groups: Vec<GalleryGroup<NR>>,
+    /// Groups of `NR` columns, `transposed[c / NR][c % NR][row]`.
+    transposed: Vec<Group<NR>>,
+    rows: Vec<f32>,
+    n_rows: usize,
+    dim: usize,
+}
+
+/// Rows that are transposed together: their share of a column is one cache line.
+const TRANSPOSED_ROWS: usize = 16;
+
+impl<const NR: usize> KeyBlock<NR> {
+    /// Most rows of a block: whole groups within one piece.
+    pub(super) const ROWS: usize = PIECE / NR * NR;
+
+    /// Room for rows of `dim` elements.
+    pub(super) fn new(dim: usize) -> Self {
+        Self {
+            groups: (0..PIECE / NR).map(|_| GalleryGroup::new(dim)).collect(),
+            transposed: vec![[[0.0; PIECE]; NR]; dim.div_ceil(NR)],
+            rows: Vec::new(),
+            n_rows: 0,
+            dim,
+        }
+    }
+
+    /// Holds all of `rows`, at most [`Self::ROWS`], from now on.
+    pub(super) fn fill(&mut self, rows: Rows<'_>, dtype: Dtype) {
+        let dim = self.dim;
+        self.n_rows = rows.n_rows();
+        for (group, start) in self.groups.iter_mut().zip((0..self.n_rows).step_by(NR)) {
+            group.fill(rows.slice(start..self.n_rows.min(start + NR)), dtype);
+        }
+        self.rows.resize(TRANSPOSED_ROWS * dim, 0.0);
+        for start in (0..self.n_rows).step_by(TRANSPOSED_ROWS) {
+            let n = TRANSPOSED_ROWS.min(self.n_rows - start);
+            for (i, row) in self.rows.chunks_mut(dim.max(1)).enumerate().take(n) {
+                load_row(rows, start + i, dtype, row);
+            }
+            for column in 0..dim {
+                let to = &mut self.transposed[column / NR][column % NR][start..start + n];
+                for (i, to) in to.iter_mut().enumerate() {
+                    *to = self.rows[i * dim + column];
+                }
+            }
+        }
+    }
+
+    /// Rows held.
+    pub(super) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Groups of rows that are not all padding.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &GalleryGroup<NR>> {
+        self.groups.iter().take(self.n_rows.div_ceil(NR))
+    }
+
+    /// The columns, `NR` a group, each as long as there are rows; columns beyond `dim` are zero.
+    pub(super) fn transposed(&self) -> &[Group<NR>] {
+        &self.transposed
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
-use super::isa::{Isa, Tally, Tile};
+use super::isa::{Body, Isa, Tile};
 use super::pack::{GalleryGroup, Panels};
 use crate::check;
 use crate::rank::{PairIds, RankCount, RankJob, RankOutput, TrueItems};
@@ -160,7 +160,11 @@ impl Region<'_> {
                     isa.multiply(query, gallery, &mut tile);
                 }
                 self.leave_out(&mut tile, *q..queries.end.min(*q + MR), g..g_end);
-                isa.count(&tile, query_tally, gallery_tally.as_mut());
+                isa.vectorize(Count {
+                    tile: &tile,
+                    queries: query_tally,
+                    gallery: gallery_tally.as_mut(),
+                });
             }
             if let (Some(v2t), Some(tally)) = (&self.v2t, &gallery_tally) {
                 v2t.add(g - self.gallery.start, tally);
@@ -195,6 +199,59 @@ impl Region<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Counts the scores of a tile against the thresholds of its queries and, if given, of its gallery rows.
+struct Count<'a, const MR: usize, const NR: usize> {
+    tile: &'a Tile<MR, NR>,
+    queries: &'a mut Tally<MR>,
+    gallery: Option<&'a mut Tally<NR>>,
+}
+
+impl<const MR: usize, const NR: usize> Body for Count<'_, MR, NR> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for row in self.tile {
+            for (m, &score) in row.iter().enumerate() {
+                self.queries.greater[m] += u32::from(score > self.queries.threshold[m]);
+                self.queries.equal[m] += u32::from(score == self.queries.threshold[m]);
+            }
+        }
+        let Some(gallery) = self.gallery else { return };
+        for (n, row) in self.tile.iter().enumerate() {
+            let threshold = gallery.threshold[n];
+            let (mut greater, mut equal) = (0, 0);
+            for &score in row {
+                greater += u32::from(score > threshold);
+                equal += u32::from(score == threshold);
+            }
+            gallery.greater[n] += greater;
+            gallery.equal[n] += equal;
+        }
+    }
+}
+
+/// Running counts of the `N` rows of one side of a tile. A threshold of infinity counts nothing.
+#[derive(Debug, Clone)]
+struct Tally<const N: usize> {
+    threshold: [f32; N],
+    greater: [u32; N],
+    equal: [u32; N],
+}
+
+impl<const N: usize> Tally<N> {
+    /// Starts at zero; rows without a threshold count nothing.
+    fn new(thresholds: &[f32]) -> Self {
+        let mut threshold = [f32::INFINITY; N];
+        threshold[..thresholds.len()].copy_from_slice(thresholds);
+        Self {
+            threshold,
+            greater: [0; N],
+            equal: [0; N],
         }
     }
 }

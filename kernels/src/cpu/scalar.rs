@@ -1,6 +1,6 @@
 //! Plain Rust, for machines without a better path and for Miri. A product is rounded before it is added.
 
-use super::isa::{self, Group, Isa, Lanes, PIECE, Tally, Tile};
+use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 
 /// The path that every machine has.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Isa<MR, NR> for Scalar {
         }
     }
 
-    fn count(self, tile: &Tile<MR, NR>, queries: &mut Tally<MR>, gallery: Option<&mut Tally<NR>>) {
-        isa::count(tile, queries, gallery);
+    fn vectorize<B: Body>(self, body: B) -> B::Output {
+        body.run::<false>()
     }
 }

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
+mod info_nce;
+mod momentum;
+mod properties;
 mod rank;
+mod scores;
 mod support;

@@ -68,6 +68,18 @@ impl Matrix {
         Rows::new(data, self.n_rows, self.dim).unwrap()
     }
 
+    /// Rows divided by their norms, then rounded to f16.
+    pub(crate) fn unit(&self) -> Self {
+        Self::new(self.n_rows, self.dim, |row, column| {
+            f16::from_f64(self.f64[row * self.dim + column] / self.norm(row)).to_f64()
+        })
+    }
+
+    pub(crate) fn norm(&self, row: usize) -> f64 {
+        let row = &self.f64[row * self.dim..][..self.dim];
+        row.iter().map(|x| x * x).sum::<f64>().sqrt()
+    }
+
     /// Row `i` of the result is row `order[i]` of this.
     pub(crate) fn permuted(&self, order: &[usize]) -> Self {
         Self::new(order.len(), self.dim, |row, column| {

@@ -1,0 +1,84 @@
+//! How far a kernel may be from exact arithmetic: bounds from the usual rounding analysis (Higham, Accuracy and
+//! Stability of Numerical Algorithms, section 3.1), as functions of element type and dimension.
+
+use crate::Dtype;
+
+/// Columns that CPU kernels sum in one chain.
+const PIECE: usize = 512;
+
+/// Half a unit in the last place of 1.
+fn unit(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F16 => 2.0_f64.powi(-11),
+        Dtype::F32 => 2.0_f64.powi(-24),
+        Dtype::F64 => 2.0_f64.powi(-53),
+    }
+}
+
+/// Relative error that `n` roundings of size `unit` in a row can add up to.
+fn gamma(n: usize, unit: f64) -> f64 {
+    let error = n as f64 * unit;
+    error / (1.0 - error)
+}
+
+/// Bound of the error of a score, as a share of the product of the norms of its two rows.
+///
+/// `kernel` is the element type of the kernel's id, `rows` that of the rows as given. Sums are f32 except in the
+/// reference: `min(dim, 512)` products a chain, then one addition a chain. Rows of a wider type than the kernel's
+/// have each element rounded first, which for f16 is most of the error; elements below 2^-14 have a larger
+/// relative error in f16 and are not covered.
+#[must_use]
+pub fn score_tolerance(kernel: Dtype, rows: Dtype, dim: usize) -> f64 {
+    let chains = dim.div_ceil(PIECE);
+    let sums = match kernel {
+        Dtype::F64 => gamma(dim + 1, unit(Dtype::F64)),
+        Dtype::F16 | Dtype::F32 => gamma(dim.min(PIECE) + chains + 1, unit(Dtype::F32)),
+    };
+    let narrowed = unit(kernel) > unit(rows);
+    sums + if narrowed { gamma(2, unit(kernel)) } else { 0.0 }
+}
+
+/// Bound of the error of an InfoNCE loss.
+///
+/// `largest` bounds the product of a query's norm and a key's. A logit has the error of its score and of its
+/// scaling by `1 / T`; loss and every share of the softmax change by at most twice that; weights and their sum
+/// add parts in a million.
+#[must_use]
+pub fn loss_tolerance(score_tolerance: f64, largest: f64, temperature: f64) -> f64 {
+    let logit = (score_tolerance + 4.0 * unit(Dtype::F32)) * largest / temperature;
+    2.0 * logit + 1e-6
+}
+
+/// Bound of the error of an element of a gradient of the mean InfoNCE loss, by queries or by positives.
+///
+/// Beside [`loss_tolerance`] as an error of the shares, the weighted sums of at most 512 keys a chain count, and
+/// what joins their `n_keys / 500` results. `largest_key` bounds the norms of what is summed.
+#[must_use]
+pub fn gradient_tolerance(
+    loss_tolerance: f64,
+    largest_key: f64,
+    temperature: f64,
+    batch: usize,
+    n_keys: usize,
+) -> f64 {
+    let sums = gamma(PIECE + n_keys.div_ceil(500) + 4, unit(Dtype::F32));
+    2.0 * (2.0 * loss_tolerance + sums) * largest_key / (batch as f64 * temperature)
+}
+
+/// Bound of the error of `ema_update`, as a share of the larger of the two elements: three roundings, and none
+/// grows by more than the difference of two elements can.
+#[must_use]
+pub fn ema_tolerance() -> f64 {
+    4.0 * unit(Dtype::F32)
+}
+
+/// Bound of the error of an element of a normalised key in a queue of type `queue`: the rounding to that type, of a
+/// value that the f32 division left four f32 roundings off. Where f16 is subnormal its spacing is 2^-24.
+#[must_use]
+pub fn enqueue_tolerance(queue: Dtype, element: f64) -> f64 {
+    let rounded = match queue {
+        Dtype::F16 => (unit(Dtype::F16) * element.abs()).max(2.0_f64.powi(-25)),
+        Dtype::F32 | Dtype::F64 => 0.0,
+    };
+    rounded + 4.0 * unit(Dtype::F32) * element.abs()
+}
