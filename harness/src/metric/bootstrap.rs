@@ -3,17 +3,22 @@
 //! Queries of one video are not independent, so a resample draws videos with replacement and takes all queries of
 //! each. Resample `r` has a random stream of its own, which makes the result independent of the thread count.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use rand::SeedableRng;
 use rand::distr::{Distribution, Uniform};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::Binomial;
 use rayon::prelude::*;
 
 use super::{MedianRule, MetricError};
 
 /// Most resamples that the median gets: it cannot be had from sums and costs a pass over the queries for each.
 const MEDIAN_RESAMPLES: usize = 1000;
+
+/// Clusters of one kind, on average, from which on a draw of their number is faster than a draw of each.
+const CLUSTERS_A_KIND: usize = 4;
 
 /// How often to resample, and from which seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,25 +90,74 @@ impl ClusterSums {
     }
 
     /// The sums over each resample, `[resamples, n_stats]`, row-major; empty when there is no cluster.
+    ///
+    /// Where few clusters differ (hits of single queries have a handful of values), the number of each kind is
+    /// drawn at once, which is the same distribution as drawing the clusters one by one.
     pub fn resample(&self, resampling: Resampling) -> Vec<f64> {
-        let n_stats = self.n_stats;
-        let Ok(draw) = Uniform::new(0, self.clusters.len()) else {
+        let n_clusters = self.clusters.len();
+        let Ok(draw) = Uniform::new(0, n_clusters) else {
             return Vec::new();
         };
-        let mut resampled = vec![0.0; resampling.resamples * n_stats];
+        let kinds = self.kinds();
+        let few_kinds = kinds.len() * CLUSTERS_A_KIND <= n_clusters;
+        let mut resampled = vec![0.0; resampling.resamples * self.n_stats];
         resampled
-            .par_chunks_exact_mut(n_stats)
+            .par_chunks_exact_mut(self.n_stats)
             .enumerate()
             .for_each(|(resample, totals)| {
                 let mut rng = resampling.stream(resample);
-                for _ in 0..self.clusters.len() {
-                    let row = draw.sample(&mut rng);
-                    for (total, value) in totals.iter_mut().zip(&self.sums[row * n_stats..]) {
-                        *total += value;
+                let mut add = |row: &[f64], times: f64| {
+                    for (total, value) in totals.iter_mut().zip(row) {
+                        *total += times * value;
+                    }
+                };
+                if few_kinds {
+                    draw_kinds(&kinds, n_clusters as u64, &mut rng, |row, times| {
+                        add(row, times as f64)
+                    });
+                } else {
+                    for _ in 0..n_clusters {
+                        add(&self.sums[draw.sample(&mut rng) * self.n_stats..], 1.0);
                     }
                 }
             });
         resampled
+    }
+
+    /// Distinct rows, sorted, with the number of clusters that have each.
+    fn kinds(&self) -> Vec<(&[f64], u64)> {
+        let mut rows: Vec<&[f64]> = self.rows().collect();
+        rows.sort_unstable_by(|a, b| {
+            let differing = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b));
+            differing.fold(Ordering::Equal, Ordering::then)
+        });
+        let mut kinds: Vec<(&[f64], u64)> = Vec::new();
+        for row in rows {
+            match kinds.last_mut() {
+                Some((last, times)) if *last == row => *times += 1,
+                _ => kinds.push((row, 1)),
+            }
+        }
+        kinds
+    }
+}
+
+/// Draws `n_clusters` clusters with replacement, kind by kind: a multinomial draw as a chain of binomial ones.
+fn draw_kinds<'a>(
+    kinds: &[(&'a [f64], u64)],
+    n_clusters: u64,
+    rng: &mut ChaCha8Rng,
+    mut add: impl FnMut(&'a [f64], u64),
+) {
+    let (mut to_draw, mut to_choose_from) = (n_clusters, n_clusters);
+    for &(row, of_kind) in kinds {
+        let share = of_kind as f64 / to_choose_from as f64;
+        let times = Binomial::new(to_draw, share)
+            .expect("a share is at most 1")
+            .sample(rng);
+        add(row, times);
+        to_draw -= times;
+        to_choose_from -= of_kind;
     }
 }
 
@@ -261,6 +315,30 @@ mod tests {
         let single: Vec<(u32, f64)> = (0..100).map(|i| (i, f64::from(i % 2))).collect();
         let copies: Vec<(u32, f64)> = single.iter().flat_map(|&query| [query; 20]).collect();
         assert_eq!(ratios(&single, PLAN), ratios(&copies, PLAN));
+    }
+
+    #[test]
+    fn kinds_are_drawn_as_their_clusters_would_be() {
+        // Hits of 1,000 queries; a value too small to matter makes every cluster a kind of its own.
+        let hits = |i: u32| f64::from(u8::from(i % 10 < 3));
+        let alike: Vec<(u32, f64)> = (0..1000).map(|i| (i, hits(i))).collect();
+        let unlike: Vec<(u32, f64)> = (0..1000).map(|i| (i, hits(i) + 1e-9 * f64::from(i))).collect();
+        let plan = Resampling {
+            resamples: 4000,
+            ..PLAN
+        };
+        let [few, many] = [ratios(&alike, plan), ratios(&unlike, plan)];
+        let moments = |values: &[f64]| {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            (mean, (squares / values.len() as f64).sqrt())
+        };
+        // Exactly: mean 0.3, standard deviation sqrt(0.3 * 0.7 / 1000) = 0.01449.
+        for values in [few, many] {
+            let (mean, deviation) = moments(&values);
+            assert!((mean - 0.3).abs() < 0.001, "{mean}");
+            assert!((deviation - 0.01449).abs() < 0.0007, "{deviation}");
+        }
     }
 
     #[test]
