@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::weights::WeightsError;
 
@@ -24,6 +25,27 @@ pub enum ModelError {
     /// Weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A device that does not exist here.
+    #[error("no device `{name}`: {reason}")]
+    Device {
+        /// As asked for.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Training ran into infinity or NaN.
+    #[error("step {step} diverged: loss {loss}, gradient norm {grad_norm}")]
+    Diverged {
+        /// The step.
+        step: u64,
+        /// Its loss.
+        loss: f64,
+        /// Its gradient norm.
+        grad_norm: f64,
+    },
     /// libtorch failed.
     #[error("libtorch failed")]
     Torch(#[from] tch::TchError),

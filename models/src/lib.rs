@@ -6,16 +6,24 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+#[cfg(feature = "torch")]
+mod checkpoint;
 pub mod config;
 pub mod count;
+#[cfg(feature = "torch")]
+mod device;
 #[cfg(feature = "torch")]
 pub mod encoder;
 #[cfg(feature = "torch")]
 pub mod error;
 #[cfg(feature = "torch")]
+pub mod hcm;
+#[cfg(feature = "torch")]
 pub mod hierarchy;
 #[cfg(feature = "torch")]
 pub mod loss;
+#[cfg(feature = "torch")]
+pub mod momentum;
 #[cfg(feature = "torch")]
 pub mod optimizer;
 #[cfg(feature = "torch")]
@@ -25,6 +33,8 @@ mod pooling;
 #[cfg(feature = "torch")]
 pub mod spec;
 pub mod tokenizer;
+#[cfg(feature = "torch")]
+pub mod trainer;
 #[cfg(feature = "torch")]
 pub mod weights;
 
@@ -38,3 +48,5 @@ pub use optimizer::{OptimizerConfig, OptimizerRule};
 #[cfg(feature = "torch")]
 pub use spec::{LevelRows, StepStats, TrainerSpec};
 pub use tokenizer::{TextConfig, Tokenizer, TokenizerError};
+#[cfg(feature = "torch")]
+pub use trainer::Trainer;

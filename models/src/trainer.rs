@@ -1,0 +1,369 @@
+//! HiT in training and use: all that a harness calls, with no libtorch type in sight.
+//!
+//! The random generator is seeded anew each step from the trial's seed and the step, so that a checkpoint
+//! needs no generator state and a resumed run repeats the numbers of an uninterrupted one, bit for bit on
+//! the CPU. libtorch's generator and thread count belong to the process: train one model at a time.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::batch::{ExpertRows, PairBatch, TextBatch, VideoBatch};
+use crate::config::{ExpertSpec, InputSpec, MomentumConfig};
+use crate::device::parse_device;
+use crate::encoder::DualEncoder;
+use crate::error::ModelError;
+use crate::hcm::{PairRows, hcm_loss};
+use crate::hierarchy::{LevelEmbeddings, Levels};
+use crate::loss::Negatives;
+use crate::momentum::{DriftProbe, KeyEncoder, MomentumQueue};
+use crate::optimizer::Optimizer;
+use crate::parameters::FlatParameters;
+use crate::spec::{LevelRows, StepStats, TrainerSpec};
+
+mod save;
+
+/// In place of a step, for what is drawn before the first.
+const INITIAL: u64 = u64::MAX;
+
+/// What momentum contrast adds to the query encoders.
+#[derive(Debug)]
+struct Contrast {
+    encoder: KeyEncoder,
+    queue: MomentumQueue,
+    probe: Option<DriftProbe>,
+}
+
+/// A HiT model with everything needed to train it.
+#[derive(Debug)]
+pub struct Trainer {
+    spec: TrainerSpec,
+    device: Device,
+    levels: Levels,
+    query: DualEncoder,
+    parameters: FlatParameters,
+    optimizer: Optimizer,
+    contrast: Option<Contrast>,
+}
+
+impl Trainer {
+    /// A model with weights drawn from the seed.
+    ///
+    /// # Errors
+    /// [`ModelError`] when a setting is impossible, the device is missing or memory runs out.
+    pub fn new(spec: TrainerSpec) -> Result<Self, ModelError> {
+        spec.model.validate()?;
+        spec.momentum.validate()?;
+        spec.inputs.validate()?;
+        spec.optimizer.validate()?;
+        let device = parse_device(&spec.device)?;
+        use_threads(spec.threads);
+        tch::manual_seed(mix(spec.seed, INITIAL));
+        let levels = Levels::from(spec.model.hierarchy);
+        let query = DualEncoder::new(&spec.model, &spec.inputs, device)?;
+        query.set_requires_grad(true)?;
+        let trained = trained_variables(&query, &spec.inputs, levels)?;
+        let parameters = FlatParameters::gather(&trained, device)?;
+        let optimizer = Optimizer::new(spec.optimizer.clone(), &parameters)?;
+        let contrast = if spec.momentum.queue_len > 0 {
+            let MomentumConfig {
+                queue_len,
+                momentum,
+                queue_dtype,
+                ..
+            } = spec.momentum;
+            let encoder = DualEncoder::new(&spec.model, &spec.inputs, device)?;
+            let encoder = KeyEncoder::new(
+                encoder,
+                &query,
+                &parameters,
+                momentum,
+                spec.model.key_dropout,
+                device,
+            )?;
+            let queue = MomentumQueue::new(queue_len, spec.model.embed_dim, levels, queue_dtype, device)?;
+            Some(Contrast {
+                encoder,
+                queue,
+                probe: None,
+            })
+        } else {
+            None
+        };
+        Ok(Self {
+            spec,
+            device,
+            levels,
+            query,
+            parameters,
+            optimizer,
+            contrast,
+        })
+    }
+
+    /// One optimizer step on a batch.
+    ///
+    /// `step` counts from 0 and must be the number of steps made; `lr` is this step's learning rate. Order as
+    /// in MoCo: key encoders move, keys without gradient, loss, update, keys into the queue.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the batch does not fit the model or the queue, or loss or gradient is no longer
+    /// finite; the trainer is then of no further use.
+    pub fn step(&mut self, step: u64, lr: f64, batch: &PairBatch) -> Result<StepStats, ModelError> {
+        self.check(batch)?;
+        use_threads(self.spec.threads);
+        tch::manual_seed(mix(self.spec.seed, step));
+        let MomentumConfig {
+            temperature,
+            in_batch_negatives,
+            mask_same_video,
+            ..
+        } = self.spec.momentum;
+
+        let keys = match &self.contrast {
+            Some(contrast) => {
+                contrast.encoder.follow(&self.parameters)?;
+                Some(contrast.encoder.encode(batch, self.levels)?)
+            }
+            None => None,
+        };
+        let queue = self.contrast.as_ref().map(|contrast| &contrast.queue);
+        let negatives = Negatives::new(
+            &batch.video_ids,
+            queue.map(MomentumQueue::ids),
+            in_batch_negatives,
+            mask_same_video,
+            self.device,
+        )?;
+        let queue_age_mean = queue.and_then(|queue| queue.mean_age(step));
+
+        let text = self.query.encode_text(&batch.text, self.levels, true)?;
+        let video = self.query.encode_video(&batch.video, self.levels, true)?;
+        let query = PairRows {
+            text: &text,
+            video: &video,
+        };
+        let keys = keys.as_ref().map(|(text, video)| PairRows { text, video });
+        let loss = hcm_loss(
+            query,
+            keys.unwrap_or(query),
+            queue,
+            &negatives,
+            self.levels,
+            &self.spec.model.level_weights,
+            temperature,
+        )?;
+        let norm = self.optimizer.step(&self.parameters, &loss.total, lr)?;
+
+        let key_drift = match (&mut self.contrast, keys) {
+            (Some(contrast), Some(keys)) => contrast.remember(keys, batch, self.levels, step)?,
+            _ => None,
+        };
+
+        let n_terms = loss.names.len();
+        let scalars = [&loss.summaries, &loss.total, &norm].map(|value| value.f_detach()?.f_reshape([-1]));
+        let scalars = scalars.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let values = Vec::<f64>::try_from(
+            Tensor::f_cat(&scalars, 0)?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Double)?,
+        )?;
+        let (loss_value, grad_norm) = (values[4 * n_terms], values[4 * n_terms + 1]);
+        if !(loss_value.is_finite() && grad_norm.is_finite()) {
+            return Err(ModelError::Diverged {
+                step,
+                loss: loss_value,
+                grad_norm,
+            });
+        }
+        let mean = |column: usize| {
+            values[..4 * n_terms].iter().skip(column).step_by(4).sum::<f64>() / n_terms as f64
+        };
+        let same_video = negatives.same_video();
+        Ok(StepStats {
+            loss: loss_value,
+            terms: loss
+                .names
+                .iter()
+                .copied()
+                .zip(values.iter().step_by(4).copied())
+                .collect(),
+            same_video_rate: same_video.same as f64 / same_video.candidates.max(1) as f64,
+            same_video_queries: same_video.queries as f64 / batch.video_ids.len() as f64,
+            queue_age_mean,
+            key_drift,
+            grad_norm,
+            positive_mean: mean(2),
+            negative_mean: (negatives.kept() > 0).then(|| mean(3)),
+            hit_rate: mean(1),
+        })
+    }
+
+    /// Whether the batch can be trained on.
+    fn check(&self, batch: &PairBatch) -> Result<(), ModelError> {
+        let n = batch.video_ids.len();
+        if batch.text.n_texts != n || batch.video.n_videos != n {
+            let found = format!("{} and {}", batch.text.n_texts, batch.video.n_videos);
+            return Err(ModelError::shape(
+                "captions and videos of a batch",
+                format!("{n} each"),
+                found,
+            ));
+        }
+        let queue_len = self.spec.momentum.queue_len;
+        if queue_len > 0 && queue_len < n {
+            return Err(ModelError::shape(
+                "queue_len",
+                format!("0 or at least the batch of {n}"),
+                queue_len,
+            ));
+        }
+        if n == 0 || (queue_len == 0 && n == 1) {
+            return Err(ModelError::shape(
+                "batch",
+                "at least 1 pair, 2 without a queue",
+                n,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Embeds captions with the query encoder, without dropout.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the batch does not fit the model.
+    pub fn embed_texts(&self, batch: &TextBatch) -> Result<LevelRows, ModelError> {
+        use_threads(self.spec.threads);
+        let _no_grad = tch::no_grad_guard();
+        self.rows(&self.query.encode_text(batch, self.levels, false)?, batch.n_texts)
+    }
+
+    /// Embeds videos with the query encoder, without dropout.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the batch does not fit the model.
+    pub fn embed_videos(&self, batch: &VideoBatch) -> Result<LevelRows, ModelError> {
+        use_threads(self.spec.threads);
+        let _no_grad = tch::no_grad_guard();
+        self.rows(
+            &self.query.encode_video(batch, self.levels, false)?,
+            batch.n_videos,
+        )
+    }
+
+    fn rows(&self, embeddings: &LevelEmbeddings, n_rows: usize) -> Result<LevelRows, ModelError> {
+        let to_host = |rows: &Option<Tensor>| -> Result<Option<Vec<f32>>, ModelError> {
+            let Some(rows) = rows else { return Ok(None) };
+            Ok(Some(Vec::try_from(
+                rows.f_to_device(Device::Cpu)?.f_reshape([-1])?,
+            )?))
+        };
+        Ok(LevelRows {
+            n_rows,
+            dim: self.spec.model.embed_dim,
+            feature: to_host(&embeddings.feature)?,
+            semantic: to_host(&embeddings.semantic)?,
+        })
+    }
+
+    /// Parameters of the query encoders, those of untrained levels included.
+    pub fn parameter_count(&self) -> usize {
+        self.query
+            .variables()
+            .iter()
+            .map(|(_, variable)| variable.numel())
+            .sum()
+    }
+
+    /// What the trainer was built from.
+    pub fn spec(&self) -> &TrainerSpec {
+        &self.spec
+    }
+}
+
+impl Contrast {
+    /// Measures a probe that is due, writes the keys of `step` to the queue and takes a new probe of them.
+    fn remember(
+        &mut self,
+        keys: PairRows<'_>,
+        batch: &PairBatch,
+        levels: Levels,
+        step: u64,
+    ) -> Result<Option<f64>, ModelError> {
+        let n = batch.video_ids.len();
+        let due = self.probe.take_if(|probe| probe.is_due(&self.queue, n, step));
+        let drift = due
+            .map(|probe| probe.measure(&self.encoder, &self.queue, levels))
+            .transpose()?;
+        if self.probe.is_none() {
+            self.probe = Some(DriftProbe::take(batch, &self.queue, step)?);
+        }
+        self.queue.enqueue(keys, &batch.video_ids, step)?;
+        Ok(drift)
+    }
+}
+
+/// The variables that take part in training at `levels`: those that get a gradient from one pair whose video
+/// has every expert. Layers above the highest tap and heads of other levels get none.
+fn trained_variables(
+    encoder: &DualEncoder,
+    inputs: &InputSpec,
+    levels: Levels,
+) -> Result<Vec<(String, Tensor)>, ModelError> {
+    let n_experts = inputs.experts.len();
+    let seq_len = 1 + n_experts;
+    let text = TextBatch {
+        n_texts: 1,
+        seq_len: 1,
+        token_ids: vec![0],
+        lengths: vec![1],
+    };
+    let row = |expert: &ExpertSpec| ExpertRows {
+        dim: expert.dim,
+        features: vec![1.0; expert.dim],
+    };
+    let video = VideoBatch {
+        n_videos: 1,
+        seq_len,
+        experts: inputs.experts.iter().map(row).collect(),
+        source_row: (1..=seq_len as i64).collect(),
+        position: vec![0; seq_len],
+        expert: (0..seq_len as i64).collect(),
+        lengths: vec![seq_len],
+    };
+    let embeddings = [
+        encoder.encode_text(&text, levels, false)?,
+        encoder.encode_video(&video, levels, false)?,
+    ];
+    let mut total = Tensor::f_zeros([1], (Kind::Float, encoder.variables()[0].1.device()))?;
+    for rows in embeddings
+        .iter()
+        .flat_map(|rows| [&rows.feature, &rows.semantic])
+        .flatten()
+    {
+        total = total.f_add(&rows.f_sum(Kind::Float)?)?;
+    }
+    let variables: Vec<_> = encoder.variables().iter().map(|(_, variable)| variable).collect();
+    let gradients = Tensor::f_run_backward(&[total], &variables, false, false)?;
+    let named = encoder
+        .variables()
+        .iter()
+        .zip(gradients)
+        .filter(|(_, gradient)| gradient.defined());
+    Ok(named
+        .map(|((name, variable), _)| (name.clone(), variable.shallow_clone()))
+        .collect())
+}
+
+/// Uses `threads` CPU threads for what follows.
+fn use_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
+}
+
+/// One generator seed from a trial's seed and a step (SplitMix64's finalizer over both).
+fn mix(seed: u64, step: u64) -> i64 {
+    let mut bits =
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03);
+    for multiplier in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {
+        bits = (bits ^ (bits >> 30)).wrapping_mul(multiplier);
+    }
+    (bits ^ (bits >> 31)) as i64
+}
