@@ -18,14 +18,10 @@
 
 use hitbench_reports::record::Verdict;
 
+use super::MetricError;
 use super::bootstrap::{Resampling, tail_size};
 use super::contrast::mean;
-use super::{Contrast, MetricError, SeedHits};
-
-/// How the intervals are made, in one sentence for reports.
-pub const METHOD: &str = "Intervals cover new seeds and new test videos: test videos are resampled with replacement \
-    (bootstrap), seeds enter by Student's t with the standard deviation pooled over the cells compared, and levels \
-    are adjusted by Holm's method over all differences tested.";
+pub use super::contrast::{Contrast, SeedHits};
 
 /// What the data say about one difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,6 +115,7 @@ impl Judged {
             estimate: mean(&contrast.effects()),
             n_seeds: contrast
                 .cells()
+                .iter()
                 .map(|(_, trials)| trials.len())
                 .min()
                 .unwrap_or(0),
@@ -203,11 +200,23 @@ mod tests {
     #[test]
     fn equal_cells_differ_by_nothing() {
         let cell = cell(100, 0.3, 3);
-        let found = compare_cells(&cell, &cell, PLAN).unwrap();
+        let found = compare_cells(&cell, &cell.clone(), PLAN).unwrap();
         assert_eq!(found.estimate, 0.0);
         assert!(found.low < 0.0 && 0.0 < found.high);
         assert_eq!((found.verdict, found.n_seeds), (Verdict::Inconclusive, 3));
         assert!(found.p_value > 0.9);
+        let itself = compare_cells(&cell, &cell, PLAN).unwrap();
+        assert_eq!((itself.low, itself.high, itself.p_value), (0.0, 0.0, 1.0));
+    }
+
+    #[test]
+    fn a_cell_on_one_side_twice_is_no_second_cell() {
+        let cells = [0.2, 0.5, 0.6].map(|share| cell(200, share, 2));
+        let [reference, one, other] = &cells;
+        let candidates: [&[SeedHits]; 2] = [one, other];
+        let once = compare_all(&[Contrast::new(&[reference], &candidates)], 0.05, PLAN).unwrap();
+        let twice = Contrast::new(&[reference, reference], &candidates);
+        assert_eq!(compare_all(&[twice], 0.05, PLAN).unwrap(), once);
     }
 
     #[test]

@@ -42,21 +42,32 @@ impl<'a> Contrast<'a> {
         }
     }
 
-    /// Every cell with its share of the difference, up to sign.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (f64, &'a [SeedHits])> {
-        [&self.references, &self.candidates]
-            .into_iter()
-            .flat_map(|side| side.iter().map(|&cell| (1.0 / side.len() as f64, cell)))
+    /// Every cell once, with its share of the difference: positive for candidates, negative for references.
+    ///
+    /// A cell that is listed several times, as the partner of several others, is still one set of trials.
+    pub(super) fn cells(&self) -> Vec<(f64, &'a [SeedHits])> {
+        let mut cells: Vec<(f64, &'a [SeedHits])> = Vec::new();
+        for (side, sign) in [(&self.references, -1.0), (&self.candidates, 1.0)] {
+            let share = sign / side.len() as f64;
+            for &trials in side {
+                match cells.iter_mut().find(|(_, known)| std::ptr::eq(*known, trials)) {
+                    Some((weight, _)) => *weight += share,
+                    None => cells.push((share, trials)),
+                }
+            }
+        }
+        cells
     }
 
     fn trials(&self) -> impl Iterator<Item = &'a SeedHits> {
-        self.cells().flat_map(|(_, trials)| trials)
+        let sides = [&self.references, &self.candidates].into_iter().flatten();
+        sides.flat_map(|&trials| trials)
     }
 
     /// Checks that there are trials in every cell and that all have the same queries.
     pub(super) fn check(&self) -> Result<(), MetricError> {
         let empty_side = self.references.is_empty() || self.candidates.is_empty();
-        if empty_side || self.cells().any(|(_, trials)| trials.is_empty()) {
+        if empty_side || self.cells().iter().any(|(_, trials)| trials.is_empty()) {
             return Err(MetricError::NothingToCompare);
         }
         let mut first: Option<&SeedHits> = None;
@@ -101,7 +112,7 @@ impl<'a> Contrast<'a> {
             freedom += n_seeds - 1.0;
             factor += weight * weight / n_seeds;
         }
-        let several = self.cells().all(|(_, trials)| trials.len() > 1);
+        let several = self.cells().iter().all(|(_, trials)| trials.len() > 1);
         several.then(|| ((squares / freedom * factor).sqrt(), freedom))
     }
 
