@@ -6,6 +6,7 @@ mod ablation;
 mod csv;
 mod grid;
 mod markdown;
+mod plot;
 pub mod record;
 mod render;
 mod table;

@@ -1,10 +1,13 @@
 //! Everything that is drawn from a run folder's records, written into the folder.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::csv::summary_csv;
-use crate::markdown::report_md;
-use crate::record::{RecordError, RunFolder, replace_file};
+use crate::markdown::{Embedded, report_md};
+use crate::plot::{DrawError, figures, png, svg};
+use crate::record::{CurveRow, RecordError, RunFolder, replace_file};
+use crate::view::RunView;
 
 /// Files that [`render_all`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,20 +24,126 @@ pub struct Rendered {
 /// repeat at any time, also while trials still run.
 ///
 /// # Errors
-/// Those of reading the records, and [`RecordError::Write`].
+/// Those of reading the records, and [`RecordError::Write`]; [`RecordError::Draw`] is a defect.
 pub fn render_all(folder: &RunFolder) -> Result<Rendered, RecordError> {
     let run = folder.run()?;
     let trials = folder.trials()?;
     let comparisons = folder.comparisons()?;
+    let view = RunView::new(&run, &trials);
+    let curves = view_curves(folder, &view)?;
+    let mut plots = Vec::new();
+    let mut embedded = Vec::new();
+    for named in figures(&view, comparisons.as_ref(), &curves) {
+        let (svg_path, png_path) = (
+            folder.plot_path(&named.stem, "svg"),
+            folder.plot_path(&named.stem, "png"),
+        );
+        replace_file(&svg_path, drawn(&svg_path, svg(&named.figure))?.as_bytes())?;
+        replace_file(&png_path, &drawn(&png_path, png(&named.figure))?)?;
+        plots.extend([svg_path, png_path]);
+        embedded.push(Embedded {
+            stem: named.stem,
+            alt: named.alt,
+        });
+    }
     let (summary, report) = (folder.file("summary.csv"), folder.file("report.md"));
     replace_file(&summary, &summary_csv(&run, &trials))?;
     replace_file(
         &report,
-        report_md(&run, &trials, comparisons.as_ref(), &[]).as_bytes(),
+        report_md(&run, &trials, comparisons.as_ref(), &embedded).as_bytes(),
     )?;
     Ok(Rendered {
         report,
         summary,
-        plots: Vec::new(),
+        plots,
     })
+}
+
+fn drawn<T>(path: &Path, result: Result<T, DrawError>) -> Result<T, RecordError> {
+    result.map_err(|source| RecordError::Draw {
+        path: path.to_owned(),
+        problem: source.to_string(),
+    })
+}
+
+/// The logged steps of every trial of this build that has a record.
+fn view_curves(
+    folder: &RunFolder,
+    view: &RunView<'_>,
+) -> Result<BTreeMap<String, Vec<CurveRow>>, RecordError> {
+    view.results()
+        .map(|(trial, _)| Ok((trial.id.clone(), folder.curves(&trial.id)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::fixture;
+    use crate::record::RunWriter;
+
+    /// A folder with records of two seeds, their trials appended in this order.
+    fn recorded(reversed: bool) -> (tempfile::TempDir, RunWriter) {
+        let dir = tempfile::tempdir().unwrap();
+        let run = fixture::queue_by_hierarchy(&[0, 1]);
+        let mut trials = fixture::trials(&run);
+        if reversed {
+            trials.reverse();
+        }
+        let writer = RunWriter::open(dir.path()).unwrap();
+        writer.write_run(&run).unwrap();
+        writer.write_comparisons(&fixture::comparisons(&run)).unwrap();
+        for trial in &trials {
+            writer
+                .write_curves(&trial.id, &fixture::curve(100, true, trial.seed))
+                .unwrap();
+            writer.append_trial(trial).unwrap();
+        }
+        (dir, writer)
+    }
+
+    #[test]
+    fn a_folder_is_rendered_whole_and_the_same_in_whatever_order_trials_finished() {
+        let (_one_dir, one) = recorded(false);
+        let (_other_dir, other) = recorded(true);
+        let (one, other) = (
+            render_all(one.folder()).unwrap(),
+            render_all(other.folder()).unwrap(),
+        );
+        let report = fs::read_to_string(&one.report).unwrap();
+        assert_eq!(one.plots.len(), 12);
+        for plot in one.plots.iter().filter(|plot| plot.extension().unwrap() == "svg") {
+            let name = plot.file_name().unwrap().to_str().unwrap();
+            assert!(report.contains(&format!("](plots/{name})")), "{name}");
+        }
+        let files = |rendered: &Rendered| {
+            let paths = [&rendered.summary, &rendered.report]
+                .into_iter()
+                .chain(&rendered.plots);
+            paths.map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+        };
+        assert!(files(&one) == files(&other));
+    }
+
+    #[test]
+    fn a_run_without_trials_is_rendered_as_far_as_it_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = RunWriter::open(dir.path()).unwrap();
+        writer.write_run(&fixture::queue_by_hierarchy(&[0])).unwrap();
+        let rendered = render_all(writer.folder()).unwrap();
+        assert_eq!(rendered.plots, Vec::<PathBuf>::new());
+        assert_eq!(fs::read_to_string(rendered.summary).unwrap().lines().count(), 10);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_what_was_written_stays() {
+        let (dir, writer) = recorded(false);
+        fs::remove_dir(dir.path().join("plots")).unwrap();
+        fs::write(dir.path().join("plots"), "in the way").unwrap();
+        let error = render_all(writer.folder()).unwrap_err();
+        assert!(error.is_write() && error.to_string().contains("plots"), "{error}");
+        assert_eq!(writer.folder().trials().unwrap().len(), 18);
+    }
 }

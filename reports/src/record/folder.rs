@@ -116,6 +116,10 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    pub(crate) fn plot_path(&self, stem: &str, extension: &str) -> PathBuf {
+        self.path.join("plots").join(format!("{stem}.{extension}"))
+    }
+
     pub(crate) fn ranks_path(&self, trial_id: &str) -> PathBuf {
         self.path.join("ranks").join(format!("{trial_id}.csv"))
     }

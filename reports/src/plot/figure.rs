@@ -1,0 +1,95 @@
+//! What a plot shows, before it is laid out: values in the units of their axes.
+
+/// A plot.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Figure {
+    /// Lines over a shared x axis, in one panel or several above each other.
+    Lines(LineFigure),
+    /// Horizontal bars with intervals around zero.
+    Bars(BarFigure),
+}
+
+/// Lines over a shared x axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LineFigure {
+    pub(crate) title: String,
+    /// What was averaged and what the spread is.
+    pub(crate) subtitle: String,
+    pub(crate) x: XAxis,
+    pub(crate) y_label: String,
+    /// Limits that no value can pass, such as 0 to 100 per cent.
+    pub(crate) y_limits: (f64, f64),
+    /// Whether the axis must start at the lower limit.
+    pub(crate) y_from_limit: bool,
+    /// Whether every panel has the same y range.
+    pub(crate) y_shared: bool,
+    pub(crate) panels: Vec<Panel>,
+}
+
+/// One panel: lines that share axes. Lines of the same name in several panels share colour and marker.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Panel {
+    /// What is the same for all its lines, where there are several panels.
+    pub(crate) heading: Option<String>,
+    pub(crate) series: Vec<Series>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    /// By ascending x; `None` where there is no value, which interrupts the line.
+    pub(crate) points: Vec<Option<Point>>,
+}
+
+/// A mean over seeds with the least and the greatest seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Point {
+    /// Place on the x axis, from 0 to 1.
+    pub(crate) x: f64,
+    pub(crate) mean: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+/// The x axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct XAxis {
+    pub(crate) label: String,
+    pub(crate) ticks: Vec<Tick>,
+    /// Where the axis is interrupted, because 0 stands beside a logarithmic scale.
+    pub(crate) gap_at: Option<f64>,
+    /// Whether points between two places mean something, so that lines may join them.
+    pub(crate) is_continuous: bool,
+    /// Whether points are many and close, so that spread is a band rather than whiskers.
+    pub(crate) is_dense: bool,
+}
+
+/// A labelled place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tick {
+    /// From 0 to 1.
+    pub(crate) at: f64,
+    pub(crate) label: String,
+}
+
+/// Differences to a reference.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BarFigure {
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    pub(crate) x_label: String,
+    pub(crate) bars: Vec<Bar>,
+}
+
+/// One difference with its interval.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) label: String,
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// The numbers in words, printed beside the bar.
+    pub(crate) note: String,
+    pub(crate) verdict: crate::record::Verdict,
+}
