@@ -2,4 +2,5 @@
 
 pub mod data;
 pub mod doctor;
+pub mod plan;
 pub mod schema;

@@ -154,16 +154,19 @@ pub(crate) fn impossible(
     sources: &Sources,
 ) -> SuiteError {
     let ConfigError { path, value, allowed } = error;
-    let names: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
+    let (allowed, names) = full_paths(&allowed, &path, tree);
     let involved = |axis: &&AxisValue| {
-        std::iter::once(&&*path)
+        std::iter::once(&path)
             .chain(&names)
             .any(|name| overlaps(&axis.path, name))
     };
     let cell = describe(&axis_values.iter().filter(involved).cloned().collect::<Vec<_>>());
     let named: Vec<(&str, Origin, Json)> = names
-        .into_iter()
-        .filter_map(|name| tree.get(name).map(|node| (name, node.origin, node.to_json())))
+        .iter()
+        .filter_map(|name| {
+            tree.get(name)
+                .map(|node| (name.as_str(), node.origin, node.to_json()))
+        })
         .filter(|(_, origin, _)| origin.is_written())
         .collect();
     let own = tree.get(&path).map_or(Origin::Default, |node| node.origin);
@@ -201,4 +204,28 @@ pub(crate) fn impossible(
         .fold(SuiteError::new(problem, place), |error, (place, label)| {
             error.and_at(place, label)
         })
+}
+
+/// Makes the settings that a text names in backticks full paths, and lists them. A name is looked up in the section
+/// of `path` first, then in each one around it; what names no setting stays as it is.
+fn full_paths(text: &str, path: &str, tree: &Node) -> (String, Vec<String>) {
+    let mut names = Vec::new();
+    let mut out = String::new();
+    for (index, part) in text.split('`').enumerate() {
+        if index > 0 {
+            out.push('`');
+        }
+        let around = path.rmatch_indices('.').map(|(dot, _)| &path[..dot]).chain([""]);
+        let found = around
+            .map(|section| join(section, part))
+            .find(|full| tree.get(full).is_some());
+        match found.filter(|_| index % 2 == 1) {
+            Some(full) => {
+                out.push_str(&full);
+                names.push(full);
+            }
+            None => out.push_str(part),
+        }
+    }
+    (out, names)
 }

@@ -218,7 +218,7 @@ fn default_that_does_not_fit_what_is_written() {
 fn empty_test_split() {
     insta::assert_snapshot!(message("test_videos: 20", "test_videos: 0", &[]), @r"
      × suites/sample.yaml:6:46: impossible value for `data.synthetic.test_videos`: 0; allowed: 1 to
-     │ 99, below `data.synthetic.videos`
+     │ 99 (one less than `data.synthetic.videos`)
       ╭─[6:46]
     5 │ kind: ablation
     6 │ data: {synthetic: {videos: 100, test_videos: 0}}

@@ -36,25 +36,32 @@ impl CellConfig {
     /// Checks every section and the sections against each other; the first impossible value is the error.
     ///
     /// # Errors
-    /// [`ConfigError`] with the full dotted path, such as `momentum.queue_len`.
+    /// [`ConfigError`] with the full dotted path, such as `momentum.queue_len`. Other settings that its text names
+    /// are in backticks, with paths that may be relative to a section around the value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !is_device(&self.device) {
             return refuse("device", format!("`{}`", self.device), "`cpu` or `cuda:N`");
         }
-        validate_data(&self.data).map_err(|error| within("data", error))?;
+        self.data.validate().map_err(|error| within("data", error))?;
         self.model.validate().map_err(|error| within("model", error))?;
         self.train.validate().map_err(|error| within("train", error))?;
         self.momentum
             .validate()
             .map_err(|error| within("momentum", error))?;
         self.eval.validate().map_err(|error| within("eval", error))?;
-        self.momentum
-            .validate_batch(self.train.batch)
-            .map_err(|_| ConfigError {
-                path: "momentum.queue_len".to_owned(),
-                value: self.momentum.queue_len.to_string(),
-                allowed: format!("0, or at least {} (`train.batch`)", self.train.batch),
-            })?;
+        let batch = self.train.batch;
+        if self.momentum.validate_batch(batch).is_err() {
+            let allowed = format!("0, or at least {batch} (`train.batch`)");
+            return refuse("momentum.queue_len", self.momentum.queue_len, allowed);
+        }
+        if let DataConfig::Synthetic(data) = &self.data {
+            let train = data.videos - data.test_videos;
+            if batch > train {
+                let allowed =
+                    format!("at most {train}, `data.synthetic.videos` less `data.synthetic.test_videos`");
+                return refuse("train.batch", batch, allowed);
+            }
+        }
         if self.momentum.queue_len == 0 && self.train.batch < 2 {
             let allowed = "at least 2 where `momentum.queue_len` is 0, as negatives come from the batch";
             return refuse("train.batch", self.train.batch, allowed);
@@ -63,77 +70,17 @@ impl CellConfig {
     }
 }
 
-/// Puts the section's name before a path, and before the paths that the text names in backticks.
+/// Puts the section's name before the path.
 fn within(section: &str, error: ConfigError) -> ConfigError {
-    let allowed = error
-        .allowed
-        .split('`')
-        .enumerate()
-        .map(|(index, part)| {
-            if index % 2 == 1 {
-                format!("`{section}.{part}`")
-            } else {
-                part.to_owned()
-            }
-        })
-        .collect();
     ConfigError {
         path: format!("{section}.{}", error.path),
-        value: error.value,
-        allowed,
+        ..error
     }
 }
 
 fn is_device(device: &str) -> bool {
     let index = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
     device == "cpu" || device.strip_prefix("cuda:").is_some_and(index)
-}
-
-/// Checks the section `data`; what lies in files is checked when they are read.
-fn validate_data(data: &DataConfig) -> Result<(), ConfigError> {
-    match data {
-        DataConfig::Synthetic(config) => {
-            if config.videos < 2 {
-                return refuse(
-                    "synthetic.videos",
-                    config.videos,
-                    "at least 2, one to train and one to test",
-                );
-            }
-            positive("synthetic.captions", config.captions as u64)?;
-            if !(1..config.videos).contains(&config.test_videos) {
-                let allowed = format!("1 to {}, below `synthetic.videos`", config.videos - 1);
-                return refuse("synthetic.test_videos", config.test_videos, allowed);
-            }
-            let rates = [
-                ("synthetic.duplicate_rate", config.duplicate_rate),
-                ("synthetic.near_duplicate_rate", config.near_duplicate_rate),
-                ("synthetic.absent_rate", config.absent_rate),
-            ];
-            for (path, rate) in rates {
-                if !(0.0..1.0).contains(&rate) {
-                    return refuse(path, rate, "at least 0 and below 1");
-                }
-            }
-            if !(config.noise.is_finite() && config.noise >= 0.0) {
-                return refuse("synthetic.noise", config.noise, "at least 0");
-            }
-        }
-        DataConfig::TwoAnnotators(config) => {
-            if config.annotations.is_empty() {
-                return refuse("two_annotators.annotations", "[]", "at least one folder");
-            }
-            positive("two_annotators.word_dim", config.word_dim as u64)?;
-            positive("two_annotators.test_videos", config.test_videos as u64)?;
-        }
-        DataConfig::Activitynet(config) => {
-            if config.annotations.is_empty() {
-                return refuse("activitynet.annotations", "[]", "at least one folder");
-            }
-        }
-        DataConfig::Folder(_) => {}
-    }
-    Ok(())
 }
 
 impl TrainConfig {
