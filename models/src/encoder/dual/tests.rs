@@ -261,3 +261,67 @@ fn batches_that_do_not_fit_are_refused() {
         "tokens of a row: expected 1 to 3, found 0"
     );
 }
+
+#[test]
+fn the_paper_preset_builds_and_runs() {
+    let experts = [
+        ("face", 512),
+        ("ocr", 300),
+        ("rgb", 2048),
+        ("s3d", 1024),
+        ("scene", 2208),
+        ("speech", 300),
+        ("vggish", 128),
+    ];
+    let experts = experts
+        .map(|(name, dim)| ExpertSpec {
+            name: name.into(),
+            dim,
+        })
+        .to_vec();
+    let inputs = InputSpec {
+        experts,
+        vocab_size: 28_996,
+    };
+    let config = HitConfig::preset(Preset::Paper);
+    tch::manual_seed(10);
+    let encoder = DualEncoder::new(&config, &inputs, Device::Cpu).unwrap();
+    let n_parameters: usize = encoder
+        .variables()
+        .iter()
+        .map(|(_, variable)| variable.numel())
+        .sum();
+    assert_eq!(n_parameters as u64, ParameterCounts::of(&config, &inputs).total());
+
+    let rows: Vec<Vec<f32>> = inputs
+        .experts
+        .iter()
+        .map(|expert| vec![0.5; 30 * expert.dim])
+        .collect();
+    let view = |rows| {
+        Some(ExpertView {
+            rows: RowsView::Dense(rows),
+            times_s: None,
+            selected: None,
+        })
+    };
+    let full = VideoView {
+        experts: rows.iter().map(|rows| view(rows)).collect(),
+    };
+    let bare = VideoView {
+        experts: vec![None; inputs.experts.len()],
+    };
+    let video = VideoBatch::from_videos(&inputs, &[full, bare], config.video.max_positions).unwrap();
+    assert_eq!(video.seq_len, 218);
+    let text = texts(&[&[101, 7, 102], &[101; 30]]);
+    no_grad(|| {
+        let text = encoder.encode_text(&text, BOTH, true).unwrap();
+        let video = encoder.encode_video(&video, BOTH, true).unwrap();
+        for level in [text.feature, text.semantic, video.feature, video.semantic] {
+            assert_eq!(level.as_ref().unwrap().size(), [2, 512]);
+            for row in values(&level).chunks(512) {
+                assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+            }
+        }
+    });
+}
