@@ -9,6 +9,7 @@ mod lines;
 mod output;
 mod palette;
 mod scale;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod text;
