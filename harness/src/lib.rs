@@ -3,6 +3,7 @@
 
 pub mod cmd;
 pub mod data;
+pub mod exit_code;
 pub mod machine;
 pub mod metric;
 pub mod suite;

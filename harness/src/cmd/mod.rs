@@ -1,6 +1,19 @@
 //! The command line: one subcommand a file.
 
+#[cfg(feature = "torch")]
+mod conclude;
 pub mod data;
 pub mod doctor;
+pub mod failure;
 pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod run;
 pub mod schema;
+pub mod status;
+#[cfg(feature = "torch")]
+mod train;
+
+mod cli;
+
+pub use cli::Cli;

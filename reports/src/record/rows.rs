@@ -24,7 +24,7 @@ pub struct RankRow {
 }
 
 /// One logged step in `curves/TRIAL.csv`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CurveRow {
     /// Step, counted from 1.
     pub step: u64,

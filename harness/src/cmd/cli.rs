@@ -1,0 +1,64 @@
+//! The subcommands and what they share.
+
+use clap::{Parser, Subcommand};
+
+use super::failure::Failure;
+use super::{data, doctor, plan, report, run, schema, status};
+use crate::exit_code::ExitCode;
+
+/// Benchmark and evaluation harness for video-text retrieval with HiT.
+///
+/// Exit codes: 0 fine; 1 an expectation was missed; 2 usage, configuration or input; 5 some trials failed; 74 could
+/// not write; 75 stopped by a signal, run again to resume.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hitbench",
+    version,
+    after_help = "Example:\n  hitbench run suites/quickstart.yaml"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::PlanArgs),
+    Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Report(report::ReportArgs),
+    Data(data::DataArgs),
+    Schema(schema::SchemaArgs),
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// [`Failure`] with the exit code and the text to print.
+    pub fn run(&self) -> Result<ExitCode, Failure> {
+        match &self.command {
+            Command::Plan(args) => plan::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+            Command::Run(args) => run::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Report(args) => report::run(args),
+            Command::Data(args) => data::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+            Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+            Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+        }
+    }
+
+    /// Whether the caller asked for JSON.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Plan(args) => args.json,
+            Command::Run(args) => args.json,
+            Command::Status(args) => args.json,
+            Command::Report(args) => args.json,
+            Command::Data(args) => args.json(),
+            Command::Doctor(args) => args.json,
+            Command::Schema(_) => false,
+        }
+    }
+}

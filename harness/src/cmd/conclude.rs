@@ -1,0 +1,116 @@
+//! The end of a run: differences, expectations, tables and plots from the records, and the exit code.
+
+use std::io::{self, Write};
+
+use hitbench_reports::record::{RunRecord, ScoreKind, TrialRecord};
+use hitbench_reports::{RunWriter, render_all};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::failure::Failure;
+use super::report::print_tables;
+use crate::exit_code::ExitCode;
+use crate::suite::Suite;
+use crate::suite::expect::{Unmet, check};
+use crate::trial::RunOutcome;
+use crate::trial::differences::differences;
+
+#[derive(Serialize)]
+struct WireOutcome {
+    schema: &'static str,
+    reason: &'static str,
+    folder: String,
+    report: String,
+    summary: String,
+    n_trials: usize,
+    n_reused: usize,
+    n_ok: usize,
+    n_failed: usize,
+    unmet: Vec<String>,
+}
+
+/// Compares cells, draws everything, prints the tables (or one JSON object) and says how the run ended.
+///
+/// # Errors
+/// [`Failure`] when records cannot be read or pictures cannot be written.
+pub(super) fn conclude(
+    writer: &RunWriter,
+    suite: &Suite,
+    outcome: RunOutcome,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let folder = writer.folder();
+    let run = folder.run()?;
+    let eval = &suite.cells[0].config.eval;
+    let k = if eval.recall_at.contains(&10) {
+        10
+    } else {
+        eval.recall_at[eval.recall_at.len() - 1]
+    };
+    if let Some(found) = differences(&run, folder, k, eval.ties)? {
+        writer.write_comparisons(&found)?;
+    }
+    let rendered = render_all(folder)?;
+    let trials = folder.trials()?;
+    let unmet = unmet(suite, &run, &trials);
+
+    let (code, reason) = if outcome.stopped {
+        (ExitCode::Stopped, "stopped")
+    } else if !unmet.is_empty() {
+        (ExitCode::CheckFailed, "expect")
+    } else if outcome.n_failed > 0 {
+        (ExitCode::TrialsFailed, "trials-failed")
+    } else {
+        (ExitCode::Fine, "ok")
+    };
+    if json {
+        let wire = WireOutcome {
+            schema: "hitbench.run/1",
+            reason,
+            folder: folder.path().display().to_string(),
+            report: rendered.report.display().to_string(),
+            summary: rendered.summary.display().to_string(),
+            n_trials: run.plan.iter().map(|cell| cell.trials.len()).sum(),
+            n_reused: outcome.n_reused,
+            n_ok: outcome.n_ok,
+            n_failed: outcome.n_failed,
+            unmet,
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &wire).map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(code);
+    }
+    print_tables(&run, &trials, &rendered)?;
+    for line in unmet {
+        writeln!(io::stdout(), "expected {line}")?;
+    }
+    if outcome.stopped {
+        writeln!(io::stderr(), "stopped; run the same command again to go on")?;
+    }
+    Ok(code)
+}
+
+/// What `expect` asks for and the finished trials of the plan do not have, one sentence each.
+fn unmet(suite: &Suite, run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
+    let planned = run.plan.iter().flat_map(|cell| &cell.trials);
+    let mut lines = Vec::new();
+    for plan in planned {
+        let Some(trial) = trials.iter().find(|trial| trial.id == plan.id) else {
+            continue;
+        };
+        let Some(pair) = trial.directions(ScoreKind::Combined) else {
+            continue;
+        };
+        let json = serde_json::to_value(pair).expect("metrics are plain data");
+        let metric = |name: &str| {
+            let pointer = format!("/{}", name.replace('.', "/"));
+            json.pointer(&pointer).and_then(Json::as_f64)
+        };
+        for Unmet { expected, found } in check(&suite.expect, metric) {
+            let found = found.map_or("nothing".to_owned(), |found| found.to_string());
+            lines.push(format!("{expected}, found {found} in {}", plan.name));
+        }
+    }
+    lines
+}

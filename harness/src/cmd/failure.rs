@@ -1,0 +1,180 @@
+//! How a command fails: an exit code, a stable word, and a text with cause and remedy.
+
+use std::path::PathBuf;
+
+use hitbench_reports::RecordError;
+use serde::Serialize;
+
+use super::plan::PlanError;
+use crate::data::DataError;
+use crate::exit_code::ExitCode;
+use crate::suite::SuiteError;
+use crate::trial::TrialError;
+use crate::trial::inputs::InputError;
+use crate::trial::plan::NoTrial;
+
+/// A failed command. Printed by `main`, as text or, with `--json`, as one object.
+#[derive(Debug)]
+pub struct Failure {
+    /// The process's exit code.
+    pub code: ExitCode,
+    /// Stable word for scripts, `lower-case-with-dashes`.
+    pub reason: &'static str,
+    /// What went wrong, causes and remedy included.
+    pub report: miette::Report,
+    /// The file at fault, if one is.
+    pub file: Option<PathBuf>,
+    /// Line and column in it, from 1.
+    pub position: Option<(usize, usize)>,
+}
+
+#[derive(Serialize)]
+struct WireFailure<'a> {
+    schema: &'static str,
+    code: u8,
+    reason: &'a str,
+    message: String,
+    help: Option<String>,
+    file: Option<String>,
+    position: Option<WirePosition>,
+}
+
+#[derive(Serialize)]
+struct WirePosition {
+    line: usize,
+    column: usize,
+}
+
+impl Failure {
+    /// A failure that is explained by `error` and its sources.
+    pub fn new<E>(code: ExitCode, reason: &'static str, error: E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let report = miette::Report::from_err(error);
+        Self {
+            code,
+            reason,
+            report,
+            file: None,
+            position: None,
+        }
+    }
+
+    /// A failure of which `text` says all, with a remedy.
+    pub fn message(code: ExitCode, reason: &'static str, text: String, help: &str) -> Self {
+        let report = miette::miette!(help = help.to_owned(), "{text}");
+        Self {
+            code,
+            reason,
+            report,
+            file: None,
+            position: None,
+        }
+    }
+
+    /// Names the file at fault.
+    pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// The text for a person: cause chain, source snippet and remedy where there are such.
+    pub fn to_text(&self) -> String {
+        format!("{:?}", self.report)
+    }
+
+    /// The object for a machine, schema `hitbench.error/1`.
+    pub fn to_json(&self) -> String {
+        let chain: Vec<String> = self.report.chain().map(ToString::to_string).collect();
+        let wire = WireFailure {
+            schema: "hitbench.error/1",
+            code: self.code.number(),
+            reason: self.reason,
+            message: chain.join(": "),
+            help: self.report.help().map(|help| help.to_string()),
+            file: self.file.as_ref().map(|file| file.display().to_string()),
+            position: self.position.map(|(line, column)| WirePosition { line, column }),
+        };
+        serde_json::to_string(&wire).expect("strings and numbers always serialise")
+    }
+}
+
+impl From<SuiteError> for Failure {
+    fn from(error: SuiteError) -> Self {
+        let place = error.place();
+        let file = (!place.set).then(|| PathBuf::from(&place.name));
+        let position = error
+            .position()
+            .map(|(line, column)| (line as usize, column as usize));
+        Self {
+            code: ExitCode::Input,
+            reason: "suite",
+            report: miette::Report::new(error),
+            file,
+            position,
+        }
+    }
+}
+
+impl From<NoTrial> for Failure {
+    fn from(error: NoTrial) -> Self {
+        Self::new(ExitCode::Input, "filter", error)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Write { .. } => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            _ => Self::new(ExitCode::Input, "data", error),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Suite(error) => error.into(),
+            PlanError::NoTrial(error) => error.into(),
+            PlanError::Record(error) => error.into(),
+            PlanError::Io(error) => error.into(),
+        }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Suite(error) => error.into(),
+            InputError::Data(error) => error.into(),
+            InputError::Vocabulary { .. } => Self::new(ExitCode::Input, "vocabulary", error),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Locked { .. } => Self::new(ExitCode::Input, "locked", error),
+            _ if error.is_write() => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            _ => Self::new(ExitCode::Input, "records", error),
+        }
+    }
+}
+
+impl From<TrialError> for Failure {
+    fn from(error: TrialError) -> Self {
+        match error {
+            TrialError::Record(error) => error.into(),
+            TrialError::Io(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            _ => Self::new(ExitCode::Input, "trial", error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ExitCode::CannotWrite, "cannot-write", error)
+    }
+}

@@ -1,0 +1,52 @@
+//! `hitbench report`: draws a run's tables, summary and plots again from its records.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use hitbench_reports::record::{RunRecord, TrialRecord};
+use hitbench_reports::{Rendered, RunFolder, console_table, render_all};
+use serde_json::json;
+
+use super::failure::Failure;
+use crate::exit_code::ExitCode;
+
+/// Draws report.md, summary.csv and the plots of a run folder again, and prints its tables.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hitbench report runs/quickstart-1a2b3c4d")]
+pub struct ReportArgs {
+    /// The run folder.
+    folder: PathBuf,
+    /// Prints one JSON object (schema hitbench.report/1) with the files written.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] with exit code 2 for a folder that is no run, 74 when a file cannot be written.
+pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    let folder = RunFolder::new(&args.folder);
+    let rendered = render_all(&folder)?;
+    if args.json {
+        let files = json!({
+            "schema": "hitbench.report/1",
+            "report": rendered.report,
+            "summary": rendered.summary,
+            "plots": rendered.plots,
+        });
+        writeln!(io::stdout(), "{files}")?;
+    } else {
+        print_tables(&folder.run()?, &folder.trials()?, &rendered)?;
+    }
+    Ok(ExitCode::Fine)
+}
+
+/// Prints the tables of a run and where the report lies.
+pub(super) fn print_tables(run: &RunRecord, trials: &[TrialRecord], rendered: &Rendered) -> io::Result<()> {
+    let mut out = io::stdout();
+    let width = out.is_terminal().then(|| console::Term::stdout().size().1);
+    write!(out, "{}", console_table(run, trials, width))?;
+    writeln!(out, "report: {}", rendered.report.display())
+}

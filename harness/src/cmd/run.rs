@@ -1,0 +1,61 @@
+//! `hitbench run`: trains and evaluates a suite into a run folder.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::exit_code::ExitCode;
+use crate::suite::Suite;
+
+/// Trains and evaluates every trial of a suite that is not recorded yet, then writes tables and plots.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hitbench run suites/quickstart.yaml\n  \
+    hitbench run suites/quickstart.yaml --set seeds=[0] --filter hierarchy=both --out runs/one-seed")]
+pub struct RunArgs {
+    /// The suite file.
+    pub(super) suite: PathBuf,
+    /// Overrides a setting; on an axis it takes a list and replaces the axis.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Runs only trials whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Run folder; default `runs/NAME-ID`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Stops at the first trial that fails.
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Prints one JSON object (schema hitbench.run/1) on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] with exit code 2 for a suite or data that cannot be used, 74 when a file cannot be written.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let suite = Suite::load(&args.suite, &args.sets)?;
+    train(args, &suite)
+}
+
+#[cfg(not(feature = "torch"))]
+fn train(_: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
+    Err(Failure::message(
+        ExitCode::Input,
+        "needs-libtorch",
+        format!(
+            "suite `{}` trains a model, and this build of hitbench has no libtorch",
+            suite.name
+        ),
+        "set libtorch up and build with it: `cargo xtask setup`, then \
+         `cargo build --release -p hitbench --features torch`",
+    ))
+}
+
+#[cfg(feature = "torch")]
+fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
+    super::train::train(args, suite)
+}

@@ -1,0 +1,182 @@
+//! The training half of `hitbench run`: plan, trials, records, report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hitbench_reports::RunWriter;
+use hitbench_reports::record::{
+    AxisRecord, AxisValues, FORMAT, PlannedCell, PlannedTrial, RecordError, RunRecord, SuiteRecord,
+    ToolRecord,
+};
+
+use super::conclude;
+use super::failure::Failure;
+use super::progress::Progress;
+use super::run::RunArgs;
+use crate::exit_code::ExitCode;
+use crate::machine;
+use crate::suite::{AxisValue, Kind, Suite};
+use crate::trial::inputs::{CellInputs, InputCache};
+use crate::trial::plan::{Plan, run_folder_name};
+use crate::trial::{RunOptions, TrialTask, run_trials};
+
+/// Raised by SIGINT and SIGTERM.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Runs what no record answers yet, then draws tables and plots from the records.
+///
+/// # Errors
+/// [`Failure`] when data or records cannot be read or written.
+pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
+    let tool = machine::tool()?;
+    // The records name the whole suite whatever part of it runs now.
+    let plan = Plan::new(suite, None)?;
+    Plan::new(suite, args.filter.as_deref())?;
+    let mut cache = InputCache::default();
+    let inputs: Vec<CellInputs> = plan
+        .cells
+        .iter()
+        .map(|planned| cache.load(suite, planned))
+        .collect::<Result<_, _>>()?;
+    let record = run_record(args, suite, &plan, &inputs, tool);
+    let default = || PathBuf::from("runs").join(run_folder_name(suite, &record.tool.build_id));
+    let folder = args.out.clone().unwrap_or_else(default);
+    let writer = RunWriter::open(folder)?;
+    refuse_other_suite(&writer, &record)?;
+    writer.write_run(&record)?;
+
+    // A second handler cannot be set; the first then stays, which is as good.
+    let _ = ctrlc::try_set_handler(|| STOP.store(true, Ordering::Relaxed));
+    let options = RunOptions {
+        build_id: &record.tool.build_id,
+        fail_fast: args.fail_fast,
+        stop: &STOP,
+    };
+    let mut tasks = tasks(&plan, &record, &inputs);
+    tasks.retain(|task| {
+        args.filter
+            .as_deref()
+            .is_none_or(|filter| task.name.contains(filter))
+    });
+    let outcome = run_trials(&tasks, &writer, options, &mut Progress::new())?;
+    conclude::conclude(&writer, suite, outcome, args.json)
+}
+
+/// A folder given by `--out` may hold an older run of this suite, but of no other.
+fn refuse_other_suite(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
+    match writer.folder().run() {
+        Ok(older) if older.suite.name != record.suite.name => {
+            let folder = writer.folder().path().display();
+            let text = format!(
+                "{folder} holds a run of suite `{}`, not of `{}`",
+                older.suite.name, record.suite.name
+            );
+            Err(Failure::message(
+                ExitCode::Input,
+                "other-suite",
+                text,
+                "choose another folder with --out",
+            ))
+        }
+        Ok(_) | Err(RecordError::NotARun { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn axis_values(values: &[AxisValue]) -> AxisValues {
+    values
+        .iter()
+        .map(|axis| (axis.path.clone(), axis.value.clone()))
+        .collect()
+}
+
+fn run_record(
+    args: &RunArgs,
+    suite: &Suite,
+    plan: &Plan<'_>,
+    inputs: &[CellInputs],
+    tool: ToolRecord,
+) -> RunRecord {
+    let cells = plan
+        .cells
+        .iter()
+        .zip(inputs)
+        .map(|(planned, inputs)| PlannedCell {
+            hash: inputs.hash.to_string(),
+            axis_values: axis_values(&planned.cell.axis_values),
+            merged: planned
+                .merged
+                .iter()
+                .map(|cell| axis_values(&cell.axis_values))
+                .collect(),
+            trials: planned
+                .trials
+                .iter()
+                .map(|trial| PlannedTrial {
+                    id: inputs.hash.trial_id(trial.seed),
+                    name: trial.name.clone(),
+                    seed: trial.seed,
+                })
+                .collect(),
+        });
+    let axes = suite.axes.iter().map(|axis| AxisRecord {
+        path: axis.path.clone(),
+        values: axis.values.clone(),
+    });
+    RunRecord {
+        format: FORMAT,
+        suite: SuiteRecord {
+            name: suite.name.clone(),
+            version: suite.version,
+            about: suite.about.clone(),
+            kind: match suite.kind {
+                Kind::Ablation => "ablation".to_owned(),
+            },
+            axes: axes.collect(),
+            reference: suite
+                .reference
+                .map(|index| axis_values(&suite.cells[index].axis_values)),
+            seeds: suite.seeds.clone(),
+            resolved: suite.to_json(),
+        },
+        plan: cells.collect(),
+        tool,
+        machine: machine::machine(),
+        command: command(args),
+    }
+}
+
+/// The command that makes the same run: what decides it, without where it is written.
+fn command(args: &RunArgs) -> Vec<String> {
+    let mut words = vec![
+        "hitbench".to_owned(),
+        "run".to_owned(),
+        args.suite.display().to_string(),
+    ];
+    for set in &args.sets {
+        words.extend(["--set".to_owned(), set.clone()]);
+    }
+    if let Some(filter) = &args.filter {
+        words.extend(["--filter".to_owned(), filter.clone()]);
+    }
+    words
+}
+
+fn tasks<'a>(plan: &Plan<'a>, record: &'a RunRecord, inputs: &[CellInputs]) -> Vec<TrialTask<'a>> {
+    let mut tasks = Vec::with_capacity(plan.n_trials());
+    for ((planned, cell), inputs) in plan.cells.iter().zip(&record.plan).zip(inputs) {
+        for trial in &cell.trials {
+            tasks.push(TrialTask {
+                id: &trial.id,
+                name: &trial.name,
+                cell_hash: &cell.hash,
+                axis_values: cell.axis_values.clone(),
+                seed: trial.seed,
+                cell: &planned.cell.config,
+                dataset: Arc::clone(&inputs.dataset),
+            });
+        }
+    }
+    tasks
+}

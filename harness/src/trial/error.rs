@@ -1,0 +1,55 @@
+//! Why a trial or a run of trials stopped.
+
+use hitbench_reports::record::RecordError;
+
+use crate::data::DataError;
+use crate::metric::MetricError;
+
+/// What can end a trial.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The process was asked to stop; a checkpoint holds everything up to then.
+    #[error("stopped")]
+    Stopped,
+    /// Data that do not fit the cell.
+    #[error("the data cannot be used")]
+    Data(#[from] DataError),
+    /// The test split could not be ranked.
+    #[error("the test split could not be ranked")]
+    Metric(#[from] MetricError),
+    /// A checkpoint could not be read or written.
+    #[error("a checkpoint could not be read or written")]
+    Io(#[from] std::io::Error),
+    /// The run folder could not be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The model refused or libtorch failed.
+    #[cfg(feature = "torch")]
+    #[error("the model failed")]
+    Model(#[from] hitbench_models::ModelError),
+    /// The model gave no rows of the levels that its hierarchy scores by: a defect of this program.
+    #[error("the model gave no rows to rank")]
+    Untrained,
+    /// The trial panicked: a defect of this program.
+    #[error("panicked: {0}")]
+    Panic(String),
+}
+
+impl TrialError {
+    /// Whether the run as a whole must end: other trials would meet the same.
+    pub fn ends_run(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Io(_) | Self::Record(_))
+    }
+
+    /// The error with all its causes on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}

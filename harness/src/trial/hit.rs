@@ -1,0 +1,189 @@
+//! Adapts the model crate: trains HiT for one trial and embeds the test split.
+//!
+//! The only module of the harness that touches the trainer. Everything is a function of the cell and the
+//! seed; a checkpoint carries the rest, so a stopped trial goes on to the same bytes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use hitbench_models::trainer::Trainer;
+use hitbench_models::{
+    InputSpec, LevelRows, ModelError, OptimizerConfig, OptimizerRule, StepStats, TrainerSpec,
+};
+use hitbench_reports::record::CurveRow;
+
+use super::checkpoint::{CheckpointFolder, TrainingState};
+use super::error::TrialError;
+use super::event::{Observer, TrialEvent};
+use super::run::TrialTask;
+use super::schedule::learning_rate;
+use crate::data::{DataError, EvalBatch, Loader};
+use crate::suite::CellConfig;
+use crate::suite::config::Optimizer;
+
+/// What training one trial gave.
+pub(super) struct Trained {
+    /// Steps, curves and times.
+    pub(super) state: TrainingState,
+    /// Test captions, in the order of the split.
+    pub(super) texts: LevelRows,
+    /// Test videos, in the order of the split.
+    pub(super) videos: LevelRows,
+}
+
+/// Trains the task's cell with its seed, going on from its checkpoint if there is one, and embeds the test split.
+///
+/// # Errors
+/// [`TrialError::Stopped`] when `stop` was raised (a checkpoint holds everything up to then); whatever the model,
+/// the data or the disk refuses.
+pub(super) fn train(
+    task: &TrialTask<'_>,
+    build_id: &str,
+    loader: &Loader<'_>,
+    checkpoints: &CheckpointFolder,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Trained, TrialError> {
+    let cell = task.cell;
+    let train = &cell.train;
+    let spec = trainer_spec(cell, task.seed, loader.inputs().clone());
+    let (mut state, mut trainer) = match resume(&spec, build_id, checkpoints)? {
+        Some(resumed) => resumed,
+        None => {
+            checkpoints.clear()?;
+            let state = TrainingState {
+                build_id: build_id.to_owned(),
+                ..TrainingState::default()
+            };
+            (state, Trainer::new(spec)?)
+        }
+    };
+    let name = task.name;
+    observer.on_event(&TrialEvent::Started {
+        name,
+        steps: train.steps,
+        resumed_at: state.step,
+    });
+    loader.for_each_batch(state.step..train.steps, |step, batch| {
+        if stop.load(Ordering::Relaxed) {
+            save(checkpoints, &state, &trainer)?;
+            return Err(TrialError::Stopped);
+        }
+        let lr = learning_rate(train, step);
+        let start = Instant::now();
+        let stats = trainer.step(step, lr, &batch)?;
+        state.train_time_ns += u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        state.step = step + 1;
+        state.same_video_sum += stats.same_video_rate;
+        observer.on_event(&TrialEvent::Step {
+            done: state.step,
+            loss: stats.loss,
+        });
+        if step == 0 || state.step % train.log_every == 0 || state.step == train.steps {
+            state.curves.push(curve_row(state.step, lr, stats));
+        }
+        if state.step % train.checkpoint_every == 0 || state.step == train.steps {
+            save(checkpoints, &state, &trainer)?;
+        }
+        Ok(())
+    })?;
+    observer.on_event(&TrialEvent::Evaluating);
+    let texts = embed(loader.test_texts(), |batch| trainer.embed_texts(batch))?;
+    let videos = embed(loader.test_videos(), |batch| trainer.embed_videos(batch))?;
+    Ok(Trained { state, texts, videos })
+}
+
+/// The trial as its checkpoint has it, unless there is none or another build made it.
+fn resume(
+    spec: &TrainerSpec,
+    build_id: &str,
+    checkpoints: &CheckpointFolder,
+) -> Result<Option<(TrainingState, Trainer)>, TrialError> {
+    let model = checkpoints.model();
+    let Some(step) = Trainer::saved_step(&model)? else {
+        return Ok(None);
+    };
+    let state = checkpoints.read(step)?;
+    if state.build_id != build_id {
+        return Ok(None);
+    }
+    let (trainer, _) = Trainer::load(spec.clone(), &model)?;
+    Ok(Some((state, trainer)))
+}
+
+/// Embeds batches and puts their rows into the order of the split.
+fn embed<B>(
+    batches: impl Iterator<Item = Result<EvalBatch<B>, DataError>>,
+    embed_batch: impl Fn(&B) -> Result<LevelRows, ModelError>,
+) -> Result<LevelRows, TrialError> {
+    let mut placed: Vec<(Vec<usize>, LevelRows)> = Vec::new();
+    for batch in batches {
+        let EvalBatch { places, batch } = batch?;
+        placed.push((places, embed_batch(&batch)?));
+    }
+    let dim = placed.first().map_or(0, |(_, rows)| rows.dim);
+    let n_rows = placed.iter().map(|(places, _)| places.len()).sum();
+    let gather = |level: fn(&LevelRows) -> Option<&Vec<f32>>| {
+        placed.iter().all(|(_, rows)| level(rows).is_some()).then(|| {
+            let mut all = vec![0.0; n_rows * dim];
+            for (places, rows) in &placed {
+                let rows = level(rows).map_or(&[][..], Vec::as_slice);
+                for (&place, row) in places.iter().zip(rows.chunks_exact(dim)) {
+                    all[place * dim..][..dim].copy_from_slice(row);
+                }
+            }
+            all
+        })
+    };
+    Ok(LevelRows {
+        n_rows,
+        dim,
+        feature: gather(|rows| rows.feature.as_ref()),
+        semantic: gather(|rows| rows.semantic.as_ref()),
+    })
+}
+
+fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec {
+    TrainerSpec {
+        model: cell.model.clone(),
+        momentum: cell.momentum.clone(),
+        inputs,
+        optimizer: OptimizerConfig {
+            rule: match cell.train.optimizer {
+                Optimizer::Adam => OptimizerRule::Adam,
+                Optimizer::Adamw => OptimizerRule::Adamw,
+            },
+            weight_decay: cell.train.weight_decay,
+            clip_grad_norm: cell.train.clip_grad_norm,
+        },
+        device: cell.device.clone(),
+        threads: cell.train.threads,
+        seed,
+    }
+}
+
+fn save(checkpoints: &CheckpointFolder, state: &TrainingState, trainer: &Trainer) -> Result<(), TrialError> {
+    checkpoints.write(state)?;
+    trainer.save(&checkpoints.model(), state.step)?;
+    Ok(checkpoints.keep_only(state.step)?)
+}
+
+fn curve_row(step: u64, lr: f64, stats: StepStats) -> CurveRow {
+    CurveRow {
+        step,
+        loss: stats.loss,
+        terms: stats
+            .terms
+            .into_iter()
+            .map(|(name, loss)| (name.to_owned(), loss))
+            .collect(),
+        same_video_rate: Some(stats.same_video_rate),
+        queue_age_mean: stats.queue_age_mean,
+        key_drift: stats.key_drift,
+        grad_norm: Some(stats.grad_norm),
+        positive_mean: Some(stats.positive_mean),
+        negative_mean: stats.negative_mean,
+        hit_rate: Some(stats.hit_rate),
+        lr: Some(lr),
+    }
+}

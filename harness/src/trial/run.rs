@@ -1,0 +1,250 @@
+//! Runs the trials that no record answers yet, one after another, and records each.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use hitbench_models::{InputSpec, ParameterCounts};
+use hitbench_reports::record::{
+    AxisValues, Direction, RankRow, RunWriter, ScoreKind, TimingRow, TrainingRecord, TrialOutcome,
+    TrialRecord, TrialResult,
+};
+
+use super::checkpoint::{self, TrainingState};
+use super::error::TrialError;
+use super::event::{Observer, TrialEvent};
+use super::{hit, memory, score};
+use crate::data::{Dataset, Loader};
+use crate::suite::CellConfig;
+
+/// One trial to run.
+#[derive(Debug, Clone)]
+pub struct TrialTask<'a> {
+    /// Id in file names.
+    pub id: &'a str,
+    /// Display name.
+    pub name: &'a str,
+    /// Hash of the cell, hex.
+    pub cell_hash: &'a str,
+    /// Axis values of the cell.
+    pub axis_values: AxisValues,
+    /// Seed.
+    pub seed: u64,
+    /// The cell.
+    pub cell: &'a CellConfig,
+    /// Its data.
+    pub dataset: Arc<Dataset>,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions<'a> {
+    /// Version and revision of this program, part of every record.
+    pub build_id: &'a str,
+    /// Ends the run at the first failed trial.
+    pub fail_fast: bool,
+    /// Raised by a signal: the run stops after the current step.
+    pub stop: &'a AtomicBool,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Trials whose record was there already.
+    pub n_reused: usize,
+    /// Trials that ran to their end.
+    pub n_ok: usize,
+    /// Trials that failed.
+    pub n_failed: usize,
+    /// Whether a signal stopped the run before its end.
+    pub stopped: bool,
+}
+
+/// Runs every task that has no finished record of the same cell and build, and records it.
+///
+/// A trial that fails is recorded with its error and the others go on.
+///
+/// # Errors
+/// [`TrialError`] when a record or checkpoint cannot be read or written; what was written before is kept.
+pub fn run_trials(
+    tasks: &[TrialTask<'_>],
+    writer: &RunWriter,
+    options: RunOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<RunOutcome, TrialError> {
+    let recorded = writer.folder().trials()?;
+    let is_done = |task: &TrialTask<'_>| {
+        recorded.iter().any(|trial| {
+            trial.id == task.id
+                && trial.cell_hash == task.cell_hash
+                && trial.build_id == options.build_id
+                && trial.result().is_some()
+        })
+    };
+    let todo: Vec<&TrialTask<'_>> = tasks.iter().filter(|task| !is_done(task)).collect();
+    let mut outcome = RunOutcome {
+        n_reused: tasks.len() - todo.len(),
+        ..RunOutcome::default()
+    };
+    observer.on_event(&TrialEvent::RunStarted {
+        n_trials: tasks.len(),
+        n_reused: outcome.n_reused,
+    });
+    for task in todo {
+        let start = Instant::now();
+        match run_recorded(task, writer, options, observer) {
+            Ok(record) => {
+                outcome.n_ok += 1;
+                let headline = headline(&record);
+                observer.on_event(&TrialEvent::Finished {
+                    name: task.name,
+                    headline,
+                    took: start.elapsed(),
+                });
+            }
+            Err(TrialError::Stopped) => {
+                outcome.stopped = true;
+                break;
+            }
+            Err(error) if error.ends_run() => return Err(error),
+            Err(error) => {
+                outcome.n_failed += 1;
+                let text = error.chain();
+                writer.append_trial(&record(
+                    task,
+                    options,
+                    TrialOutcome::Failed { error: text.clone() },
+                ))?;
+                observer.on_event(&TrialEvent::Failed {
+                    name: task.name,
+                    error: &text,
+                });
+                if options.fail_fast {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// R@10 text to video if there is one, else the largest cut-off's.
+fn headline(record: &TrialRecord) -> Option<(u64, f64)> {
+    let recalls = &record.direction(ScoreKind::Combined, Direction::T2v)?.r_at;
+    recalls
+        .get_key_value(&10)
+        .or_else(|| recalls.last_key_value())
+        .map(|(&k, &recall)| (k, recall))
+}
+
+fn record(task: &TrialTask<'_>, options: RunOptions<'_>, outcome: TrialOutcome) -> TrialRecord {
+    TrialRecord {
+        id: task.id.to_owned(),
+        name: task.name.to_owned(),
+        cell_hash: task.cell_hash.to_owned(),
+        build_id: options.build_id.to_owned(),
+        axis_values: task.axis_values.clone(),
+        seed: task.seed,
+        protocol: score::protocol_record(task.cell),
+        outcome,
+    }
+}
+
+/// Runs one trial and writes its files and its record.
+fn run_recorded(
+    task: &TrialTask<'_>,
+    writer: &RunWriter,
+    options: RunOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<TrialRecord, TrialError> {
+    let checkpoints = checkpoint::folder_of(writer.folder().path(), task.id);
+    memory::reset_peak();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        run_one(task, &checkpoints, options, observer)
+    }));
+    let Ran { result, state, ranks } = match ran {
+        Ok(ran) => ran?,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+            return Err(TrialError::Panic(text.unwrap_or_else(|| "no message".to_owned())));
+        }
+    };
+    writer.write_ranks(task.id, &ranks)?;
+    writer.write_curves(task.id, &state.curves)?;
+    let timing = TimingRow {
+        trial: task.id.to_owned(),
+        process: 0,
+        what: "train".to_owned(),
+        sample: 0,
+        items: state.step * task.cell.train.batch as u64,
+        time_ns: state.train_time_ns,
+    };
+    writer.replace_timing(task.id, &[timing])?;
+    let record = record(task, options, TrialOutcome::Ok(Box::new(result)));
+    writer.append_trial(&record)?;
+    checkpoints.clear()?;
+    Ok(record)
+}
+
+/// What a trial leaves to be written.
+struct Ran {
+    result: TrialResult,
+    state: TrainingState,
+    ranks: Vec<RankRow>,
+}
+
+fn run_one(
+    task: &TrialTask<'_>,
+    checkpoints: &checkpoint::CheckpointFolder,
+    options: RunOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Ran, TrialError> {
+    let loader = Loader::new(&task.dataset, task.cell, task.seed)?;
+    let trained = hit::train(
+        task,
+        options.build_id,
+        &loader,
+        checkpoints,
+        options.stop,
+        observer,
+    )?;
+    let test = score::TestSplit::new(&task.dataset)?;
+    let scored = score::score(task.cell, &test, &trained.texts, &trained.videos)?;
+    Ok(Ran {
+        result: TrialResult {
+            data: score::data_record(&task.dataset),
+            metrics: scored.metrics,
+            baselines: test.baselines(task.cell)?,
+            training: Some(training_record(task.cell, loader.inputs(), &trained.state)),
+            peak_memory_bytes: memory::peak_bytes(),
+        },
+        state: trained.state,
+        ranks: scored.ranks,
+    })
+}
+
+fn training_record(cell: &CellConfig, inputs: &InputSpec, state: &TrainingState) -> TrainingRecord {
+    let counts = ParameterCounts::of(&cell.model, inputs);
+    let parameters = BTreeMap::from([
+        ("video".to_owned(), counts.video_tower()),
+        ("text".to_owned(), counts.text_tower()),
+        ("heads".to_owned(), counts.heads),
+        ("total".to_owned(), counts.total()),
+    ]);
+    let batch = cell.train.batch as u64;
+    let seconds = state.train_time_ns as f64 / 1e9;
+    TrainingRecord {
+        steps: state.step,
+        batch,
+        train_time_ns: state.train_time_ns,
+        pairs_per_s: (state.step * batch) as f64 / seconds,
+        final_loss: state.curves.last().map(|row| row.loss),
+        same_video_rate: (cell.momentum.queue_len > 0).then(|| state.same_video_sum / state.step as f64),
+        parameters,
+    }
+}

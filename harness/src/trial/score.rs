@@ -1,0 +1,287 @@
+//! Ranks the test split under each level's score and makes the parts of a record from it.
+
+use std::collections::BTreeMap;
+
+use hitbench_kernels::rank_counts_kernel;
+use hitbench_kernels::{Rows, RowsData};
+use hitbench_models::LevelRows;
+use hitbench_models::config::Hierarchy;
+use hitbench_reports::record::{
+    BaselineRecord, BaselinesRecord, DataRecord, DirectionPair, ProtocolRecord, RankRow, ScoreKind,
+    ScoreRecord,
+};
+use serde::Serialize;
+
+use super::error::TrialError;
+use crate::data::{Dataset, Split, lexical_scores};
+use crate::metric::{Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, count_matrix, evaluate};
+use crate::suite::CellConfig;
+
+/// Seed of the bootstrap; every trial resamples the same test videos.
+const BOOTSTRAP_SEED: u64 = 0;
+
+/// The test split as the metrics see it.
+pub(super) struct TestSplit<'a> {
+    data: &'a Dataset,
+    captions: Vec<usize>,
+    pairing: Pairing,
+}
+
+/// What scoring gives.
+pub(super) struct Scored {
+    /// Metrics by score.
+    pub(super) metrics: BTreeMap<ScoreKind, ScoreRecord>,
+    /// Counts of every query under the combined score.
+    pub(super) ranks: Vec<RankRow>,
+}
+
+impl<'a> TestSplit<'a> {
+    /// Pairs the captions of the test split with its videos.
+    ///
+    /// # Errors
+    /// [`MetricError::Empty`] when the split has no caption.
+    pub(super) fn new(data: &'a Dataset) -> Result<Self, MetricError> {
+        let captions = data.split_captions(Split::Test);
+        let place: BTreeMap<usize, u32> = data.splits.test.iter().copied().zip(0..).collect();
+        let video_of = captions
+            .iter()
+            .map(|&caption| place[&data.captions[caption].video])
+            .collect();
+        let pairing = Pairing::new(video_of, data.splits.test.len())?;
+        Ok(Self {
+            data,
+            captions,
+            pairing,
+        })
+    }
+
+    /// Ids of captions and videos in the order of the split.
+    fn ids(&self) -> (Vec<String>, Vec<String>) {
+        let captions = self
+            .captions
+            .iter()
+            .map(|&caption| self.data.captions[caption].id.clone())
+            .collect();
+        let videos = self
+            .data
+            .splits
+            .test
+            .iter()
+            .map(|&video| self.data.videos[video].id.clone())
+            .collect();
+        (captions, videos)
+    }
+
+    /// Chance, and TF-IDF word overlap where the videos were made of words.
+    ///
+    /// # Errors
+    /// Those of counting.
+    pub(super) fn baselines(&self, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
+        let rules = rules(cell);
+        let (n_captions, n_videos) = (self.pairing.n_captions(), self.pairing.n_videos());
+        let own: Vec<usize> = self.pairing.captions_by_video().iter().map(Vec::len).collect();
+        let chance = BaselineRecord {
+            t2v: rules
+                .recall_at
+                .iter()
+                .map(|&k| (k, chance(n_videos, 1, k)))
+                .collect(),
+            v2t: rules
+                .recall_at
+                .iter()
+                .map(|&k| {
+                    let asked = own.iter().filter(|&&n| n > 0);
+                    let sum: f64 = asked.clone().map(|&n| chance(n_captions, n, k)).sum();
+                    (k, sum / asked.count() as f64)
+                })
+                .collect(),
+        };
+        let tf_idf = match lexical_scores(self.data, Split::Test) {
+            None => None,
+            Some(lexical) => {
+                let matrix = Rows::new(
+                    RowsData::F32(&lexical.scores),
+                    lexical.n_queries,
+                    lexical.n_gallery,
+                )
+                .map_err(MetricError::from)?;
+                let counts = count_matrix(matrix, &self.pairing, rules.captions)?;
+                let evaluation = Evaluation::new(counts, &rules, None)?;
+                Some(BaselineRecord {
+                    t2v: evaluation.t2v.r_at,
+                    v2t: evaluation.v2t.r_at,
+                })
+            }
+        };
+        Ok(BaselinesRecord { chance, tf_idf })
+    }
+}
+
+/// Chance that one of `own` true items is among the first `k` of `n` in a random order.
+fn chance(n: usize, own: usize, k: u64) -> f64 {
+    let none: f64 = (0..own)
+        .map(|i| {
+            let left = (n - i) as f64;
+            ((left - k as f64) / left).max(0.0)
+        })
+        .product();
+    1.0 - none
+}
+
+/// Ranks the test split under the combined score and under each trained level alone.
+///
+/// The combined score of a pair is the sum of its levels' cosines by weight: the dot product of the levels' unit
+/// rows laid side by side, each scaled by the root of its weight. A level that did not enter the loss is recorded
+/// as untrained.
+///
+/// # Errors
+/// Those of the kernel and of the metrics, and a protocol whose counts the split does not have.
+pub(super) fn score(
+    cell: &CellConfig,
+    test: &TestSplit<'_>,
+    texts: &LevelRows,
+    videos: &LevelRows,
+) -> Result<Scored, TrialError> {
+    let rules = rules(cell);
+    Protocol::find(&cell.protocol)?.check(test.captions.len(), test.pairing.n_videos())?;
+    let kernel = rank_counts_kernel(&cell.eval.kernel).map_err(MetricError::from)?;
+    let resampling = Resampling {
+        seed: BOOTSTRAP_SEED,
+        resamples: cell.eval.resamples,
+    };
+    let ranked = |(text, video): (&[f32], &[f32])| -> Result<Evaluation, MetricError> {
+        let (n_texts, n_videos) = (texts.n_rows, videos.n_rows);
+        let text = Rows::new(RowsData::F32(text), n_texts, text.len() / n_texts)?;
+        let video = Rows::new(RowsData::F32(video), n_videos, video.len() / n_videos)?;
+        evaluate(
+            text,
+            video,
+            &test.pairing,
+            kernel.as_ref(),
+            &rules,
+            Some(resampling),
+        )
+    };
+    let level =
+        |text: &Option<Vec<f32>>, video: &Option<Vec<f32>>| -> Result<Option<Evaluation>, MetricError> {
+            match (text, video) {
+                (Some(text), Some(video)) => ranked((text, video)).map(Some),
+                _ => Ok(None),
+            }
+        };
+    let semantic = level(&texts.semantic, &videos.semantic)?;
+    let feature = level(&texts.feature, &videos.feature)?;
+    let combined = match cell.model.hierarchy {
+        Hierarchy::Semantic => semantic.clone(),
+        Hierarchy::Feature => feature.clone(),
+        Hierarchy::Both => {
+            let text = side_by_side(cell, texts);
+            let video = side_by_side(cell, videos);
+            Some(ranked((&text, &video))?)
+        }
+    };
+    let combined = combined.ok_or(TrialError::Untrained)?;
+    let (captions, videos) = test.ids();
+    let mut ranks = combined.counts.t2v.rank_rows(&captions, &videos)?;
+    ranks.extend(combined.counts.v2t.rank_rows(&captions, &videos)?);
+    let metrics = [
+        (ScoreKind::Combined, Some(combined)),
+        (ScoreKind::Semantic, semantic),
+        (ScoreKind::Feature, feature),
+    ];
+    Ok(Scored {
+        metrics: metrics
+            .into_iter()
+            .map(|(kind, found)| (kind, score_record(found)))
+            .collect(),
+        ranks,
+    })
+}
+
+/// Both levels' rows side by side, scaled by the root of their weights.
+fn side_by_side(cell: &CellConfig, rows: &LevelRows) -> Vec<f32> {
+    let weights = &cell.model.level_weights;
+    let parts = [
+        (&rows.semantic, weights.semantic),
+        (&rows.feature, weights.feature),
+    ];
+    let mut joined = Vec::with_capacity(2 * rows.n_rows * rows.dim);
+    for row in 0..rows.n_rows {
+        for (level, weight) in &parts {
+            let scale = weight.sqrt() as f32;
+            let level = level.as_deref().unwrap_or_default();
+            joined.extend(
+                level[row * rows.dim..][..rows.dim]
+                    .iter()
+                    .map(|value| value * scale),
+            );
+        }
+    }
+    joined
+}
+
+fn rules(cell: &CellConfig) -> Rules {
+    Rules {
+        ties: cell.eval.ties,
+        captions: cell.eval.captions,
+        median: cell.eval.median,
+        recall_at: cell.eval.recall_at.clone(),
+    }
+}
+
+fn score_record(evaluation: Option<Evaluation>) -> ScoreRecord {
+    match evaluation {
+        None => ScoreRecord::Untrained,
+        Some(evaluation) => ScoreRecord::Directions(Box::new(DirectionPair {
+            t2v: (&evaluation.t2v).into(),
+            v2t: (&evaluation.v2t).into(),
+        })),
+    }
+}
+
+/// The facts of a data set that a record keeps.
+pub(super) fn data_record(data: &Dataset) -> DataRecord {
+    DataRecord {
+        name: data.name.clone(),
+        about: data.about.clone(),
+        content_hash: data.content_hash.clone(),
+        n_train_videos: data.splits.train.len() as u64,
+        n_train_captions: data.split_captions(Split::Train).len() as u64,
+        n_test_videos: data.splits.test.len() as u64,
+        n_test_captions: data.split_captions(Split::Test).len() as u64,
+    }
+}
+
+/// How ranks are made under `cell`, in the words of the suite file.
+pub(super) fn protocol_record(cell: &CellConfig) -> ProtocolRecord {
+    let kernel = rank_counts_kernel(&cell.eval.kernel).map(|kernel| kernel.id().to_string());
+    ProtocolRecord {
+        protocol: cell.protocol.clone(),
+        ties: word(&cell.eval.ties),
+        captions: word(&cell.eval.captions),
+        median: word(&cell.eval.median),
+        score: "cosine".to_owned(),
+        kernel: Some(kernel.unwrap_or_else(|_| cell.eval.kernel.clone())),
+        post: None,
+    }
+}
+
+/// The word that a suite file has for a choice.
+fn word(choice: &impl Serialize) -> String {
+    let json = serde_json::to_value(choice).expect("a choice is plain data");
+    json.as_str().expect("a choice is a word").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_the_hypergeometric_hit_rate() {
+        assert!((chance(1000, 1, 10) - 0.01).abs() < 1e-12);
+        // Two own items of four, one place: half; two places: all but the one pair without own items of six.
+        assert!((chance(4, 2, 1) - 0.5).abs() < 1e-12);
+        assert!((chance(4, 2, 2) - 5.0 / 6.0).abs() < 1e-12);
+        assert_eq!(chance(5, 1, 50), 1.0);
+    }
+}

@@ -1,0 +1,9 @@
+//! Whole-program tests: the command line, training and resumption, and the tidy rules.
+#![forbid(unsafe_code)]
+
+mod cli;
+#[cfg(feature = "torch")]
+mod real;
+mod tidy;
+#[cfg(feature = "torch")]
+mod training;
