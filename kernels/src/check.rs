@@ -41,9 +41,10 @@ pub(crate) fn scan(side: &'static str, rows: Rows<'_>, dtype: Dtype) -> Result<R
             })
         })
         .collect();
-    let longest = results
-        .into_iter()
-        .try_fold(0.0_f64, |longest, result| Ok(longest.max(result?)))?;
+    let mut longest = 0.0_f64;
+    for result in results {
+        longest = longest.max(result?);
+    }
     Ok(RowNorm(longest.sqrt()))
 }
 

@@ -90,4 +90,12 @@ pub enum KernelError {
         /// Why not, in a few words.
         reason: String,
     },
+    /// libtorch refused an operation.
+    #[cfg(feature = "torch")]
+    #[error("libtorch failed")]
+    Libtorch {
+        /// What it said.
+        #[from]
+        source: tch::TchError,
+    },
 }

@@ -12,6 +12,8 @@ pub mod error;
 pub mod id;
 pub mod info_nce;
 pub mod kernel;
+#[cfg(feature = "torch")]
+pub mod libtorch;
 pub mod map;
 pub mod matrix;
 pub mod momentum;

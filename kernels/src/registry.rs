@@ -2,6 +2,8 @@
 
 use crate::cpu::{CpuKernel, dispatch};
 use crate::info_nce::InfoNce;
+#[cfg(feature = "torch")]
+use crate::libtorch::{self, LibtorchKernel};
 use crate::momentum::{EmaUpdate, Enqueue};
 use crate::rank::RankCounts;
 use crate::reference::Reference;
@@ -21,6 +23,12 @@ pub fn available_kernels() -> Vec<KernelId> {
             ids.push(KernelId::Cpu { isa, dtype });
         }
     }
+    #[cfg(feature = "torch")]
+    for device in libtorch::available_devices() {
+        for dtype in [Dtype::F16, Dtype::F32] {
+            ids.push(KernelId::Libtorch { device, dtype });
+        }
+    }
     ids
 }
 
@@ -29,11 +37,19 @@ fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
     match id {
         KernelId::Reference => Ok(Box::new(Reference)),
         KernelId::Cpu { isa, dtype } => Ok(Box::new(CpuKernel::new(isa, dtype)?)),
-        KernelId::Cuda { .. } | KernelId::Libtorch { .. } => Err(KernelError::Unavailable {
-            id: id.to_string(),
-            reason: "this build has no such back end".to_owned(),
-        }),
+        #[cfg(feature = "torch")]
+        KernelId::Libtorch { device, dtype } => Ok(Box::new(LibtorchKernel::new(device, dtype)?)),
+        #[cfg(not(feature = "torch"))]
+        KernelId::Libtorch { .. } => unavailable(id, "built without the feature `torch`"),
+        KernelId::Cuda { .. } => unavailable(id, "this build has no CUDA kernels"),
     }
+}
+
+fn unavailable(id: KernelId, reason: &str) -> Result<Box<dyn AllOperations>, KernelError> {
+    Err(KernelError::Unavailable {
+        id: id.to_string(),
+        reason: reason.to_owned(),
+    })
 }
 
 /// One function an operation: they differ in nothing but the trait.

@@ -1,7 +1,7 @@
 //! How far a kernel may be from exact arithmetic: bounds from the usual rounding analysis (Higham, Accuracy and
 //! Stability of Numerical Algorithms, section 3.1), as functions of element type and dimension.
 
-use crate::Dtype;
+use crate::{Dtype, KernelId};
 
 /// Columns that CPU kernels sum in one chain.
 const PIECE: usize = 512;
@@ -21,31 +21,48 @@ fn gamma(n: usize, unit: f64) -> f64 {
     error / (1.0 - error)
 }
 
-/// Bound of the error of a score, as a share of the product of the norms of its two rows.
+/// Bound of the error that summing adds to a dot product, as a share of the product of the norms of its two rows.
 ///
-/// `kernel` is the element type of the kernel's id, `rows` that of the rows as given. Sums are f32 except in the
-/// reference: `min(dim, 512)` products a chain, then one addition a chain. Rows of a wider type than the kernel's
-/// have each element rounded first, which for f16 is most of the error; elements below 2^-14 have a larger
-/// relative error in f16 and are not covered.
+/// Sums are f32 except in the reference. CPU kernels sum `min(dim, 512)` products a chain, then one addition a
+/// chain; of others only the number of additions is known.
 #[must_use]
-pub fn score_tolerance(kernel: Dtype, rows: Dtype, dim: usize) -> f64 {
-    let chains = dim.div_ceil(PIECE);
-    let sums = match kernel {
-        Dtype::F64 => gamma(dim + 1, unit(Dtype::F64)),
-        Dtype::F16 | Dtype::F32 => gamma(dim.min(PIECE) + chains + 1, unit(Dtype::F32)),
+pub fn sum_tolerance(kernel: KernelId, dim: usize) -> f64 {
+    match kernel {
+        KernelId::Reference => gamma(dim + 1, unit(Dtype::F64)),
+        KernelId::Cpu { .. } => gamma(dim.min(PIECE) + dim.div_ceil(PIECE) + 1, unit(Dtype::F32)),
+        KernelId::Cuda { .. } | KernelId::Libtorch { .. } => gamma(dim + 1, unit(Dtype::F32)),
+    }
+}
+
+/// Bound of the error of a score, as a share of the product of the norms of its two rows, which are stored as `rows`.
+///
+/// Beside [`sum_tolerance`]: rows of a wider type than the kernel's have each element rounded first, which for f16 is
+/// most of the error, and libtorch rounds scores to the kernel's type. Elements and such scores below 2^-14 have a
+/// larger relative error in f16 and are not covered.
+#[must_use]
+pub fn score_tolerance(kernel: KernelId, rows: Dtype, dim: usize) -> f64 {
+    let unit_kernel = unit(kernel.dtype());
+    let narrowed = if unit_kernel > unit(rows) {
+        gamma(2, unit_kernel)
+    } else {
+        0.0
     };
-    let narrowed = unit(kernel) > unit(rows);
-    sums + if narrowed { gamma(2, unit(kernel)) } else { 0.0 }
+    let rounded = if matches!(kernel, KernelId::Libtorch { .. }) {
+        unit_kernel
+    } else {
+        0.0
+    };
+    sum_tolerance(kernel, dim) + narrowed + rounded
 }
 
 /// Bound of the error of an InfoNCE loss.
 ///
-/// `largest` bounds the product of a query's norm and a key's. A logit has the error of its score and of its
-/// scaling by `1 / T`; loss and every share of the softmax change by at most twice that; weights and their sum
-/// add parts in a million.
+/// `largest` bounds the product of a query's norm and a key's. A logit has the error of its score, of which only
+/// summing is inexact, and of its scaling by `1 / T`; loss and every share of the softmax change by at most twice
+/// that; weights and their sum add parts in a million.
 #[must_use]
-pub fn loss_tolerance(score_tolerance: f64, largest: f64, temperature: f64) -> f64 {
-    let logit = (score_tolerance + 4.0 * unit(Dtype::F32)) * largest / temperature;
+pub fn loss_tolerance(sum_tolerance: f64, largest: f64, temperature: f64) -> f64 {
+    let logit = (sum_tolerance + 4.0 * unit(Dtype::F32)) * largest / temperature;
     2.0 * logit + 1e-6
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
+#[cfg(feature = "torch")]
+mod bridge;
 mod info_nce;
 mod momentum;
 mod properties;

@@ -1,14 +1,19 @@
 //! `scores` and `top_k`.
 
 use hitbench_kernels::tolerance::score_tolerance;
-use hitbench_kernels::{Dtype, KernelError, available_kernels, scores_kernel, top_k_kernel};
+use hitbench_kernels::{Dtype, Hit, KernelError, available_kernels, scores_kernel, top_k_kernel};
 
-use crate::support::{Matrix, Random, order};
+use crate::support::{Matrix, Random, is_exact, order};
 
 const DIMS: [usize; 6] = [0, 1, 7, 31, 512, 1023];
 
 fn ids() -> impl Iterator<Item = String> {
     available_kernels().into_iter().map(|id| id.to_string())
+}
+
+fn exact_ids() -> impl Iterator<Item = String> {
+    let ids = available_kernels().into_iter().filter(|id| is_exact(*id));
+    ids.map(|id| id.to_string())
 }
 
 fn scores(id: &str, query: &Matrix, gallery: &Matrix, dtype: Dtype) -> Vec<f32> {
@@ -38,7 +43,12 @@ fn scores_lie_within_the_tolerance() {
                     half::f16::from_f64(wide.f64[row * dim + column]).to_f64()
                 });
                 for id in ids() {
-                    let kernel = scores_kernel(&id).unwrap().id().dtype();
+                    let kernel = scores_kernel(&id).unwrap().id();
+                    // Scores that are f16 themselves neither hold 200^2 a column nor 1e-9 with full precision.
+                    let narrow = !is_exact(kernel) && kernel.dtype() == Dtype::F16;
+                    if narrow && size != 1.0 {
+                        continue;
+                    }
                     for (gallery, dtype) in [
                         (&gallery, Dtype::F16),
                         (&gallery, Dtype::F32),
@@ -60,7 +70,7 @@ fn scores_lie_within_the_tolerance() {
                                     .sum();
                                 let bound = share * query.norm(q) * gallery.norm(g)
                                     + exact.abs() * 2.0_f64.powi(-24)
-                                    + 1e-45;
+                                    + if narrow { 2.0_f64.powi(-25) } else { 1e-45 };
                                 let error = (f64::from(found[q * n_gallery + g]) - exact).abs();
                                 assert!(
                                     error <= bound,
@@ -81,7 +91,7 @@ fn a_score_is_the_same_alone_and_in_a_crowd() {
     for dim in [7, 512, 1023] {
         let query = Matrix::real(70, dim, &mut random);
         let gallery = Matrix::real(130, dim, &mut random);
-        for id in ids() {
+        for id in exact_ids() {
             let all = scores(&id, &query, &gallery, Dtype::F32);
             for (q, g) in [(0, 0), (5, 11), (33, 47), (69, 129)] {
                 let alone = scores(&id, &query.permuted(&[q]), &gallery.permuted(&[g]), Dtype::F32);
@@ -89,6 +99,17 @@ fn a_score_is_the_same_alone_and_in_a_crowd() {
                 let swapped = scores(&id, &gallery.permuted(&[g]), &query.permuted(&[q]), Dtype::F32);
                 assert_eq!(alone[0].to_bits(), swapped[0].to_bits(), "{id} ({g}, {q})");
             }
+        }
+    }
+}
+
+/// Items as well as scores, where the kernel promises an order among equal scores.
+fn check_hits(id: &str, found: &[Hit], expected: &[Hit]) {
+    assert_eq!(found.len(), expected.len(), "{id}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.score, expected.score, "{id}");
+        if is_exact(id.parse().unwrap()) {
+            assert_eq!(found.item, expected.item, "{id}");
         }
     }
 }
@@ -109,11 +130,7 @@ fn the_best_are_found_with_ties_by_lower_index() {
                 for id in ids() {
                     let kernel = top_k_kernel(&id).unwrap();
                     let found = kernel.top_k(query.rows(Dtype::F16), gallery.rows(Dtype::F32), k);
-                    assert_eq!(
-                        found.unwrap(),
-                        expected,
-                        "{id} k {k}, {n_queries} x {n_gallery} x {dim}"
-                    );
+                    check_hits(&id, &found.unwrap(), &expected);
                 }
             }
         }
@@ -129,10 +146,10 @@ fn the_best_of_a_long_gallery_come_from_all_tasks() {
     let rows = (query.rows(Dtype::F32), gallery.rows(Dtype::F32));
     let expected = reference.top_k(rows.0, rows.1, 40).unwrap();
     for id in ids() {
-        assert_eq!(
-            top_k_kernel(&id).unwrap().top_k(rows.0, rows.1, 40).unwrap(),
-            expected,
-            "{id}"
+        check_hits(
+            &id,
+            &top_k_kernel(&id).unwrap().top_k(rows.0, rows.1, 40).unwrap(),
+            &expected,
         );
     }
 }
@@ -144,7 +161,7 @@ fn the_best_do_not_depend_on_place_or_threads() {
     let gallery = Matrix::real(300, 100, &mut random);
     let order = order(300, &mut random);
     let moved = gallery.permuted(&order);
-    for id in ids() {
+    for id in exact_ids() {
         let kernel = top_k_kernel(&id).unwrap();
         let expected = kernel
             .top_k(query.rows(Dtype::F32), gallery.rows(Dtype::F32), 10)

@@ -1,0 +1,12 @@
+//! libtorch: the reference back end that ours are measured against, and the bridge that lets our kernels work on
+//! tensors in place.
+
+pub mod bridge;
+mod device;
+mod kernel;
+mod memory;
+mod operations;
+mod search;
+
+pub(crate) use device::available_devices;
+pub use kernel::LibtorchKernel;

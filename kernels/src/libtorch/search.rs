@@ -1,0 +1,127 @@
+//! `rank_counts`, `scores` and `top_k` as one writes them with libtorch: chunks of queries multiplied by the whole
+//! gallery, then element-wise operations and reductions over the chunk.
+
+use tch::{Kind, Tensor};
+
+use super::kernel::{CHUNK, LibtorchKernel};
+use super::memory::BorrowedMut;
+use crate::rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
+use crate::scores::{Hit, Scores, TopK, check_len};
+use crate::{KernelError, Rows};
+
+impl RankCounts for LibtorchKernel {
+    fn rank_counts(&self, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
+        job.check_shapes()?;
+        let swapped = job.ids.map(|ids| PairIds {
+            query: ids.gallery,
+            gallery: ids.query,
+        });
+        let (query, gallery) = self.load_pair(job.query, job.gallery)?;
+        let t2v = self.count(&query, &gallery, job.t2v, job.ids)?;
+        let v2t = job.v2t.map(|own| self.count(&gallery, &query, own, swapped));
+        Ok(RankOutput {
+            t2v,
+            v2t: v2t.transpose()?,
+        })
+    }
+}
+
+impl LibtorchKernel {
+    /// Counts one direction.
+    fn count(
+        &self,
+        query: &Tensor,
+        gallery: &Tensor,
+        own: &TrueItems,
+        ids: Option<PairIds<'_>>,
+    ) -> Result<Vec<RankCount>, KernelError> {
+        let gallery = gallery.f_tr()?;
+        let mut counts = Vec::with_capacity(own.n_queries());
+        for start in (0..own.n_queries()).step_by(CHUNK) {
+            let chunk = start..own.n_queries().min(start + CHUNK);
+            let scores = query
+                .f_narrow(0, start as i64, chunk.len() as i64)?
+                .f_matmul(&gallery)?;
+            // True items beside each other, short lists filled up with their first.
+            let width = chunk.clone().map(|q| own.of(q).len()).max().unwrap_or(1);
+            let mut items = Vec::with_capacity(chunk.len() * width);
+            for q in chunk.clone() {
+                let list = own.of(q);
+                items.extend((0..width).map(|i| i64::from(*list.get(i).unwrap_or(&list[0]))));
+            }
+            let items = self
+                .load_ids(&items)?
+                .f_view([chunk.len() as i64, width as i64])?;
+            let own_scores = scores.f_gather(1, &items, false)?;
+            let best = own_scores.f_amax([1], true)?;
+            let scores = match ids {
+                Some(ids) => scores.f_masked_fill(&self.same(ids, chunk.clone())?, f64::NEG_INFINITY)?,
+                None => scores,
+            };
+            let count = |mask: Tensor| -> Result<Vec<i64>, KernelError> {
+                Ok(Vec::try_from(mask.f_sum_dim_intlist(1, false, Kind::Int64)?)?)
+            };
+            let greater = count(scores.f_gt_tensor(&best)?)?;
+            let equal = count(scores.f_eq_tensor(&best)?)?;
+            let best: Vec<f64> = Vec::try_from(best.f_reshape([-1])?.f_to_kind(Kind::Double)?)?;
+            let own_scores: Vec<f64> = Vec::try_from(own_scores.f_reshape([-1])?.f_to_kind(Kind::Double)?)?;
+            for (i, q) in chunk.enumerate() {
+                let list = own.of(q).iter().zip(&own_scores[i * width..]);
+                let tied = list
+                    .filter(|(_, score)| **score == best[i])
+                    .map(|(g, _)| *g as usize);
+                let left_out = |g: &usize| ids.is_some_and(|ids| ids.query[q] == ids.gallery[*g]);
+                counts.push(RankCount {
+                    greater: greater[i] as u64,
+                    equal: equal[i] as u64 + tied.clone().filter(left_out).count() as u64,
+                    own_equal: tied.count() as u64,
+                    score: best[i],
+                });
+            }
+        }
+        Ok(counts)
+    }
+
+    /// True where the ids of a chunk's queries agree with those of the gallery, `[chunk, n_gallery]`.
+    fn same(&self, ids: PairIds<'_>, chunk: std::ops::Range<usize>) -> Result<Tensor, KernelError> {
+        // libtorch has no unsigned 64-bit comparison; equality survives the change of sign.
+        let query = self.load_ids(bytemuck::cast_slice(&ids.query[chunk]))?;
+        let gallery = self.load_ids(bytemuck::cast_slice(ids.gallery))?;
+        Ok(query.f_unsqueeze(1)?.f_eq_tensor(&gallery)?)
+    }
+}
+
+impl Scores for LibtorchKernel {
+    fn scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f32]) -> Result<(), KernelError> {
+        let (n_queries, n_gallery) = (query.n_rows(), gallery.n_rows());
+        check_len("out", n_queries * n_gallery, out.len())?;
+        let (query, gallery) = self.load_pair(query, gallery)?;
+        let scores = query.f_matmul(&gallery.f_tr()?)?;
+        BorrowedMut::new(out, &[n_queries as i64, n_gallery as i64])?.f_copy_(&scores)?;
+        Ok(())
+    }
+}
+
+impl TopK for LibtorchKernel {
+    fn top_k(&self, query: Rows<'_>, gallery: Rows<'_>, k: usize) -> Result<Vec<Hit>, KernelError> {
+        let (n_queries, k) = (query.n_rows(), k.min(gallery.n_rows()));
+        let (query, gallery) = self.load_pair(query, gallery)?;
+        let gallery = gallery.f_tr()?;
+        let mut hits = Vec::with_capacity(n_queries * k);
+        if k == 0 {
+            return Ok(hits);
+        }
+        for start in (0..n_queries).step_by(CHUNK) {
+            let len = CHUNK.min(n_queries - start);
+            let scores = query.f_narrow(0, start as i64, len as i64)?.f_matmul(&gallery)?;
+            let (scores, items) = scores.f_topk(k as i64, 1, true, true)?;
+            let scores: Vec<f64> = Vec::try_from(scores.f_reshape([-1])?.f_to_kind(Kind::Double)?)?;
+            let items: Vec<i64> = Vec::try_from(items.f_reshape([-1])?)?;
+            hits.extend(items.into_iter().zip(scores).map(|(item, score)| Hit {
+                item: item as u32,
+                score,
+            }));
+        }
+        Ok(hits)
+    }
+}
