@@ -52,10 +52,10 @@ pub(super) fn pixels(text: &str, em: i32, mut pixel: impl FnMut(At, f32)) {
     }
 }
 
-/// Width that a text may take, in pixels: as drawn in our font and a sixth more, since the viewer of an SVG
-/// chooses its own.
+/// Width that a text may take, in pixels: as drawn in our font and a quarter more, since the viewer of an SVG
+/// chooses its own; in DejaVu Sans, one of the widest, digits take 22 % more.
 pub(super) fn width_of(text: &str, em: i32) -> i32 {
-    (drawn_width(text, em) * 7.0 / 6.0).ceil() as i32
+    (drawn_width(text, em) * 1.25).ceil() as i32
 }
 
 /// The text, or as much of its two ends as fits, with an ellipsis between.
