@@ -2,7 +2,7 @@
 //! recorded by five experts and described in sentences.
 //!
 //! The bytes depend on the settings alone, on no platform and no library's random numbers. What makes the
-//! task hard for a bag of words is in [`sense`] and [`Latent::with_one_change`].
+//! task hard for a bag of words is in `sense` and `Latent::with_one_change`.
 
 mod describe;
 mod latent;

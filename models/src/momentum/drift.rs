@@ -1,6 +1,6 @@
 //! How far the queue's keys lie from what the key encoders would say now.
 //!
-//! A probe holds the inputs of a few pairs whose keys were just written. [`MAX_AGE`] steps later, or in
+//! A probe holds the inputs of a few pairs whose keys were just written. `MAX_AGE` steps later, or in
 //! the last step in which all of them are still negatives if that comes first, the pairs are encoded again,
 //! without dropout, and compared with the stored keys. With dropout in the key encoders the result
 //! therefore holds one draw of its noise beside the movement of the parameters.
