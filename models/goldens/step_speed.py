@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 import hit
 
-BATCH, LENGTH, VOCAB, DIM, EMBED = 64, 48, 8000, 300, 128
+BATCH, LENGTH, VOCAB, DIM, EMBED = 64, 48, 10000, 300, 128
 TEMPERATURE, MOMENTUM, QUEUE = 0.07, 0.999, 1024
 SIZES = dict(hidden=128, heads=4, ffn=512, layers=4, taps=(1, 4), max_positions=128, dropout=0.1,
              attention_dropout=0.0)

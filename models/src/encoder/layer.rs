@@ -3,6 +3,7 @@
 
 use tch::Tensor;
 
+use super::dropout::dropout;
 use super::{LayerNorm, Linear, Parameters, TokenLayout};
 use crate::config::TowerConfig;
 use crate::error::ModelError;
@@ -116,13 +117,10 @@ impl Stack {
         train: bool,
     ) -> Result<Tensor, ModelError> {
         let context = self.attention(layer, tokens, layout, train)?;
-        let attended = layer
-            .attention_output
-            .forward(&context)?
-            .f_dropout(self.dropout, train)?;
+        let attended = dropout(&layer.attention_output.forward(&context)?, self.dropout, train)?;
         let attended = layer.attention_norm.forward(&attended.f_add(tokens)?)?;
         let inner = layer.intermediate.forward(&attended)?.f_gelu("none")?;
-        let output = layer.output.forward(&inner)?.f_dropout(self.dropout, train)?;
+        let output = dropout(&layer.output.forward(&inner)?, self.dropout, train)?;
         layer.output_norm.forward(&output.f_add(&attended)?)
     }
 
@@ -139,13 +137,13 @@ impl Stack {
             let padded = layout.pad(&linear.forward(tokens)?)?;
             Ok(padded.f_view(shape.as_slice())?.f_transpose(1, 2)?)
         };
-        let dropout = if train { self.attention_dropout } else { 0.0 };
+        let attention_dropout = if train { self.attention_dropout } else { 0.0 };
         let context = Tensor::f_scaled_dot_product_attention(
             &heads(&layer.query)?,
             &heads(&layer.key)?,
             &heads(&layer.value)?,
             layout.mask(),
-            dropout,
+            attention_dropout,
             false,
             None,
             false,

@@ -1,5 +1,6 @@
 //! The two towers: tokens in, one unit row a level out.
 
+mod dropout;
 mod dual;
 #[cfg(test)]
 mod goldens;

@@ -2,6 +2,7 @@
 
 use tch::{Device, Tensor};
 
+use super::dropout::dropout;
 use super::layer::{Stack, Taps};
 use super::{LayerNorm, Parameters, TokenLayout};
 use crate::batch::TextBatch;
@@ -75,7 +76,7 @@ impl TextTower {
         let tokens = select(&self.words, &ids)?
             .f_add(&self.token_types.f_narrow(0, 0, 1)?)?
             .f_add(&select(&self.positions, &places)?)?;
-        let tokens = self.norm.forward(&tokens)?.f_dropout(self.dropout, train)?;
+        let tokens = dropout(&self.norm.forward(&tokens)?, self.dropout, train)?;
         let taps = self.stack.forward(tokens, &layout, levels, train)?;
         Ok((layout, taps))
     }

@@ -5,6 +5,7 @@
 
 use tch::{Device, Tensor};
 
+use super::dropout::dropout;
 use super::layer::{Stack, Taps};
 use super::{LayerNorm, Linear, Parameters, TokenLayout};
 use crate::batch::VideoBatch;
@@ -103,7 +104,7 @@ impl VideoTower {
             })?;
             tokens = tokens.f_add(&segments.f_index_select(0, &segment)?)?;
         }
-        let tokens = self.norm.forward(&tokens)?.f_dropout(self.dropout, train)?;
+        let tokens = dropout(&self.norm.forward(&tokens)?, self.dropout, train)?;
         let taps = self.stack.forward(tokens, &layout, levels, train)?;
         Ok((layout, taps))
     }
