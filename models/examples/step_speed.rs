@@ -1,8 +1,8 @@
-//! Times training steps at 4+4 layers, width 128, 48 tokens a side, batch 64 and two threads, end to end and
-//! with momentum encoders and a queue of 1,024.
+//! Times training steps of the `tiny` preset: 4+4 layers of width 128, 64 pairs of 48 tokens a side, end to end
+//! and with momentum encoders and a queue of 1,024. Prints one JSON object a mode.
 //!
 //! ```text
-//! cargo run --release -p hitbench-models --features torch --example step_speed [STEPS]
+//! cargo run --release -p hitbench-models --features torch --example step_speed [STEPS] [THREADS]
 //! ```
 //!
 //! `models/goldens/step_speed.py` times the same steps in eager PyTorch; run the two in turns on a quiet
@@ -21,32 +21,35 @@ use hitbench_models::{
 const BATCH: usize = 64;
 const TOKENS: usize = 48;
 const DIM: usize = 300;
-const VOCAB: usize = 8_000;
+const VOCAB: usize = 10_000;
+const QUEUE: usize = 1024;
 const WARM_UP: u64 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let steps = std::env::args()
-        .nth(1)
-        .map_or(Ok(15), |steps| steps.parse::<u64>())?;
-    for (name, queue_len) in [("end_to_end", 0), ("momentum_1024", 1024)] {
-        let mut trainer = Trainer::new(spec(queue_len))?;
-        let mut times_ms = Vec::new();
-        for step in 0..WARM_UP + steps {
-            let batch = batch(step);
+    let mut numbers = std::env::args().skip(1).map(|number| number.parse::<u64>());
+    let steps = numbers.next().unwrap_or(Ok(30))?.max(1);
+    let threads = numbers.next().unwrap_or(Ok(2))? as usize;
+    let batches: Vec<_> = (0..4).map(batch).collect();
+    for (mode, queue_len) in [("end-to-end", 0), ("queue", QUEUE)] {
+        let mut trainer = Trainer::new(spec(queue_len, threads))?;
+        let mut times_s = Vec::new();
+        for (step, batch) in (0..WARM_UP + steps).zip(batches.iter().cycle()) {
             let start = Instant::now();
-            trainer.step(step, 1e-4, &batch)?;
+            trainer.step(step, 3e-4, batch)?;
             if step >= WARM_UP {
-                times_ms.push(start.elapsed().as_secs_f64() * 1e3);
+                times_s.push(start.elapsed().as_secs_f64());
             }
         }
-        times_ms.sort_by(f64::total_cmp);
-        let median = times_ms[times_ms.len() / 2];
-        println!("{name} median_ms={median:.1} min_ms={:.1} n={steps}", times_ms[0]);
+        times_s.sort_by(f64::total_cmp);
+        let (median, min) = (times_s[times_s.len() / 2], times_s[0]);
+        println!(
+            r#"{{"mode": "{mode}", "steps": {steps}, "threads": {threads}, "median_s": {median:.4}, "min_s": {min:.4}}}"#
+        );
     }
     Ok(())
 }
 
-fn spec(queue_len: usize) -> TrainerSpec {
+fn spec(queue_len: usize, threads: usize) -> TrainerSpec {
     TrainerSpec {
         model: HitConfig {
             max_text_tokens: TOKENS,
@@ -69,7 +72,7 @@ fn spec(queue_len: usize) -> TrainerSpec {
             clip_grad_norm: 0.0,
         },
         device: "cpu".to_owned(),
-        threads: 2,
+        threads,
         seed: 0,
     }
 }
