@@ -4,6 +4,7 @@
 //! needs no generator state and a resumed run repeats the numbers of an uninterrupted one, bit for bit on
 //! the CPU. libtorch's generator and thread count belong to the process: train one model at a time.
 
+use hitbench_kernels::libtorch::keep_freed_memory;
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::{ExpertRows, PairBatch, TextBatch, VideoBatch};
@@ -56,6 +57,7 @@ impl Trainer {
         spec.optimizer.validate()?;
         let device = parse_device(&spec.device)?;
         use_threads(spec.threads);
+        keep_freed_memory();
         tch::manual_seed(mix(spec.seed, INITIAL));
         let levels = Levels::from(spec.model.hierarchy);
         let query = DualEncoder::new(&spec.model, &spec.inputs, device)?;

@@ -3,10 +3,12 @@
 
 pub mod bridge;
 mod device;
+mod heap;
 mod kernel;
 mod memory;
 mod operations;
 mod search;
 
 pub(crate) use device::available_devices;
+pub use heap::keep_freed_memory;
 pub use kernel::LibtorchKernel;
