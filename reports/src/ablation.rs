@@ -130,14 +130,13 @@ impl<'a> Difference<'a> {
         if let ([cell], [_]) = (&self.candidates[..], &self.references[..]) {
             return view.label(&cell.axis_values);
         }
-        let parts = self
-            .contrasts(view)
-            .into_iter()
-            .map(|(axis, contrast)| match contrast {
-                Contrast::Changed(to, from) => format!("{axis}={to} against {from}"),
-                Contrast::Held(value) => format!("{axis}={value}"),
-                Contrast::Averaged => format!("mean over {axis}"),
-            });
+        let mut contrasts = self.contrasts(view);
+        contrasts.sort_by_key(|(_, contrast)| !matches!(contrast, Contrast::Changed(..)));
+        let parts = contrasts.into_iter().map(|(axis, contrast)| match contrast {
+            Contrast::Changed(to, from) => format!("{axis}={to} against {from}"),
+            Contrast::Held(value) => format!("{axis}={value}"),
+            Contrast::Averaged => format!("mean over {axis}"),
+        });
         parts.collect::<Vec<_>>().join(", ")
     }
 
@@ -155,9 +154,7 @@ impl<'a> Difference<'a> {
         let verdict = match (record.verdict, record.n_seeds) {
             (Verdict::Improved, _) => "it helped",
             (Verdict::Regressed, _) => "it hurt",
-            (Verdict::Inconclusive, 1) => {
-                "one seed says nothing about another training, so this run shows neither help nor harm"
-            }
+            (Verdict::Inconclusive, 1) => "no statement, since one seed says nothing about another training",
             (Verdict::Inconclusive, _) => "this run shows neither help nor harm",
         };
         let mut what = changed.join(" and ");
@@ -250,7 +247,7 @@ mod tests {
             record.verdict = Verdict::Inconclusive;
         });
         insta::assert_snapshot!(text, @r"
-        hierarchy feature instead of semantic, at queue_len=0: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 1 seed: one seed says nothing about another training, so this run shows neither help nor harm.
+        hierarchy feature instead of semantic, at queue_len=0: t2v R@10 changed by -4.9 points, 95 % interval [-8.9, -0.9], 1 seed: no statement, since one seed says nothing about another training.
         ");
     }
 

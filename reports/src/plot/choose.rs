@@ -282,6 +282,11 @@ fn differences(view: &RunView<'_>, group: &[Difference<'_>]) -> Named {
         Some(reference) => format!("; the reference is {}", view.label(reference)),
         None => String::new(),
     };
+    let seeds = if record.n_seeds == 1 {
+        "1 seed".to_owned()
+    } else {
+        format!("{} seeds", record.n_seeds)
+    };
     let title = format!("Change of {}", metric.name);
     Named {
         stem,
@@ -289,8 +294,8 @@ fn differences(view: &RunView<'_>, group: &[Difference<'_>]) -> Named {
         figure: Figure::Bars(BarFigure {
             title,
             subtitle: format!(
-                "{} score; suite {}, version {}; {} seeds a cell; whiskers are intervals at the levels in the table{reference}",
-                record.score, view.run.suite.name, view.run.suite.version, record.n_seeds
+                "{} score; suite {}, version {}; {seeds} a cell; whiskers are intervals at the levels in the table{reference}",
+                record.score, view.run.suite.name, view.run.suite.version
             ),
             x_label: format!("difference in {}, {}", metric.name, metric.unit),
             bars: bars.collect(),
