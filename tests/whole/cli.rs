@@ -72,11 +72,11 @@ fn usage_errors_exit_with_2() {
 fn a_wrong_suite_is_an_error_with_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     for (more, path, line) in [
-        ("train: {stepz: 3}", "train.stepz", 15),
-        ("train: {batch: 0}", "train.batch", 15),
-        ("momentum: {queue_len: -1}", "momentum.queue_len", 15),
-        ("train: {steps: many}", "train.steps", 15),
-        ("seeds: []", "seeds", 15),
+        ("train: {stepz: 3}", "train.stepz", 14),
+        ("train: {batch: 0}", "train.batch", 14),
+        ("momentum: {queue_len: -1}", "momentum.queue_len", 14),
+        ("train: {steps: many}", "train.steps", 14),
+        ("seeds: []", "seeds", 14),
         (
             "axes: {model.video.feature_tap: [1, 3]}",
             "model.video.feature_tap",
