@@ -80,7 +80,7 @@ fn a_wrong_suite_is_an_error_with_its_place() {
         (
             "axes: {model.video.feature_tap: [1, 3]}",
             "model.video.feature_tap",
-            15,
+            14,
         ),
     ] {
         let suite = small_suite(folder.path(), more);

@@ -9,6 +9,7 @@ use super::config::{EvalConfig, TrainConfig};
 use super::de::{Mismatch, What, read};
 use super::source::Origin;
 use super::tree::{Entry, Node, Value, join};
+use super::wire::HEADER_KEYS;
 use crate::data::config::{SyntheticConfig, TwoAnnotatorsConfig};
 use crate::metric::protocol::{PROTOCOLS, Protocol};
 
@@ -204,6 +205,17 @@ fn follow_depth(tree: &mut Node) {
             node.value = layers.value;
         }
     }
+}
+
+/// Every dotted path that a suite may have, sections and keys beside the configuration included.
+pub(super) fn known_paths() -> Vec<String> {
+    let mut paths: Vec<String> = HEADER_KEYS
+        .iter()
+        .chain(&CONFIG_KEYS)
+        .map(|&key| key.to_owned())
+        .collect();
+    paths.extend(all_paths());
+    paths
 }
 
 #[cfg(test)]

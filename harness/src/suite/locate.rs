@@ -89,7 +89,7 @@ pub(crate) fn misfit(mismatch: Mismatch, tree: Option<&Node>, sources: &Sources)
         What::Key { .. } if !path.contains('.') => Problem::UnknownKey {
             key: path.clone(),
             path,
-            known: super::known_paths(),
+            known: super::layer::known_paths(),
         },
         What::Key { known } => {
             let key = path.rsplit('.').next().unwrap_or(&path).to_owned();

@@ -34,14 +34,3 @@ pub use error::{Problem, SuiteError};
 pub use expect::Expectation;
 pub use suite::Suite;
 pub use wire::Kind;
-
-/// Every dotted path that a suite may have, sections and keys beside the configuration included.
-fn known_paths() -> Vec<String> {
-    let mut paths: Vec<String> = wire::HEADER_KEYS
-        .iter()
-        .chain(&layer::CONFIG_KEYS)
-        .map(|&key| key.to_owned())
-        .collect();
-    paths.extend(layer::all_paths());
-    paths
-}

@@ -61,7 +61,7 @@ pub(crate) fn apply(root: &mut Node, sources: &Sources) -> Result<Vec<Node>, Sui
                 },
             );
         } else {
-            let known = super::known_paths();
+            let known = super::layer::known_paths();
             return Err(SuiteError::new(
                 Problem::UnknownPath { path, known },
                 sources.place(key_origin),

@@ -216,7 +216,7 @@ fn take_config(root: &mut Node, sources: &Sources) -> Result<Node, SuiteError> {
         .find(|entry| !HEADER_KEYS.contains(&entry.key.as_str()));
     match unknown {
         Some(entry) => {
-            let (key, known) = (entry.key.clone(), super::known_paths());
+            let (key, known) = (entry.key.clone(), super::layer::known_paths());
             let problem = Problem::UnknownKey {
                 path: key.clone(),
                 key,
@@ -311,7 +311,7 @@ fn fits(cell: &SuiteCell, when: &Entry, sources: &Sources) -> Result<(), SuiteEr
         None => {
             let problem = Problem::UnknownPath {
                 path: when.key.clone(),
-                known: super::known_paths(),
+                known: super::layer::known_paths(),
             };
             return Err(SuiteError::new(problem, sources.place(when.key_origin)));
         }

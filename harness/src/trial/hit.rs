@@ -80,7 +80,7 @@ pub(super) fn train(
             loss: stats.loss,
         });
         if step == 0 || state.step % train.log_every == 0 || state.step == train.steps {
-            state.curves.push(curve_row(state.step, lr, stats));
+            state.curves.push(curve_row(cell, state.step, lr, stats));
         }
         if state.step % train.checkpoint_every == 0 || state.step == train.steps {
             save(checkpoints, &state, &trainer)?;
@@ -168,7 +168,7 @@ fn save(checkpoints: &CheckpointFolder, state: &TrainingState, trainer: &Trainer
     Ok(checkpoints.keep_only(state.step)?)
 }
 
-fn curve_row(step: u64, lr: f64, stats: StepStats) -> CurveRow {
+fn curve_row(cell: &CellConfig, step: u64, lr: f64, stats: StepStats) -> CurveRow {
     CurveRow {
         step,
         loss: stats.loss,
@@ -177,7 +177,7 @@ fn curve_row(step: u64, lr: f64, stats: StepStats) -> CurveRow {
             .into_iter()
             .map(|(name, loss)| (name.to_owned(), loss))
             .collect(),
-        same_video_rate: Some(stats.same_video_rate),
+        same_video_rate: (cell.momentum.queue_len > 0).then_some(stats.same_video_rate),
         queue_age_mean: stats.queue_age_mean,
         key_drift: stats.key_drift,
         grad_norm: Some(stats.grad_norm),
