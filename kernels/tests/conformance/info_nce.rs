@@ -155,6 +155,34 @@ fn agrees_with_the_reference() {
 }
 
 #[test]
+fn better_keys_late_in_a_range_scale_the_earlier_ones() {
+    // Logits at T = 0.01, to base 2: the positive's -29, those of most keys -20, of the last ones 40. The queue is so
+    // long that a range has several blocks; the last keys are in the last block of one.
+    let (queue_len, n_better) = (17_000, 300);
+    let query = Matrix::new(2, 3, |_, column| [1.0, 0.0, 0.0][column]);
+    let positive = Matrix::new(2, 3, |row, column| [-0.2, 0.9 - row as f64, 0.3][column]).unit();
+    let queue = Matrix::new(queue_len, 3, |row, column| {
+        let score = if row < queue_len - n_better {
+            -0.1386
+        } else {
+            0.2773
+        };
+        let angle = row as f64;
+        [score, 0.96 * angle.cos(), 0.96 * angle.sin()][column]
+    });
+    let case = Case {
+        query,
+        positive,
+        queue: Matrix::new(queue_len, 3, |row, column| {
+            queue.rows(Dtype::F16).get(row, column)
+        }),
+        batch_ids: vec![0, 1],
+        queue_ids: vec![-1; queue_len],
+    };
+    check(&case, 4, 0.01);
+}
+
+#[test]
 fn the_gradient_of_the_reference_is_that_of_its_loss() {
     let mut random = Random(22);
     let (batch, dim) = (4, 3);
