@@ -5,6 +5,7 @@
 //! `[SEP]` is ordinary text and cannot end a sequence.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ahash::AHashMap;
@@ -17,6 +18,8 @@ use tokenizers::tokenizer::{
     Model, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
 };
 
+use crate::config::ConfigError;
+
 /// Special tokens in the order in which a built vocabulary starts.
 const SPECIAL: [&str; 5] = [PAD, UNK, CLS, SEP, "[MASK]"];
 const PAD: &str = "[PAD]";
@@ -26,6 +29,9 @@ const SEP: &str = "[SEP]";
 
 /// Longer words become `[UNK]`, as in BERT.
 const MAX_WORD_CHARS: usize = 100;
+
+/// Sizes of a vocabulary that is built; the special tokens and the alphabet of English need some 60.
+const VOCAB_SIZE: RangeInclusive<usize> = 64..=1_000_000;
 
 /// Where token ids come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +52,23 @@ impl Default for TextConfig {
             lower_case: true,
             vocab_size: 8000,
         }
+    }
+}
+
+impl TextConfig {
+    /// Checks every field without reading any file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to the text section.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if VOCAB_SIZE.contains(&self.vocab_size) {
+            return Ok(());
+        }
+        Err(ConfigError {
+            path: "vocab_size".to_owned(),
+            value: self.vocab_size.to_string(),
+            allowed: format!("{} to {}", VOCAB_SIZE.start(), VOCAB_SIZE.end()),
+        })
     }
 }
 

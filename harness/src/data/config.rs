@@ -113,7 +113,8 @@ impl SyntheticConfig {
 pub struct ActivitynetConfig {
     /// Folder with `train.json`, `val_1.json`, `val_2.json`: the first of these that exists.
     pub annotations: Vec<PathBuf>,
-    /// Folder with one folder of features an expert, in the folder format.
+    /// Folder with features in the folder format: for each expert a file `NAME.safetensors` or a folder
+    /// `NAME`, with times under `NAME.times`. Ids keep their prefix `v_`.
     pub features: PathBuf,
     /// Test split: `val_1` or `val_2`.
     pub test: ActivitynetTest,

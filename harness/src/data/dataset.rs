@@ -224,6 +224,45 @@ impl Dataset {
         Ok(self)
     }
 
+    /// `about`, and a sentence on what is missing if anything is.
+    pub fn description(&self) -> String {
+        let lacks = self.experts.iter().zip(&self.gaps.videos_without_expert);
+        let lacks = lacks.filter(|&(_, &count)| count > 0).map(|(expert, count)| {
+            let name = &expert.name;
+            format!("expert `{name}` in {count} of {} videos", self.videos.len())
+        });
+        let counts = [
+            (
+                self.gaps.videos_without_features,
+                "videos without any features, kept in the gallery",
+            ),
+            (
+                self.gaps.features_without_times,
+                "recordings of an expert without times",
+            ),
+            (
+                self.gaps.videos_without_captions,
+                "videos without a caption, kept in the gallery",
+            ),
+            (
+                self.gaps.ids_without_captions,
+                "ids of the source's lists without captions, left out",
+            ),
+            (
+                self.gaps.videos_without_split,
+                "videos with captions but in no split, left out",
+            ),
+        ];
+        let counts = counts.into_iter().filter(|&(count, _)| count > 0);
+        let missing: Vec<String> = lacks
+            .chain(counts.map(|(count, what)| format!("{count} {what}")))
+            .collect();
+        match missing.is_empty() {
+            true => self.about.clone(),
+            false => format!("{} Missing: {}.", self.about, missing.join("; ")),
+        }
+    }
+
     /// Indices of the captions of each video, in caption order.
     pub fn captions_of_videos(&self) -> Vec<Vec<usize>> {
         let mut of = vec![Vec::new(); self.videos.len()];
@@ -396,6 +435,10 @@ mod tests {
             (0, 0)
         );
         assert_eq!(data.split_captions(Split::Test), [1, 2]);
+        assert_eq!(
+            data.description(),
+            "Two videos. Missing: expert `b` in 2 of 2 videos."
+        );
     }
 
     #[test]

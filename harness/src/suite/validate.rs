@@ -43,6 +43,7 @@ impl CellConfig {
             return refuse("device", format!("`{}`", self.device), "`cpu` or `cuda:N`");
         }
         self.data.validate().map_err(|error| within("data", error))?;
+        self.text.validate().map_err(|error| within("text", error))?;
         self.model.validate().map_err(|error| within("model", error))?;
         self.train.validate().map_err(|error| within("train", error))?;
         self.momentum

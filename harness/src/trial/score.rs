@@ -243,7 +243,7 @@ fn score_record(evaluation: Option<Evaluation>) -> ScoreRecord {
 pub(super) fn data_record(data: &Dataset) -> DataRecord {
     DataRecord {
         name: data.name.clone(),
-        about: data.about.clone(),
+        about: data.description(),
         content_hash: data.content_hash.clone(),
         n_train_videos: data.splits.train.len() as u64,
         n_train_captions: data.split_captions(Split::Train).len() as u64,

@@ -205,3 +205,16 @@ fn bad_vocabularies_are_refused() {
     let error = Tokenizer::from_vocab_file(Path::new("no/such/vocab.txt"), true).unwrap_err();
     assert_eq!(error.to_string(), "cannot read vocabulary `no/such/vocab.txt`");
 }
+
+#[test]
+fn impossible_vocabulary_sizes_are_refused() {
+    TextConfig::default().validate().unwrap();
+    let small = TextConfig {
+        vocab_size: 63,
+        ..TextConfig::default()
+    };
+    assert_eq!(
+        small.validate().unwrap_err().to_string(),
+        "`vocab_size` is 63, allowed: 64 to 1000000"
+    );
+}
