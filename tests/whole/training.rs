@@ -176,7 +176,7 @@ fn a_failing_trial_is_recorded_and_the_others_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = small_suite(
         folder.path(),
-        "train: {steps: 8, batch: 16}\nmomentum: {queue_len: 0}\naxes: {train.lr: [1.0e+30, 1.0e-3]}",
+        "train: {steps: 8, batch: 16, threads: 1}\nmomentum: {queue_len: 0}\naxes: {train.lr: [1.0e+30, 1.0e-3]}",
     );
     let out = folder.path().join("run");
     let said = run_suite(&suite, &out, &[]);
@@ -204,7 +204,7 @@ fn an_expectation_that_is_missed_fails_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = small_suite(
         folder.path(),
-        "train: {steps: 2, batch: 16}\nmomentum: {queue_len: 0}\nexpect: {t2v.r_at.1: [0.99, 1.0]}",
+        "train: {steps: 2, batch: 16, threads: 1}\nmomentum: {queue_len: 0}\nexpect: {t2v.r_at.1: [0.99, 1.0]}",
     );
     let said = run_suite(&suite, &folder.path().join("run"), &[]);
     assert_eq!(said.code, Some(1), "{}", said.err);
@@ -216,7 +216,7 @@ fn pairs_shuffled_in_training_end_at_chance_and_true_pairs_above_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = small_suite(
         folder.path(),
-        "train: {steps: 150, batch: 32, lr: 1.0e-3, warmup_steps: 10}\nmomentum: {queue_len: 0}\n\
+        "train: {steps: 120, batch: 32, lr: 2.0e-3, warmup_steps: 10, threads: 1}\nmomentum: {queue_len: 0}\n\
          axes: {train.shuffle_pairs: [false, true]}\nseeds: [0, 1, 2]",
     );
     let out = folder.path().join("run");
@@ -251,7 +251,7 @@ fn an_unwritable_folder_exits_with_74() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = small_suite(
         folder.path(),
-        "train: {steps: 2, batch: 16}\nmomentum: {queue_len: 0}",
+        "train: {steps: 2, batch: 16, threads: 1}\nmomentum: {queue_len: 0}",
     );
     let file = folder.path().join("a-file");
     fs::write(&file, "not a folder").expect("writable");

@@ -56,6 +56,8 @@ pub fn test(root: &Path) -> Result<(), Error> {
     let nextest = runs(Command::new("cargo").args(["nextest", "--version"]));
     let tests = || {
         let mut command = cargo(root, &libtorch);
+        // Several tests share the cores: libtorch's threads must not spin while they wait for each other.
+        command.env("OMP_WAIT_POLICY", "passive");
         if nextest {
             command.args(["nextest", "run", "--no-fail-fast", "--no-tests=pass"]);
         } else {
