@@ -157,3 +157,99 @@ fn parse(index: usize, sources: &Sources) -> Result<Setting, SuiteError> {
         node,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::data::DataConfig;
+    use crate::suite::{Suite, SuiteError};
+
+    fn suite(sets: &[&str]) -> Result<Suite, SuiteError> {
+        let text = "
+format: 1
+name: sample
+version: 1
+about: A sample.
+kind: ablation
+data: {synthetic: {videos: 300}}
+model: {hierarchy: feature}
+axes: {momentum.queue_len: [0, 256, 512], model.hierarchy: [semantic, both]}
+reference: {momentum.queue_len: 0, model.hierarchy: semantic}
+";
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        Suite::parse("sample.yaml", text, &sets)
+    }
+
+    fn valid(sets: &[&str]) -> Suite {
+        suite(sets).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_list_replaces_an_axis() {
+        let suite = valid(&["momentum.queue_len=[0, 1024]"]);
+        assert_eq!(suite.axes[0].values, [json!(0), json!(1024)]);
+        assert_eq!(suite.cells.len(), 4);
+        assert_eq!(suite.reference, Some(0));
+        assert!(suite.notes.is_empty());
+    }
+
+    #[test]
+    fn a_reference_outside_the_new_axis_is_noted() {
+        let suite = valid(&["momentum.queue_len=[256]"]);
+        assert_eq!(suite.reference, None);
+        assert_eq!(
+            suite.notes,
+            ["no reference: `momentum.queue_len` is never 0 with --set momentum.queue_len"]
+        );
+        let suite = valid(&["momentum.queue_len=[256]", "reference.momentum.queue_len=256"]);
+        assert_eq!(suite.reference, Some(0));
+    }
+
+    #[test]
+    fn axes_seeds_and_expectations_can_be_added() {
+        let more = [
+            "axes.train.lr=[0.1, 0.2]",
+            "reference.train.lr=0.2",
+            "seeds=[3, 4]",
+            "expect.t2v.r_at.10=[0.5, 1]",
+        ];
+        let suite = valid(&more);
+        assert_eq!((suite.cells.len(), &*suite.seeds), (12, &[3, 4][..]));
+        assert_eq!((suite.expect[0].low, suite.expect[0].high), (0.5, 1.0));
+        assert_eq!(suite.reference, Some(1));
+    }
+
+    #[test]
+    fn a_value_wins_over_suite_and_preset() {
+        let suite = valid(&["train.lr=0.5", "model.preset=paper", "model.text.layers=6"]);
+        for cell in &suite.cells {
+            assert_eq!(cell.config.train.lr, 0.5);
+            assert_eq!(
+                (cell.config.model.video.hidden, cell.config.model.text.hidden),
+                (512, 768)
+            );
+            assert_eq!(
+                (cell.config.model.text.layers, cell.config.model.text.semantic_tap),
+                (6, 6)
+            );
+        }
+    }
+
+    #[test]
+    fn another_data_source_replaces_the_first() {
+        let suite = valid(&["data.folder.path=some/where"]);
+        assert!(
+            matches!(&suite.cells[0].config.data, DataConfig::Folder(folder) if folder.path.ends_with("where"))
+        );
+    }
+
+    #[test]
+    fn a_map_over_an_axis_is_refused() {
+        let error = suite(&["momentum={queue_len: 0}"]).expect_err("the axis lies below");
+        assert_eq!(
+            error.to_string(),
+            "--set momentum: `momentum` covers the axis `momentum.queue_len`"
+        );
+    }
+}
