@@ -102,6 +102,7 @@ impl Failure {
 
 impl From<SuiteError> for Failure {
     fn from(error: SuiteError) -> Self {
+        let reason = error.problem().reason();
         let place = error.place();
         let file = (!place.set).then(|| PathBuf::from(&place.name));
         let position = error
@@ -109,7 +110,7 @@ impl From<SuiteError> for Failure {
             .map(|(line, column)| (line as usize, column as usize));
         Self {
             code: ExitCode::Input,
-            reason: "suite",
+            reason,
             report: miette::Report::new(error),
             file,
             position,
