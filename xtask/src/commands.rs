@@ -76,6 +76,8 @@ pub fn test(root: &Path) -> Result<(), Error> {
 /// # Errors
 /// Any [`Error`].
 pub fn install(root: &Path, prefix: &Path) -> Result<(), Error> {
+    // cargo is called in the workspace, the user may stand elsewhere.
+    let prefix = &std::path::absolute(prefix).map_err(Error::io("find", prefix))?;
     let libtorch = setup(root, false)?;
     call(
         cargo(root, &libtorch)
