@@ -1,4 +1,5 @@
-//! Reading a run folder: `run.json`, `trials.jsonl`, `ranks/`, `curves/`, `timing.csv`, `comparisons.json`.
+//! Reading a run folder: `run.json`, `trials.jsonl`, `measurements.jsonl`, `peaks.json`, `ranks/`, `curves/`,
+//! `timing.csv`, `comparisons.json`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::rows::{CurveRow, RankRow, TimingRow, curve_rows};
-use super::{ComparisonsFile, FORMAT, RecordError, RunRecord, TrialRecord};
+use super::{ComparisonsFile, FORMAT, MeasurementRecord, PeaksRecord, RecordError, RunRecord, TrialRecord};
 
 /// A run folder, read only; safe to use while another process writes to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,25 +52,55 @@ impl RunFolder {
     /// [`RecordError::Torn`] for any other line that is no trial record, [`RecordError::FutureFormat`] for a
     /// line of a newer hitbench.
     pub fn trials(&self) -> Result<Vec<TrialRecord>, RecordError> {
-        let path = self.file("trials.jsonl");
+        self.latest("trials.jsonl", |trial: &TrialRecord| &trial.id)
+    }
+
+    /// Reads `measurements.jsonl` as [`trials`](Self::trials) reads `trials.jsonl`.
+    ///
+    /// # Errors
+    /// As [`trials`](Self::trials).
+    pub fn measurements(&self) -> Result<Vec<MeasurementRecord>, RecordError> {
+        self.latest("measurements.jsonl", |measurement: &MeasurementRecord| {
+            &measurement.id
+        })
+    }
+
+    /// Reads `peaks.json`; `None` without the file.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn peaks(&self) -> Result<Option<PeaksRecord>, RecordError> {
+        let path = self.file("peaks.json");
+        read_optional(&path)?
+            .map(|bytes| parse(&path, 1, &bytes))
+            .transpose()
+    }
+
+    /// The latest line of each id in a file of lines.
+    fn latest<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        id: impl Fn(&T) -> &String,
+    ) -> Result<Vec<T>, RecordError> {
+        let path = self.file(name);
         let bytes = read_optional(&path)?.unwrap_or_default();
-        let mut trials: Vec<TrialRecord> = Vec::new();
+        let mut records: Vec<T> = Vec::new();
         let mut place: HashMap<String, usize> = HashMap::new();
         for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
             let whole = line.strip_suffix(b"\n");
-            let trial: TrialRecord = match parse(&path, index + 1, whole.unwrap_or(line)) {
-                Ok(trial) => trial,
+            let record: T = match parse(&path, index + 1, whole.unwrap_or(line)) {
+                Ok(record) => record,
                 Err(RecordError::Torn { .. }) if whole.is_none() => break,
                 Err(error) => return Err(error),
             };
-            if let Some(&at) = place.get(&trial.id) {
-                trials[at] = trial;
+            if let Some(&at) = place.get(id(&record)) {
+                records[at] = record;
             } else {
-                place.insert(trial.id.clone(), trials.len());
-                trials.push(trial);
+                place.insert(id(&record).clone(), records.len());
+                records.push(record);
             }
         }
-        Ok(trials)
+        Ok(records)
     }
 
     /// Reads `comparisons.json`; `None` without the file.

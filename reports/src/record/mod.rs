@@ -3,6 +3,7 @@
 mod comparison;
 mod error;
 mod folder;
+mod measurement;
 mod metrics;
 mod rows;
 mod run;
@@ -15,6 +16,10 @@ mod tests;
 pub use comparison::{ComparisonRecord, ComparisonsFile, Verdict};
 pub use error::RecordError;
 pub use folder::RunFolder;
+pub use measurement::{
+    AccuracyRecord, CacheState, MeasurementOutcome, MeasurementRecord, MeasurementResult, PeaksRecord,
+    ProcessRecord, TimesRecord, WorkRecord,
+};
 pub use metrics::{Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord};
 pub use rows::{CurveRow, RankRow, TimingRow};
 pub use run::{
@@ -27,6 +32,7 @@ pub use trial::{
 pub use writer::RunWriter;
 pub(crate) use writer::replace_file;
 
-/// Format version of `run.json`, of each line of `trials.jsonl` and of `comparisons.json`; raised when an
+/// Format version of `run.json`, of each line of `trials.jsonl` and `measurements.jsonl`, of
+/// `peaks.json` and of `comparisons.json`; raised when an
 /// older reader could misread a newer file.
 pub const FORMAT: u32 = 1;

@@ -320,3 +320,76 @@ fn a_record_that_could_not_be_read_again_is_refused() {
     assert!(matches!(error, RecordError::NotANumber { .. }), "{error:?}");
     assert_eq!(RunFolder::new(dir.path()).trials().unwrap(), trials);
 }
+
+#[test]
+fn measurements_and_peaks_come_back_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = RunWriter::open(dir.path()).unwrap();
+    let times = TimesRecord {
+        cache: CacheState::Cold,
+        median_ns: 1500.5,
+        mad_ns: 10.0,
+        n_samples: 40,
+        process_medians_ns: vec![1490.0, 1511.0],
+    };
+    let accuracy = AccuracyRecord {
+        error: 1e-7,
+        tolerance: 2e-6,
+        worst: "query 3".to_owned(),
+        n_compared: 320,
+    };
+    let result = MeasurementResult {
+        work: WorkRecord {
+            flops: Some(102),
+            bytes: None,
+            items: 51,
+            item: "pairs".to_owned(),
+        },
+        accuracy: Some(accuracy.clone()),
+        times: vec![times],
+        peak_memory_bytes: None,
+    };
+    let record = |id: &str, outcome| MeasurementRecord {
+        format: FORMAT,
+        id: id.to_owned(),
+        name: format!("similarity/{id}"),
+        cell_hash: "ab".repeat(32),
+        build_id: "0.1.0+ab".to_owned(),
+        axis_values: AxisValues::default(),
+        operation: "rank_counts".to_owned(),
+        shape: serde_json::from_str(r#"{"queries": 17, "gallery": 3, "dim": 1}"#).unwrap(),
+        kernel: "cpu/scalar/f16".to_owned(),
+        threads: 2,
+        outcome,
+    };
+    let ok = MeasurementOutcome::Ok {
+        result: Box::new(result),
+    };
+    let records = [
+        record("a", ok),
+        record("b", MeasurementOutcome::Wrong { accuracy }),
+        record(
+            "c",
+            MeasurementOutcome::Unavailable {
+                reason: "built without libtorch".to_owned(),
+            },
+        ),
+    ];
+    for record in &records {
+        writer.append_measurement(record).unwrap();
+    }
+    let peaks = PeaksRecord {
+        format: FORMAT,
+        threads: 2,
+        processes: vec![ProcessRecord {
+            fma_flops_per_s: 4e11,
+            copy_bytes_per_s: 6.5e10,
+            cpu_clock_hz: Some([3_000_000_000, 2_900_000_000]),
+            load_average: None,
+        }],
+    };
+    writer.write_peaks(&peaks).unwrap();
+    let folder = RunFolder::new(dir.path());
+    assert_eq!(folder.measurements().unwrap(), records);
+    assert_eq!(folder.peaks().unwrap(), Some(peaks));
+}

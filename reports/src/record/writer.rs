@@ -6,9 +6,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::rows::{curve_csv, row_csv};
-use super::{ComparisonsFile, CurveRow, RankRow, RecordError, RunFolder, RunRecord, TimingRow, TrialRecord};
+use super::{
+    ComparisonsFile, CurveRow, MeasurementRecord, PeaksRecord, RankRow, RecordError, RunFolder, RunRecord,
+    TimingRow, TrialRecord,
+};
 
 /// The one writer of a run folder: holds its lock until dropped.
 ///
@@ -81,17 +85,43 @@ impl RunWriter {
     /// [`RecordError::Write`]; [`RecordError::NotANumber`] for NaN where there must be a number. The file then
     /// is as it was.
     pub fn append_trial(&self, trial: &TrialRecord) -> Result<(), RecordError> {
-        let path = self.folder.file("trials.jsonl");
-        let mut line = serde_json::to_vec(trial).expect("a trial has string keys only");
+        self.append("trials.jsonl", &trial.id, trial)
+    }
+
+    /// Appends one line to `measurements.jsonl` as [`append_trial`](Self::append_trial) does to `trials.jsonl`. Write
+    /// its samples first.
+    ///
+    /// # Errors
+    /// As [`append_trial`](Self::append_trial).
+    pub fn append_measurement(&self, measurement: &MeasurementRecord) -> Result<(), RecordError> {
+        self.append("measurements.jsonl", &measurement.id, measurement)
+    }
+
+    fn append<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        id: &str,
+        record: &T,
+    ) -> Result<(), RecordError> {
+        let path = self.folder.file(name);
+        let mut line = serde_json::to_vec(record).expect("a record has string keys only");
         // NaN is written as `null`, which would make the whole file unreadable later.
-        if let Err(source) = serde_json::from_slice::<TrialRecord>(&line) {
+        if let Err(source) = serde_json::from_slice::<T>(&line) {
             return Err(RecordError::NotANumber {
-                trial: trial.id.clone(),
+                trial: id.to_owned(),
                 source,
             });
         }
         line.push(b'\n');
-        append_line(&path, &line).map_err(RecordError::write(&path))
+        append_line::<T>(&path, &line).map_err(RecordError::write(&path))
+    }
+
+    /// Writes `peaks.json`.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`].
+    pub fn write_peaks(&self, peaks: &PeaksRecord) -> Result<(), RecordError> {
+        self.write_json("peaks.json", peaks)
     }
 
     /// Writes `ranks/TRIAL.csv`.
@@ -143,7 +173,7 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError>
     Ok(())
 }
 
-fn append_line(path: &Path, line: &[u8]) -> std::io::Result<()> {
+fn append_line<T: DeserializeOwned>(path: &Path, line: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -158,7 +188,7 @@ fn append_line(path: &Path, line: &[u8]) -> std::io::Result<()> {
         .rposition(|&byte| byte == b'\n')
         .map_or(0, |at| at + 1);
     let tail = &bytes[whole_lines..];
-    let (end, separator): (usize, &[u8]) = match serde_json::from_slice::<TrialRecord>(tail) {
+    let (end, separator): (usize, &[u8]) = match serde_json::from_slice::<T>(tail) {
         Ok(_) => (bytes.len(), b"\n"),
         Err(_) => (whole_lines, b""),
     };
