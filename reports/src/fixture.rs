@@ -101,7 +101,7 @@ pub(crate) fn queue_by_hierarchy(seeds: &[u64]) -> RunRecord {
 fn planned_cell(index: usize, values: &AxisValues, seeds: &[u64]) -> PlannedCell {
     let label: Vec<String> = values
         .iter()
-        .map(|(path, value)| format!("{path}={}", crate::view::value_text(value)))
+        .map(|(path, value)| format!("{path}={}", crate::record::value_text(value)))
         .collect();
     let hash = format!("{:012x}", 0x1000 + index);
     let trials = seeds

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::csv::summary_csv;
-use crate::markdown::{Embedded, report_md};
-use crate::plot::{DrawError, figures, png, svg};
+use crate::ablation::{RunView, figures, report_md, summary_csv};
+use crate::markdown::Embedded;
+use crate::plot::{DrawError, png, svg};
 use crate::record::{CurveRow, RecordError, RunFolder, replace_file};
-use crate::view::RunView;
 
 /// Files that [`render_all`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

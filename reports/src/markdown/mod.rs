@@ -1,11 +1,11 @@
-//! `report.md`: what was run on which data under which protocol, what came out, and what that does not show.
+//! What the `report.md` of every kind of suite shares: pieces of Markdown, plots, machine and command line.
 
-mod differences;
+mod plots;
 mod provenance;
-mod report;
 #[cfg(test)]
 mod tests;
 mod text;
-mod training;
 
-pub(crate) use report::{Embedded, report_md};
+pub(crate) use plots::{Embedded, embed};
+pub(crate) use provenance::{machine, reproduce};
+pub(crate) use text::{escaped, grid_md, line, plural, section};

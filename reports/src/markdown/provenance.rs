@@ -3,7 +3,7 @@
 use super::text::{escaped, line, plural, section};
 use crate::record::{MachineRecord, RunRecord};
 
-pub(super) fn machine(out: &mut String, run: &RunRecord) {
+pub(crate) fn machine(out: &mut String, run: &RunRecord) {
     section(out, "Machine and build");
     let tool = &run.tool;
     let revision = match (&tool.git_revision, tool.dirty) {
@@ -76,7 +76,7 @@ fn machine_facts(machine: &MachineRecord) -> Vec<String> {
     facts
 }
 
-pub(super) fn reproduce(out: &mut String, run: &RunRecord) {
+pub(crate) fn reproduce(out: &mut String, run: &RunRecord) {
     section(out, "How to reproduce");
     if let Some(revision) = &run.tool.git_revision {
         line(out, &format!("At revision `{revision}`:\n"));
@@ -101,7 +101,7 @@ pub(super) fn reproduce(out: &mut String, run: &RunRecord) {
 }
 
 /// Quotes a word of a command line where a shell would take it apart.
-pub(super) fn shell_word(word: &str) -> String {
+pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 use crate::grid::Grid;
 
-pub(super) fn line(out: &mut String, text: &str) {
+pub(crate) fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string takes every byte");
 }
 
-pub(super) fn section(out: &mut String, title: &str) {
+pub(crate) fn section(out: &mut String, title: &str) {
     line(out, &format!("## {title}\n"));
 }
 
-pub(super) fn plural(n: usize, word: &str) -> String {
+pub(crate) fn plural(n: usize, word: &str) -> String {
     if n == 1 {
         format!("1 {word}")
     } else {
@@ -20,7 +20,7 @@ pub(super) fn plural(n: usize, word: &str) -> String {
     }
 }
 
-pub(super) fn grid_md(out: &mut String, grid: &Grid) {
+pub(crate) fn grid_md(out: &mut String, grid: &Grid) {
     if !grid.caption.is_empty() {
         line(out, &format!("**{}**\n", escaped(&grid.caption)));
     }
@@ -42,7 +42,7 @@ pub(super) fn grid_md(out: &mut String, grid: &Grid) {
 
 /// Text with the characters that Markdown or HTML would take for their own made harmless. An underscore
 /// inside a word is harmless by itself.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();

@@ -1,5 +1,15 @@
 //! What a plot shows, before it is laid out: values in the units of their axes.
 
+/// A figure with its file name and a text for readers who cannot see it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Named {
+    /// File name without its extension.
+    pub(crate) stem: String,
+    /// What the figure shows.
+    pub(crate) alt: String,
+    pub(crate) figure: Figure,
+}
+
 /// A plot.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Figure {

@@ -2,17 +2,16 @@
 //! the program, so that no fonts need to be installed.
 
 mod bars;
-mod choose;
 mod drawing;
 mod figure;
 mod lines;
 mod output;
 mod palette;
 mod scale;
-mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
-pub(crate) use choose::figures;
+pub(crate) use figure::{Bar, BarFigure, Figure, LineFigure, Named, Panel, Point, Series, XAxis};
 pub(crate) use output::{DrawError, png, svg};
+pub(crate) use scale::{PlaceKind, Places, RoundTicks};

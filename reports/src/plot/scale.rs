@@ -3,24 +3,24 @@
 use serde_json::Value;
 
 use super::figure::Tick;
-use crate::view::value_text;
+use crate::record::value_text;
 
 /// Share of the axis that is left free at either end.
 const MARGIN: f64 = 0.06;
 
 /// Places of an axis' values, from 0 to 1, in ascending order of place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// Value, as text, with its place.
-    pub(super) ticks: Vec<Tick>,
-    pub(super) kind: PlaceKind,
+    pub(crate) ticks: Vec<Tick>,
+    pub(crate) kind: PlaceKind,
     /// Middle between 0 and the first value of a logarithmic scale.
-    pub(super) gap_at: Option<f64>,
+    pub(crate) gap_at: Option<f64>,
 }
 
 /// How places follow from values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PlaceKind {
+pub(crate) enum PlaceKind {
     /// Proportional to the logarithm; 0 has a place of its own on the left.
     Log,
     /// Proportional to the value.
@@ -33,7 +33,7 @@ pub(super) enum PlaceKind {
 
 impl Places {
     /// Chooses places for the values of a suite's axis.
-    pub(super) fn of(values: &[Value]) -> Self {
+    pub(crate) fn of(values: &[Value]) -> Self {
         let numbers: Option<Vec<f64>> = values.iter().map(Value::as_f64).collect();
         let mut labelled: Vec<(Option<f64>, String)> = values
             .iter()
@@ -74,7 +74,7 @@ impl Places {
     }
 
     /// Place of a value of the axis.
-    pub(super) fn place(&self, value: &Value) -> Option<f64> {
+    pub(crate) fn place(&self, value: &Value) -> Option<f64> {
         let text = value_text(value);
         self.ticks
             .iter()
@@ -114,16 +114,16 @@ fn places_of_numbers(sorted: &[f64]) -> (PlaceKind, Vec<f64>) {
 
 /// Round values that cover `low..=high` in about `n` steps: 1, 2, 2.5 or 5 times a power of ten apart.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RoundTicks {
-    pub(super) low: f64,
-    pub(super) high: f64,
-    pub(super) values: Vec<f64>,
+pub(crate) struct RoundTicks {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) values: Vec<f64>,
     decimals: usize,
 }
 
 impl RoundTicks {
     /// Widens `low..high` to round values. Equal ends are widened by one unit of the last place shown.
-    pub(super) fn covering(low: f64, high: f64, n: usize) -> Self {
+    pub(crate) fn covering(low: f64, high: f64, n: usize) -> Self {
         let span = if high > low {
             high - low
         } else {
@@ -153,7 +153,7 @@ impl RoundTicks {
     }
 
     /// A tick's label, all with the same decimals.
-    pub(super) fn label(&self, value: f64) -> String {
+    pub(crate) fn label(&self, value: f64) -> String {
         let text = format!("{value:.*}", self.decimals);
         if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
             text.trim_start_matches('-').to_owned()
@@ -163,7 +163,7 @@ impl RoundTicks {
     }
 
     /// Ticks of a linear x axis that starts at 0 and ends at `end`.
-    pub(super) fn up_to(end: f64) -> Vec<Tick> {
+    pub(crate) fn up_to(end: f64) -> Vec<Tick> {
         let ticks = Self::covering(0.0, end, 6);
         let inside = ticks.values.iter().copied().filter(|&value| value <= end);
         inside

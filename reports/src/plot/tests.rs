@@ -1,113 +1,11 @@
-//! Every plot of runs of many shapes: texts inside the picture and apart from each other, in SVG and PNG.
+//! What every plot must hold: texts inside the picture and apart from each other, in SVG and PNG.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde_json::{Value, json};
-
-use super::choose::Named;
 use super::drawing::{Anchor, Label, Shape, WIDTH};
 use super::figure::Figure;
-use super::output::laid_out;
+use super::output::{laid_out, png, svg};
 use super::text::width_of;
-use super::*;
-use crate::fixture::{self, HIERARCHY, QUEUE};
-use crate::record::{CurveRow, RunRecord, ScoreRecord, TrialOutcome, TrialRecord};
-use crate::view::RunView;
-
-fn curves(run: &RunRecord) -> BTreeMap<String, Vec<CurveRow>> {
-    let trials = run
-        .plan
-        .iter()
-        .flat_map(|cell| cell.trials.iter().map(move |trial| (cell, trial)));
-    trials
-        .map(|(cell, trial)| {
-            let with_queue = cell.axis_values.get(QUEUE).is_none_or(|len| len != &json!(0));
-            (trial.id.clone(), fixture::curve(300, with_queue, trial.seed))
-        })
-        .collect()
-}
-
-/// Multiplies every R@K, to bring them near 0 or 1.
-fn scaled(mut trials: Vec<TrialRecord>, factor: f64) -> Vec<TrialRecord> {
-    for trial in &mut trials {
-        let TrialOutcome::Ok(result) = &mut trial.outcome else {
-            continue;
-        };
-        for score in result.metrics.values_mut() {
-            let ScoreRecord::Directions(pair) = score else {
-                continue;
-            };
-            for record in [&mut pair.t2v, &mut pair.v2t] {
-                record.r_at.values_mut().for_each(|r| *r = (*r * factor).min(1.0));
-            }
-        }
-    }
-    trials
-}
-
-fn shape(
-    name: &str,
-    axes: &[(&str, Vec<Value>)],
-    seeds: &[u64],
-    factor: f64,
-    missing: usize,
-) -> Vec<(String, Named)> {
-    let run = fixture::run(axes, seeds);
-    let mut trials = scaled(fixture::trials(&run), factor);
-    trials.truncate(trials.len() - missing);
-    let view = RunView::new(&run, &trials);
-    let comparisons = (!axes.is_empty()).then(|| fixture::comparisons(&run));
-    let figures = figures(&view, comparisons.as_ref(), &curves(&run));
-    figures
-        .into_iter()
-        .map(|figure| (format!("{name}-{}", figure.stem), figure))
-        .collect()
-}
-
-/// Runs of many shapes.
-fn shapes() -> Vec<(String, Named)> {
-    let hierarchies = || vec![json!("semantic"), json!("feature"), json!("both")];
-    let queue = |lens: &[u64]| lens.iter().map(|len| json!(len)).collect::<Vec<_>>();
-    let quickstart = [(QUEUE, queue(&[0, 256, 1024])), (HIERARCHY, hierarchies())];
-    let long = "a-kernel-with-a-very-long-name/of-many-parts/avx512-vnni-bf16/f16-accumulated-in-f32";
-    let kernels: Vec<Value> = (0..9).map(|index| json!(format!("{long}/{index}"))).collect();
-    let momenta = || vec![json!(0.9), json!(0.99), json!(0.999), json!(0.9999)];
-    [
-        shape("quickstart", &quickstart, &[0, 1], 1.0, 0),
-        shape("one-seed", &quickstart, &[0], 1.0, 0),
-        shape("near-zero", &quickstart, &[0, 1, 2], 0.001, 0),
-        shape("near-one", &quickstart, &[0, 1, 2], 100.0, 0),
-        shape("partial", &quickstart, &[0, 1], 1.0, 7),
-        shape("lone-cell", &[], &[0, 1], 1.0, 0),
-        shape(
-            "two-cells",
-            &[(HIERARCHY, vec![json!("semantic"), json!("both")])],
-            &[0, 1],
-            1.0,
-            0,
-        ),
-        shape("long-names", &[("train.kernels", kernels)], &[0, 1], 1.0, 0),
-        shape(
-            "momentum",
-            &[("momentum.momentum", momenta()), (QUEUE, queue(&[0, 1024]))],
-            &[0, 1, 2],
-            1.0,
-            0,
-        ),
-        shape(
-            "many",
-            &[
-                (QUEUE, queue(&[0, 64, 100, 256, 1000, 1024, 65536])),
-                ("train.lr", momenta()),
-                (HIERARCHY, hierarchies()),
-            ],
-            &[0, 1],
-            0.2,
-            0,
-        ),
-    ]
-    .concat()
-}
 
 /// Left, top, right, bottom.
 fn extent(label: &Label) -> (i32, i32, i32, i32) {
@@ -124,108 +22,42 @@ fn extent(label: &Label) -> (i32, i32, i32, i32) {
     (left, y - height / 2, left + width, y + height / 2)
 }
 
-#[test]
-fn texts_neither_leave_the_picture_nor_touch() {
-    for (name, figure) in shapes() {
-        let drawing = laid_out(&figure.figure);
-        let labels: Vec<&Label> = drawing
-            .shapes
-            .iter()
-            .filter_map(|shape| match shape {
-                Shape::Label(label) => Some(label),
-                _ => None,
-            })
-            .collect();
-        for (index, one) in labels.iter().enumerate() {
-            let (left, top, right, bottom) = extent(one);
-            assert!(
-                left >= 0 && right <= WIDTH && top >= 0 && bottom <= drawing.height,
-                "{name}: {one:?}"
-            );
-            for other in &labels[..index] {
-                let (l, t, r, b) = extent(other);
-                assert!(
-                    right <= l || r <= left || bottom <= t || b <= top,
-                    "{name}: {one:?} touches {other:?}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn both_back_ends_draw_every_shape() {
-    // Set to a folder to look at the plots.
-    let look = std::env::var_os("HITBENCH_LOOK_AT_PLOTS");
-    for (name, figure) in shapes() {
-        let svg = svg(&figure.figure).unwrap();
-        let png = png(&figure.figure).unwrap();
-        assert!(svg.starts_with("<svg") && svg.contains("sans-serif"), "{name}");
-        assert!(png.starts_with(b"\x89PNG"), "{name}");
-        if let Some(look) = &look {
-            let path = std::path::Path::new(look).join(&name);
-            std::fs::write(path.with_extension("svg"), svg).unwrap();
-            std::fs::write(path.with_extension("png"), png).unwrap();
-        }
-    }
-}
-
-#[test]
-fn the_quickstart_gets_its_plots() {
-    let run = fixture::queue_by_hierarchy(&[0, 1]);
-    let trials = fixture::trials(&run);
-    let comparisons = fixture::comparisons(&run);
-    let named = figures(&RunView::new(&run, &trials), Some(&comparisons), &curves(&run));
-    let stems: Vec<&str> = named.iter().map(|named| named.stem.as_str()).collect();
-    assert_eq!(
-        stems,
-        [
-            "recall-t2v",
-            "recall-v2t",
-            "throughput",
-            "loss",
-            "false-negatives",
-            "ablation-t2v-r-at-10"
-        ]
-    );
-    let Figure::Lines(recall) = &named[0].figure else {
-        panic!("{:?}", named[0])
-    };
-    let names: Vec<&str> = recall.panels[0]
-        .series
+fn texts_neither_leave_the_picture_nor_touch(name: &str, figure: &Figure) {
+    let drawing = laid_out(figure);
+    let labels: Vec<&Label> = drawing
+        .shapes
         .iter()
-        .map(|series| series.name.as_str())
+        .filter_map(|shape| match shape {
+            Shape::Label(label) => Some(label),
+            _ => None,
+        })
         .collect();
-    assert_eq!(
-        names,
-        ["hierarchy=semantic", "hierarchy=feature", "hierarchy=both"]
-    );
-    let first = recall.panels[0].series[0].points[0].unwrap();
-    assert!(
-        (first.mean - 47.32).abs() < 1e-9 && (first.min - 46.8).abs() < 1e-9,
-        "{first:?}"
-    );
+    for (index, one) in labels.iter().enumerate() {
+        let (left, top, right, bottom) = extent(one);
+        assert!(
+            left >= 0 && right <= WIDTH && top >= 0 && bottom <= drawing.height,
+            "{name}: {one:?}"
+        );
+        for other in &labels[..index] {
+            let (l, t, r, b) = extent(other);
+            assert!(
+                right <= l || r <= left || bottom <= t || b <= top,
+                "{name}: {one:?} touches {other:?}"
+            );
+        }
+    }
 }
 
-#[test]
-fn a_merged_cell_stands_in_every_line() {
-    let axes = [
-        ("momentum.momentum", vec![json!(0.9), json!(0.99)]),
-        (QUEUE, vec![json!(0), json!(256)]),
-    ];
-    let mut run = fixture::run(&axes, &[0]);
-    let merged = run.plan.remove(2);
-    assert_eq!(
-        merged.axis_values,
-        *json!({"momentum.momentum": 0.99, QUEUE: 0}).as_object().unwrap()
-    );
-    run.plan[0].merged.push(merged.axis_values);
-    let trials = fixture::trials(&run);
-    let named = figures(&RunView::new(&run, &trials), None, &BTreeMap::new());
-    let Figure::Lines(recall) = &named[0].figure else {
-        panic!("{:?}", named[0])
-    };
-    let zero = &recall.panels[0].series[0];
-    assert_eq!(zero.name, "queue_len=0");
-    assert!(zero.points.iter().all(Option::is_some), "{zero:?}");
+/// Asserts that a figure is readable and that both back ends draw it. Set `HITBENCH_LOOK_AT_PLOTS` to a folder to
+/// look at it.
+pub(crate) fn check(name: &str, figure: &Figure) {
+    texts_neither_leave_the_picture_nor_touch(name, figure);
+    let (svg, png) = (svg(figure).unwrap(), png(figure).unwrap());
+    assert!(svg.starts_with("<svg") && svg.contains("sans-serif"), "{name}");
+    assert!(png.starts_with(b"\x89PNG"), "{name}");
+    if let Some(look) = std::env::var_os("HITBENCH_LOOK_AT_PLOTS") {
+        let path = Path::new(&look).join(name);
+        std::fs::write(path.with_extension("svg"), svg).unwrap();
+        std::fs::write(path.with_extension("png"), png).unwrap();
+    }
 }

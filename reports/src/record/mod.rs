@@ -22,6 +22,7 @@ pub use measurement::{
 };
 pub use metrics::{Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord};
 pub use rows::{CurveRow, RankRow, TimingRow};
+pub(crate) use run::value_text;
 pub use run::{
     AxisRecord, AxisValues, GpuRecord, MachineRecord, PlannedCell, PlannedTrial, RunRecord, SuiteRecord,
     ToolRecord,

@@ -8,6 +8,14 @@ use serde_json::{Map, Value};
 /// Values of a suite's axes for one cell: configuration path to value, in axis order.
 pub type AxisValues = Map<String, Value>;
 
+/// An axis value as a person writes it: strings without quotes.
+pub(crate) fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// One run of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {

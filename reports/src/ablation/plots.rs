@@ -1,23 +1,12 @@
-//! Which plots a run gets, and what is in them.
+//! Which plots an ablation gets, and what is in them.
 
 use std::collections::BTreeMap;
 
-use super::figure::{Bar, BarFigure, Figure, LineFigure, Panel, Point, Series, XAxis};
-use super::scale::RoundTicks;
+use super::difference::Difference;
 use super::sweep::{MOST_PANELS, Setting, Sweep};
-use crate::ablation::Difference;
-use crate::record::{ComparisonsFile, CurveRow, Direction, ScoreKind};
-use crate::view::{CellView, RunView, Spread, value_text};
-
-/// A figure with its file name and a text for readers who cannot see it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Named {
-    /// File name without its extension.
-    pub(crate) stem: String,
-    /// What the figure shows.
-    pub(crate) alt: String,
-    pub(crate) figure: Figure,
-}
+use super::view::{CellView, RunView, Spread};
+use crate::plot::{Bar, BarFigure, Figure, LineFigure, Named, Panel, Point, RoundTicks, Series, XAxis};
+use crate::record::{ComparisonsFile, CurveRow, Direction, ScoreKind, value_text};
 
 /// Every plot that the records can fill. `curves` gives the logged steps of a trial by its id.
 pub(crate) fn figures(

@@ -1,26 +1,16 @@
-//! The report from top to bottom: what was run, data, protocol, results, plots, failures.
+//! `report.md` from top to bottom: what was run, data, protocol, results, plots, failures.
 
 use std::fmt::Write;
 
-use super::differences::differences;
-use super::provenance::{machine, reproduce};
-use super::text::{escaped, grid_md, line, plural, section};
+use super::helped::differences;
+use super::recalls::{Detail, recall_grids};
+use super::table::legend;
 use super::training::training;
-use crate::grid::{Detail, recall_grids};
+use super::view::{RunView, TrialState};
+use crate::markdown::{Embedded, embed, escaped, grid_md, line, machine, plural, reproduce, section};
 use crate::record::{
-    ComparisonsFile, DataRecord, Direction, ProtocolRecord, RunRecord, ScoreKind, TrialRecord,
+    ComparisonsFile, DataRecord, Direction, ProtocolRecord, RunRecord, ScoreKind, TrialRecord, value_text,
 };
-use crate::table::legend;
-use crate::view::{RunView, TrialState, value_text};
-
-/// A plot to embed: `plots/STEM.svg`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Embedded {
-    /// File name without its extension.
-    pub(crate) stem: String,
-    /// What it shows, for readers who cannot see it.
-    pub(crate) alt: String,
-}
 
 /// The report of a run.
 pub(crate) fn report_md(
@@ -39,15 +29,7 @@ pub(crate) fn report_md(
         differences(&mut out, &view, comparisons);
     }
     training(&mut out, &view);
-    if !plots.is_empty() {
-        section(&mut out, "Plots");
-        for plot in plots {
-            line(
-                &mut out,
-                &format!("![{}](plots/{}.svg)\n", escaped(&plot.alt), plot.stem),
-            );
-        }
-    }
+    embed(&mut out, plots);
     problems(&mut out, &view);
     machine(&mut out, run);
     reproduce(&mut out, run);

@@ -1,9 +1,9 @@
 //! Facts about the training of each cell.
 
-use super::text::{grid_md, line, section};
+use super::view::{CellView, RunView, Spread};
 use crate::grid::Grid;
+use crate::markdown::{grid_md, line, section};
 use crate::record::TrainingRecord;
-use crate::view::{CellView, RunView, Spread};
 
 type OfCell = fn(&CellView<'_>) -> String;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::view::{CellView, RunView, TrialState, TrialView};
 use crate::record::{
-    Direction, DirectionRecord, RunRecord, ScoreKind, ScoreRecord, TrialRecord, TrialResult,
+    Direction, DirectionRecord, RunRecord, ScoreKind, ScoreRecord, TrialRecord, TrialResult, value_text,
 };
-use crate::view::{CellView, RunView, TrialState, TrialView, value_text};
 
 /// The summary of a run. Recalls are fractions; unknown values are empty. `status` is `ok`, `untrained` for a
 /// level that was not trained, `failed`, or `missing` for a trial without a record of this build.

@@ -3,10 +3,9 @@
 
 use serde_json::Value;
 
-use super::figure::{Panel, Point, Series, XAxis};
-use super::scale::{PlaceKind, Places};
-use crate::record::AxisValues;
-use crate::view::{AxisView, CellView, RunView, Spread, value_text};
+use super::view::{AxisView, CellView, RunView, Spread};
+use crate::plot::{Panel, PlaceKind, Places, Point, Series, XAxis};
+use crate::record::{AxisValues, value_text};
 
 /// More panels than this would make a picture that nobody reads; then the lines share one panel.
 pub(super) const MOST_PANELS: usize = 12;

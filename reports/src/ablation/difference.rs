@@ -1,7 +1,9 @@
 //! Differences to the reference cell, in words that claim no more than their interval carries.
 
-use crate::record::{ComparisonRecord, ComparisonsFile, PlannedCell, RunRecord, ScoreKind, Verdict};
-use crate::view::{RunView, value_text};
+use super::view::RunView;
+use crate::record::{
+    ComparisonRecord, ComparisonsFile, PlannedCell, RunRecord, ScoreKind, Verdict, value_text,
+};
 
 /// A metric path as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Whether a setting helped, as far as its interval carries.
 
-use super::text::{escaped, grid_md, line, section};
-use crate::ablation::{Difference, percent_level};
+use super::difference::{Difference, percent_level};
+use super::view::RunView;
 use crate::grid::Grid;
+use crate::markdown::{escaped, grid_md, line, section};
 use crate::record::{ComparisonsFile, Verdict};
-use crate::view::RunView;
 
 pub(super) fn differences(out: &mut String, view: &RunView<'_>, comparisons: &ComparisonsFile) {
     let differences = Difference::all(view.run, comparisons);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::record::{
     AxisValues, Direction, DirectionRecord, PlannedCell, PlannedTrial, RunRecord, ScoreKind, TrialOutcome,
-    TrialRecord, TrialResult,
+    TrialRecord, TrialResult, value_text,
 };
 
 /// A run in plan order, whatever order its trials finished in.
@@ -181,14 +181,6 @@ fn axis_views(run: &RunRecord) -> Vec<AxisView<'_>> {
             }
         })
         .collect()
-}
-
-/// An axis value as a person writes it: strings without quotes.
-pub(crate) fn value_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// Mean and spread over seeds.

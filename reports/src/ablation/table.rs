@@ -1,13 +1,9 @@
-//! The console tables: one row a cell, text to video, then video to text. No colour, so that `NO_COLOR` holds
-//! everywhere; boxes are left out, so that lines copy well.
+//! The console tables: one row a cell, text to video, then video to text.
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-
-use crate::grid::{Detail, Grid, recall_grids};
+use super::recalls::{Detail, recall_grids};
+use super::view::{RunView, TrialState, TrialView};
+use crate::grid::wrapped;
 use crate::record::{Direction, RunRecord, ScoreKind, TrialRecord};
-use crate::view::{RunView, TrialState};
-
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// The tables of a run under its combined score, with a legend. `width` is the terminal's, in columns; `None`
 /// means as wide as it takes, as in a file. What does not fit a narrow terminal is left to `report.md`, and
@@ -22,7 +18,7 @@ pub fn console_table(run: &RunRecord, trials: &[TrialRecord], width: Option<u16>
     let drawn = |detail| {
         grids(detail)
             .iter()
-            .map(|grid| draw(grid, detail))
+            .map(|grid| grid.drawn(if detail == Detail::Means { 1 } else { 2 }))
             .collect::<Vec<_>>()
     };
     let fits = |tables: &[String]| {
@@ -41,7 +37,7 @@ pub fn console_table(run: &RunRecord, trials: &[TrialRecord], width: Option<u16>
     }
     if !fits(&tables) {
         detail = Detail::Headline;
-        tables = grids(detail).iter().map(|grid| stacked(grid, width)).collect();
+        tables = grids(detail).iter().map(|grid| grid.stacked(width)).collect();
     }
     let mut text = String::new();
     for (grid, table) in grids(detail).iter().zip(&tables) {
@@ -64,49 +60,6 @@ pub fn console_table(run: &RunRecord, trials: &[TrialRecord], width: Option<u16>
         text += &format!("\n{}", wrapped(&line, width, "  "));
     }
     text + "\n"
-}
-
-fn draw(grid: &Grid, detail: Detail) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(&grid.header).add_rows(&grid.rows);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if detail == Detail::Means { 1 } else { 2 }));
-        if index >= grid.n_words {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
-}
-
-/// One paragraph a row, for terminals that no table fits.
-fn stacked(grid: &Grid, width: Option<u16>) -> String {
-    let paragraph = |row: &Vec<String>| {
-        let (words, numbers): (Vec<_>, Vec<_>) = grid
-            .header
-            .iter()
-            .zip(row)
-            .enumerate()
-            .filter(|(_, (_, text))| !text.is_empty())
-            .partition(|(index, _)| *index < grid.n_words);
-        let named = |(_, (name, text)): &(usize, (&String, &String))| {
-            format!("{name} {text}").replace(['\n', ' '], "\u{a0}")
-        };
-        let words: Vec<&str> = words.iter().map(|(_, (_, text))| text.as_str()).collect();
-        let numbers: Vec<String> = numbers.iter().map(named).collect();
-        let numbers = wrapped(
-            &numbers.join("  "),
-            width.map(|width| width.saturating_sub(2)),
-            "  ",
-        )
-        .replace('\u{a0}', " ");
-        format!("{}\n  {numbers}", wrapped(&words.join(", "), width, "  "))
-    };
-    let names = format!("Rows: {}", grid.header[..grid.n_words].join(", "));
-    let paragraphs: Vec<String> = grid.rows.iter().map(paragraph).collect();
-    format!("{}\n{}", wrapped(&names, width, "  "), paragraphs.join("\n"))
 }
 
 /// What the columns mean.
@@ -145,7 +98,7 @@ pub(crate) fn legend(view: &RunView<'_>, detail: Detail) -> String {
 
 /// Failed trials with the first line of their error.
 fn problems(view: &RunView<'_>) -> Vec<String> {
-    let problem = |trial: &crate::view::TrialView<'_>| match trial.state {
+    let problem = |trial: &TrialView<'_>| match trial.state {
         TrialState::Failed(error) => Some(format!(
             "failed: {}: {}",
             trial.planned.name,
@@ -154,28 +107,6 @@ fn problems(view: &RunView<'_>) -> Vec<String> {
         _ => None,
     };
     view.trials().filter_map(problem).collect()
-}
-
-/// Breaks lines at blanks, later lines indented; a word longer than the width keeps its line.
-fn wrapped(text: &str, width: Option<u16>, indent: &str) -> String {
-    let width = usize::from(width.unwrap_or(110)).min(110);
-    let mut out = String::new();
-    let mut column = 0;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        if column > indent.len() && column + 1 + length > width {
-            out.truncate(out.trim_end().len());
-            out.push('\n');
-            out += indent;
-            column = indent.len();
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out += word;
-        column += length;
-    }
-    out
 }
 
 #[cfg(test)]
@@ -387,14 +318,5 @@ mod tests {
         chance                  0.5           2.5           5.0                        25.0
         TF-IDF                  7.1          35.7          71.4                       100.0
         ");
-    }
-
-    #[test]
-    fn lines_break_at_blanks_and_keep_long_words() {
-        assert_eq!(wrapped("one two three", Some(7), ""), "one two\nthree");
-        assert_eq!(
-            wrapped("extraordinary a b", Some(5), "  "),
-            "extraordinary\n  a b"
-        );
     }
 }
