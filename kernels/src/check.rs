@@ -24,6 +24,13 @@ const CHUNK: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct RowNorm(f64);
 
+impl RowNorm {
+    /// The norm.
+    pub(crate) fn get(self) -> f64 {
+        self.0
+    }
+}
+
 /// Finds the longest row of `rows`, converted to `dtype`.
 ///
 /// # Errors

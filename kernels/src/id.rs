@@ -125,6 +125,12 @@ impl KernelId {
         }
     }
 
+    /// Whether this kernel promises that a pair's score depends on nothing but its two rows, and that equal scores
+    /// are ordered by index. libtorch cannot.
+    pub fn has_pure_scores(self) -> bool {
+        !matches!(self, Self::Libtorch { .. })
+    }
+
     /// Element type that rows are converted to.
     pub fn dtype(self) -> Dtype {
         match self {

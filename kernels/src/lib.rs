@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod check;
+pub mod conformance;
 pub mod cpu;
 pub mod cuda;
 pub mod error;

@@ -6,8 +6,8 @@ use half::f16;
 
 use crate::KernelError;
 
-/// Element type of stored rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Element type of stored rows; the order is that of precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dtype {
     /// IEEE binary16.
     F16,

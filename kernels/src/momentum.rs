@@ -29,14 +29,20 @@ pub trait EmaUpdate: Kernel {
 
 /// Checks the arguments of [`EmaUpdate::ema_update`] and gives `w`.
 pub(crate) fn check_ema(momentum: f64, pairs: &[EmaPair<'_>]) -> Result<f32, KernelError> {
+    let w = check_momentum(momentum)?;
+    for pair in pairs {
+        check_len("query tensor", pair.key.len(), pair.query.len())?;
+    }
+    Ok(w)
+}
+
+/// Checks `momentum` and gives `w`.
+pub(crate) fn check_momentum(momentum: f64) -> Result<f32, KernelError> {
     if !(0.0..=1.0).contains(&momentum) {
         return Err(KernelError::Argument {
             name: "momentum",
             problem: format!("is {momentum}, must lie in [0, 1]"),
         });
-    }
-    for pair in pairs {
-        check_len("query tensor", pair.key.len(), pair.query.len())?;
     }
     Ok((1.0 - momentum) as f32)
 }

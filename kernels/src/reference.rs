@@ -1,7 +1,7 @@
 //! The oracle, `reference/f64`: every operation as the plainest f64 loop, in blocks so that nothing large is
 //! built. Other back ends are proven against it; it is never fast.
 
-mod info_nce;
+pub(crate) mod info_nce;
 mod momentum;
 mod rank;
 mod scores;
@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::{KernelId, Rows};
 
 /// Gallery rows widened at a time.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 
 /// The f64 back end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,11 +23,11 @@ impl Kernel for Reference {
 }
 
 /// `sum_k a[k] * b[k]`, from the first column to the last.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |sum, (x, y)| sum + x * y)
 }
 
 /// `row` of `rows` in f64.
-fn widened(rows: Rows<'_>, row: usize) -> Vec<f64> {
+pub(crate) fn widened(rows: Rows<'_>, row: usize) -> Vec<f64> {
     (0..rows.dim()).map(|column| rows.get(row, column)).collect()
 }

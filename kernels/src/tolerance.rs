@@ -34,25 +34,70 @@ pub fn sum_tolerance(kernel: KernelId, dim: usize) -> f64 {
     }
 }
 
+/// Bound of the error that converting the elements of rows stored as `rows` to the kernel's type adds to a dot
+/// product, as a share of the product of the norms of its two rows.
+#[must_use]
+pub fn narrowing_tolerance(kernel: KernelId, rows: Dtype) -> f64 {
+    let unit_kernel = unit(kernel.dtype());
+    if unit_kernel > unit(rows) {
+        gamma(2, unit_kernel)
+    } else {
+        0.0
+    }
+}
+
 /// Bound of the error of a score, as a share of the product of the norms of its two rows, which are stored as `rows`.
 ///
 /// Beside [`sum_tolerance`]: rows of a wider type than the kernel's have each element rounded first, which for f16 is
 /// most of the error, and libtorch rounds scores to the kernel's type. Elements and such scores below 2^-14 have a
-/// larger relative error in f16 and are not covered.
+/// larger relative error in f16 and are not covered; [`score_bound`] covers them.
 #[must_use]
 pub fn score_tolerance(kernel: KernelId, rows: Dtype, dim: usize) -> f64 {
-    let unit_kernel = unit(kernel.dtype());
-    let narrowed = if unit_kernel > unit(rows) {
-        gamma(2, unit_kernel)
-    } else {
-        0.0
-    };
     let rounded = if matches!(kernel, KernelId::Libtorch { .. }) {
-        unit_kernel
+        unit(kernel.dtype())
     } else {
         0.0
     };
-    sum_tolerance(kernel, dim) + narrowed + rounded
+    sum_tolerance(kernel, dim) + narrowing_tolerance(kernel, rows) + rounded
+}
+
+/// Half the distance between subnormal numbers.
+fn half_step(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F16 => 2.0_f64.powi(-25),
+        Dtype::F32 => 2.0_f64.powi(-150),
+        Dtype::F64 => 0.0,
+    }
+}
+
+/// Bound of the error of the score of two rows with the norms `query` and `gallery`, stored as `rows`:
+/// [`score_tolerance`] as a share of the product of the norms, and what the subnormal numbers add: half their
+/// distance for each element that is converted (in all at most `sqrt(dim)` times the other row's norm), for each
+/// product, and in libtorch for the score.
+#[must_use]
+pub fn score_bound(kernel: KernelId, rows: Dtype, dim: usize, query: f64, gallery: f64) -> f64 {
+    let step = half_step(kernel.dtype());
+    let converted = if unit(kernel.dtype()) > unit(rows) {
+        step * ((dim as f64).sqrt() * (query + gallery) + dim as f64 * step)
+    } else {
+        0.0
+    };
+    let products = match kernel {
+        KernelId::Reference => 0.0,
+        _ => dim as f64 * half_step(Dtype::F32),
+    };
+    let rounded = match kernel {
+        KernelId::Libtorch { .. } => step,
+        _ => 0.0,
+    };
+    score_tolerance(kernel, rows, dim) * query * gallery + converted + products + rounded
+}
+
+/// Bound of the error of the sum of `n` scores with the tolerance `sum_tolerance`, none of them above `largest` in
+/// size: a block of at most 512 is summed in f32, the rest in f64.
+#[must_use]
+pub fn score_sum_tolerance(sum_tolerance: f64, largest: f64, n: u64) -> f64 {
+    n as f64 * largest * (sum_tolerance + gamma(PIECE, unit(Dtype::F32)))
 }
 
 /// Bound of the error of an InfoNCE loss.

@@ -6,12 +6,10 @@ use hitbench_kernels::{
 };
 use tch::{Device, Kind, Tensor};
 
-use crate::support::is_exact;
-
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 fn ids() -> impl Iterator<Item = String> {
-    let ids = available_kernels().into_iter().filter(|id| is_exact(*id));
+    let ids = available_kernels().into_iter().filter(|id| id.has_pure_scores());
     ids.map(|id| id.to_string())
 }
 

@@ -4,9 +4,9 @@
 
 #[cfg(feature = "torch")]
 mod bridge;
+mod compare;
 mod info_nce;
 mod momentum;
 mod properties;
 mod rank;
 mod scores;
-mod support;

@@ -7,7 +7,7 @@ use hitbench_kernels::{
     enqueue_kernel,
 };
 
-use crate::support::{Matrix, Random};
+use hitbench_kernels::conformance::inputs::{Matrix, Random};
 
 fn ids() -> impl Iterator<Item = String> {
     available_kernels().into_iter().map(|id| id.to_string())

@@ -6,7 +6,7 @@ use hitbench_kernels::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Matrix, Random, is_exact, true_items};
+use hitbench_kernels::conformance::inputs::{Matrix, Random};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
@@ -25,7 +25,7 @@ proptest! {
         let query = Matrix::real(n_queries, dim, &mut random);
         let once = Matrix::real(n_gallery, dim, &mut random);
         let gallery = Matrix::new(n_gallery, dim, |row, column| once.f64[row / duplicates * dim + column]);
-        let t2v = true_items(n_queries, n_gallery, 3, &mut random);
+        let t2v = random.true_items(n_queries, n_gallery, 3);
         let mut exact = vec![0.0; n_queries * n_gallery];
         scores_kernel("reference/f64")
             .unwrap()
@@ -73,8 +73,8 @@ proptest! {
         let mut random = Random(seed);
         let query = Matrix::real(n_queries, dim, &mut random);
         let gallery = Matrix::real(n_gallery, dim, &mut random);
-        let t2v = true_items(n_queries, n_gallery, 1, &mut random);
-        for id in available_kernels().into_iter().filter(|id| *id != KernelId::Reference && is_exact(*id)) {
+        let t2v = random.true_items(n_queries, n_gallery, 1);
+        for id in available_kernels().into_iter().filter(|id| *id != KernelId::Reference && id.has_pure_scores()) {
             let name = id.to_string();
             let rows = (query.rows(Dtype::F16), gallery.rows(Dtype::F16));
             let mut scores = vec![0.0; n_queries * n_gallery];

@@ -6,7 +6,7 @@ use hitbench_kernels::{
     rank_counts_kernel,
 };
 
-use crate::support::{Matrix, Random, is_exact, order, true_items};
+use hitbench_kernels::conformance::inputs::{Matrix, Random};
 
 const DIMS: [usize; 6] = [0, 1, 7, 31, 512, 1023];
 
@@ -62,8 +62,8 @@ fn whole_numbers_are_counted_exactly() {
         for (n_queries, n_gallery) in [(1, 1), (1, 40), (33, 1), (13, 25), (70, 101)] {
             let query = Matrix::whole(n_queries, dim, &mut random);
             let gallery = Matrix::whole(n_gallery, dim, &mut random);
-            let t2v = true_items(n_queries, n_gallery, 3, &mut random);
-            let v2t = true_items(n_gallery, n_queries, 3, &mut random);
+            let t2v = random.true_items(n_queries, n_gallery, 3);
+            let v2t = random.true_items(n_gallery, n_queries, 3);
             check_exact(&query, &gallery, &t2v, None, None);
             check_exact(&query, &gallery, &t2v, Some(&v2t), None);
         }
@@ -79,8 +79,8 @@ fn duplicates_zeros_and_equal_ids_are_counted_exactly() {
         let few = Matrix::whole(5, dim, &mut random);
         let gallery = Matrix::new(n_gallery, dim, |row, column| few.f64[row % 5 * dim + column]);
         let zeros = Matrix::new(n_gallery, dim, |_, _| 0.0);
-        let t2v = true_items(n_queries, n_gallery, 4, &mut random);
-        let v2t = true_items(n_gallery, n_queries, 4, &mut random);
+        let t2v = random.true_items(n_queries, n_gallery, 4);
+        let v2t = random.true_items(n_gallery, n_queries, 4);
         let query_ids: Vec<u64> = (0..n_queries).map(|_| random.below(6) as u64).collect();
         let gallery_ids: Vec<u64> = (0..n_gallery).map(|_| random.below(6) as u64).collect();
         let ids = PairIds {
@@ -100,8 +100,8 @@ fn several_tasks_are_counted_exactly() {
     let mut random = Random(3);
     let query = Matrix::whole(300, 33, &mut random);
     let gallery = Matrix::whole(3100, 33, &mut random);
-    let t2v = true_items(300, 3100, 2, &mut random);
-    let v2t = true_items(3100, 300, 2, &mut random);
+    let t2v = random.true_items(300, 3100, 2);
+    let v2t = random.true_items(3100, 300, 2);
     check_exact(&query, &gallery, &t2v, Some(&v2t), None);
 }
 
@@ -121,15 +121,15 @@ fn a_score_depends_on_its_two_rows_only() {
     for dim in [7, 512, 1023] {
         let query = Matrix::real(n_queries, dim, &mut random);
         let gallery = Matrix::real(n_gallery, dim, &mut random);
-        let t2v = true_items(n_queries, n_gallery, 3, &mut random);
-        let v2t = true_items(n_gallery, n_queries, 3, &mut random);
-        let query_order = order(n_queries, &mut random);
-        let gallery_order = order(n_gallery, &mut random);
+        let t2v = random.true_items(n_queries, n_gallery, 3);
+        let v2t = random.true_items(n_gallery, n_queries, 3);
+        let query_order = random.order(n_queries);
+        let gallery_order = random.order(n_gallery);
         let (query_rank, gallery_rank) = (inverse(&query_order), inverse(&gallery_order));
         let permuted = (query.permuted(&query_order), gallery.permuted(&gallery_order));
         let permuted_t2v = relabelled(&t2v, &query_order, &gallery_rank);
         let permuted_v2t = relabelled(&v2t, &gallery_order, &query_rank);
-        for kernel in kernels().filter(|kernel| is_exact(kernel.id())) {
+        for kernel in kernels().filter(|kernel| kernel.id().has_pure_scores()) {
             let dtype = kernel.id().dtype();
             let plain = RankJob {
                 query: query.rows(dtype),

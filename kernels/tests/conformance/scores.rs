@@ -1,9 +1,9 @@
 //! `scores` and `top_k`.
 
 use hitbench_kernels::tolerance::score_tolerance;
-use hitbench_kernels::{Dtype, Hit, KernelError, available_kernels, scores_kernel, top_k_kernel};
+use hitbench_kernels::{Dtype, Hit, KernelError, KernelId, available_kernels, scores_kernel, top_k_kernel};
 
-use crate::support::{Matrix, Random, is_exact, order};
+use hitbench_kernels::conformance::inputs::{Matrix, Random};
 
 const DIMS: [usize; 6] = [0, 1, 7, 31, 512, 1023];
 
@@ -12,7 +12,7 @@ fn ids() -> impl Iterator<Item = String> {
 }
 
 fn exact_ids() -> impl Iterator<Item = String> {
-    let ids = available_kernels().into_iter().filter(|id| is_exact(*id));
+    let ids = available_kernels().into_iter().filter(|id| id.has_pure_scores());
     ids.map(|id| id.to_string())
 }
 
@@ -45,7 +45,7 @@ fn scores_lie_within_the_tolerance() {
                 for id in ids() {
                     let kernel = scores_kernel(&id).unwrap().id();
                     // Scores that are f16 themselves neither hold 200^2 a column nor 1e-9 with full precision.
-                    let narrow = !is_exact(kernel) && kernel.dtype() == Dtype::F16;
+                    let narrow = !kernel.has_pure_scores() && kernel.dtype() == Dtype::F16;
                     if narrow && size != 1.0 {
                         continue;
                     }
@@ -108,7 +108,7 @@ fn check_hits(id: &str, found: &[Hit], expected: &[Hit]) {
     assert_eq!(found.len(), expected.len(), "{id}");
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found.score, expected.score, "{id}");
-        if is_exact(id.parse().unwrap()) {
+        if id.parse::<KernelId>().unwrap().has_pure_scores() {
             assert_eq!(found.item, expected.item, "{id}");
         }
     }
@@ -159,7 +159,7 @@ fn the_best_do_not_depend_on_place_or_threads() {
     let mut random = Random(15);
     let query = Matrix::real(40, 100, &mut random);
     let gallery = Matrix::real(300, 100, &mut random);
-    let order = order(300, &mut random);
+    let order = random.order(300);
     let moved = gallery.permuted(&order);
     for id in exact_ids() {
         let kernel = top_k_kernel(&id).unwrap();
