@@ -8,10 +8,12 @@ mod markdown;
 mod plot;
 pub mod record;
 mod render;
+mod throughput;
 
 pub use ablation::{console_table, summary_csv};
 pub use record::{RecordError, RunFolder, RunRecord, RunWriter, TrialRecord};
-pub use render::{Rendered, render_all};
+pub use render::{Rendered, render_all, tables};
+pub use throughput::throughput_table;
 
 #[cfg(test)]
 mod fixture;

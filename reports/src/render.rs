@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::ablation::{RunView, figures, report_md, summary_csv};
+use crate::ablation::{self, RunView, console_table, report_md, summary_csv};
 use crate::markdown::Embedded;
-use crate::plot::{DrawError, png, svg};
+use crate::plot::{DrawError, Named, png, svg};
 use crate::record::{CurveRow, RecordError, RunFolder, replace_file};
+use crate::throughput::{self, ThroughputView, throughput_table};
 
 /// Files that [`render_all`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,20 +20,51 @@ pub struct Rendered {
     pub plots: Vec<PathBuf>,
 }
 
-/// Draws `summary.csv`, `plots/` and `report.md` from the records in `folder`, as far as there are any. Safe to
-/// repeat at any time, also while trials still run.
+/// Draws `summary.csv`, `plots/` and `report.md` from the records in `folder`, as far as there are any and as the
+/// suite's kind asks. Safe to repeat at any time, also while trials still run.
 ///
 /// # Errors
 /// Those of reading the records, and [`RecordError::Write`]; [`RecordError::Draw`] is a defect.
 pub fn render_all(folder: &RunFolder) -> Result<Rendered, RecordError> {
     let run = folder.run()?;
-    let trials = folder.trials()?;
-    let comparisons = folder.comparisons()?;
-    let view = RunView::new(&run, &trials);
-    let curves = view_curves(folder, &view)?;
-    let mut plots = Vec::new();
-    let mut embedded = Vec::new();
-    for named in figures(&view, comparisons.as_ref(), &curves) {
+    if run.suite.is_throughput() {
+        let (measurements, peaks) = (folder.measurements()?, folder.peaks()?);
+        let view = ThroughputView::new(&run, &measurements, peaks.as_ref());
+        write(folder, &[], &throughput::summary_csv(&view), |plots| {
+            throughput::report_md(&view, plots)
+        })
+    } else {
+        let (trials, comparisons) = (folder.trials()?, folder.comparisons()?);
+        let view = RunView::new(&run, &trials);
+        let figures = ablation::figures(&view, comparisons.as_ref(), &view_curves(folder, &view)?);
+        write(folder, &figures, &summary_csv(&run, &trials), |plots| {
+            report_md(&run, &trials, comparisons.as_ref(), plots)
+        })
+    }
+}
+
+/// The tables that a console shows of a run, as its suite's kind asks; `width` as in [`console_table`].
+///
+/// # Errors
+/// Those of reading the records.
+pub fn tables(folder: &RunFolder, width: Option<u16>) -> Result<String, RecordError> {
+    let run = folder.run()?;
+    Ok(if run.suite.is_throughput() {
+        throughput_table(&run, &folder.measurements()?, folder.peaks()?.as_ref(), width)
+    } else {
+        console_table(&run, &folder.trials()?, width)
+    })
+}
+
+/// Writes plots, summary and the report that embeds the plots.
+fn write(
+    folder: &RunFolder,
+    figures: &[Named],
+    summary_bytes: &[u8],
+    report_text: impl FnOnce(&[Embedded]) -> String,
+) -> Result<Rendered, RecordError> {
+    let (mut plots, mut embedded) = (Vec::new(), Vec::new());
+    for named in figures {
         let (svg_path, png_path) = (
             folder.plot_path(&named.stem, "svg"),
             folder.plot_path(&named.stem, "png"),
@@ -41,16 +73,13 @@ pub fn render_all(folder: &RunFolder) -> Result<Rendered, RecordError> {
         replace_file(&png_path, &drawn(&png_path, png(&named.figure))?)?;
         plots.extend([svg_path, png_path]);
         embedded.push(Embedded {
-            stem: named.stem,
-            alt: named.alt,
+            stem: named.stem.clone(),
+            alt: named.alt.clone(),
         });
     }
     let (summary, report) = (folder.file("summary.csv"), folder.file("report.md"));
-    replace_file(&summary, &summary_csv(&run, &trials))?;
-    replace_file(
-        &report,
-        report_md(&run, &trials, comparisons.as_ref(), &embedded).as_bytes(),
-    )?;
+    replace_file(&summary, summary_bytes)?;
+    replace_file(&report, report_text(&embedded).as_bytes())?;
     Ok(Rendered {
         report,
         summary,

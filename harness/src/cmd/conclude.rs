@@ -81,7 +81,7 @@ pub(super) fn conclude(
         writeln!(out)?;
         return Ok(code);
     }
-    print_tables(&run, &trials, &rendered)?;
+    print_tables(folder, &rendered)?;
     for line in unmet {
         writeln!(io::stdout(), "expected {line}")?;
     }

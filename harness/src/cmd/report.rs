@@ -4,8 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use hitbench_reports::record::{RunRecord, TrialRecord};
-use hitbench_reports::{Rendered, RunFolder, console_table, render_all};
+use hitbench_reports::{Rendered, RunFolder, render_all, tables};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -38,15 +37,16 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         });
         writeln!(io::stdout(), "{files}")?;
     } else {
-        print_tables(&folder.run()?, &folder.trials()?, &rendered)?;
+        print_tables(&folder, &rendered)?;
     }
     Ok(ExitCode::Fine)
 }
 
 /// Prints the tables of a run and where the report lies.
-pub(super) fn print_tables(run: &RunRecord, trials: &[TrialRecord], rendered: &Rendered) -> io::Result<()> {
+pub(super) fn print_tables(folder: &RunFolder, rendered: &Rendered) -> Result<(), Failure> {
     let mut out = io::stdout();
     let width = out.is_terminal().then(|| console::Term::stdout().size().1);
-    write!(out, "{}", console_table(run, trials, width))?;
-    writeln!(out, "report: {}", rendered.report.display())
+    write!(out, "{}", tables(folder, width)?)?;
+    writeln!(out, "report: {}", rendered.report.display())?;
+    Ok(())
 }

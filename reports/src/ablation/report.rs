@@ -32,7 +32,13 @@ pub(crate) fn report_md(
     embed(&mut out, plots);
     problems(&mut out, &view);
     machine(&mut out, run);
-    reproduce(&mut out, run);
+    reproduce(
+        &mut out,
+        run,
+        "Every number above follows from `trials.jsonl` and `ranks/` in this folder; `run.json` holds the suite with \
+         every default filled in. On the same build and processor, equal work gives equal bytes of `summary.csv`, \
+         `ranks/` and `curves/`.",
+    );
     out
 }
 

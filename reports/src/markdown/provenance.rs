@@ -76,7 +76,8 @@ fn machine_facts(machine: &MachineRecord) -> Vec<String> {
     facts
 }
 
-pub(crate) fn reproduce(out: &mut String, run: &RunRecord) {
+/// The command line, and which `records` the numbers follow from.
+pub(crate) fn reproduce(out: &mut String, run: &RunRecord, records: &str) {
     section(out, "How to reproduce");
     if let Some(revision) = &run.tool.git_revision {
         line(out, &format!("At revision `{revision}`:\n"));
@@ -92,12 +93,7 @@ pub(crate) fn reproduce(out: &mut String, run: &RunRecord) {
                 .join(" ")
         ),
     );
-    line(
-        out,
-        "Every number above follows from `trials.jsonl` and `ranks/` in this folder; `run.json` holds the suite with \
-         every default filled in. On the same build and processor, equal work gives equal bytes of `summary.csv`, \
-         `ranks/` and `curves/`.",
-    );
+    line(out, records);
 }
 
 /// Quotes a word of a command line where a shell would take it apart.

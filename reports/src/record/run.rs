@@ -62,6 +62,13 @@ pub struct SuiteRecord {
     pub resolved: Value,
 }
 
+impl SuiteRecord {
+    /// Whether it measures kernels rather than training models.
+    pub fn is_throughput(&self) -> bool {
+        self.kind == "throughput"
+    }
+}
+
 /// One axis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AxisRecord {

@@ -1,0 +1,19 @@
+//! Reports of throughput suites: times, rates, shares of the machine's peaks, ratios between kernels.
+
+mod csv;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod grids;
+mod noise;
+mod numbers;
+mod ratio;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub(crate) use csv::summary_csv;
+pub(crate) use report::report_md;
+pub use table::throughput_table;
+pub(crate) use view::ThroughputView;

@@ -1,0 +1,106 @@
+//! The tables of a throughput suite on the console, and what stands below them.
+
+use super::grids::{Detail, opponents_grid, times_grid};
+use super::noise::{peaks_line, warnings};
+use super::numbers::error_text;
+use super::view::ThroughputView;
+use crate::grid::{Grid, wrapped};
+use crate::record::{MeasurementOutcome, MeasurementRecord, PeaksRecord, RunRecord};
+
+/// The tables of a throughput run with peaks, warnings and a legend. `width` is the terminal's, in columns; `None`
+/// means as wide as it takes, as in a file. What fits no narrow terminal is left to `report.md`.
+pub fn throughput_table(
+    run: &RunRecord,
+    measurements: &[MeasurementRecord],
+    peaks: Option<&PeaksRecord>,
+    width: Option<u16>,
+) -> String {
+    let view = ThroughputView::new(run, measurements, peaks);
+    let mut text = String::new();
+    for block in &view.blocks {
+        let details = [Detail::All, Detail::Main].map(|detail| times_grid(&view, block, detail));
+        text += &format!("{}\n\n", fitted(&details, width));
+        if let Some(grid) = opponents_grid(&view, block) {
+            text += &format!("{}\n\n", fitted(&[grid], width));
+        }
+    }
+    let mut lines: Vec<String> = notes(&view);
+    lines.extend(peaks_line(&view));
+    lines.extend(warnings(&view));
+    if !view.blocks.is_empty() {
+        lines.push(legend(&view));
+    }
+    let unfinished: Vec<String> = view
+        .unfinished()
+        .iter()
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    if !unfinished.is_empty() {
+        lines.push(format!(
+            "Of {} measurements, {}.",
+            view.planned.len(),
+            unfinished.join(", ")
+        ));
+    }
+    for line in lines {
+        text += &format!("{}\n", wrapped(&line, width, "  "));
+    }
+    text
+}
+
+/// Caption and the first of these tables that fits; the first as paragraphs where none does.
+fn fitted(grids: &[Grid], width: Option<u16>) -> String {
+    let fits = |table: &String| {
+        let widest = table.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        width.is_none_or(|width| widest <= usize::from(width))
+    };
+    let table = grids
+        .iter()
+        .map(|grid| grid.drawn(2))
+        .find(fits)
+        .unwrap_or_else(|| grids[0].stacked(width));
+    format!("{}\n{table}", wrapped(&grids[0].caption, width, ""))
+}
+
+/// What the columns mean.
+pub(super) fn legend(view: &ThroughputView<'_>) -> String {
+    let mut text = "time: median of one call ± median absolute deviation over all samples; samples: how many, in how \
+                    many processes. warm: caches as the call before left them; cold: other memory was read in \
+                    between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a \
+                    multiply-add as two; k, M, G are powers of 1000."
+        .to_owned();
+    if view.peaks.is_some() {
+        text += " FMA peak and copy: share of the peaks that this run measured on this machine, medians over \
+                 processes.";
+    }
+    if view.blocks.iter().any(|block| block.reference.is_some()) {
+        text += " speed: median time of the reference (*) by the row's, same caches; above 1 is faster.";
+    }
+    text += " Brackets: range over processes, from the least ratio of two process medians to the greatest.";
+    text
+}
+
+/// Why kernels have no times, one sentence each.
+pub(super) fn notes(view: &ThroughputView<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for block in &view.blocks {
+        for entry in &block.entries {
+            let why = match &entry.record.outcome {
+                MeasurementOutcome::Ok { .. } => continue,
+                MeasurementOutcome::Wrong { accuracy } => format!(
+                    "wrong, so not timed: error {} > tolerance {}, {}, of {} compared",
+                    error_text(accuracy.error),
+                    error_text(accuracy.tolerance),
+                    accuracy.worst,
+                    accuracy.n_compared
+                ),
+                MeasurementOutcome::Unavailable { reason } => format!("unavailable: {reason}"),
+                MeasurementOutcome::Failed { error } => {
+                    format!("failed: {}", error.lines().next().unwrap_or("no reason given"))
+                }
+            };
+            notes.push(format!("{} at {}: {why}", entry.label, block.title()));
+        }
+    }
+    notes
+}
