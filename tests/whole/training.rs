@@ -258,3 +258,77 @@ fn an_unwritable_folder_exits_with_74() {
     let said = run_suite(&suite, &file.join("run"), &[]);
     assert_eq!(said.code, Some(74), "{}", said.err);
 }
+
+/// Runs in a name space of its own, where it may mount: the first cell, then the second on a disk that has room for
+/// records but not for checkpoints, then again with room. Copies the folder out after each run and prints their exit
+/// codes.
+const ON_A_SMALL_DISK: &str = r#"
+    mount -t tmpfs -o size=32m tmpfs "$DISK" || exit 99
+    "$@" --filter queue_len=0 >/dev/null; echo "first $?"
+    head -c 32m /dev/zero >"$DISK/filler" 2>/dev/null
+    truncate -s -131072 "$DISK/filler"
+    "$@" >/dev/null; echo "full $?"
+    cp -a "$DISK/run" "$COPIES/full"
+    rm "$DISK/filler"
+    "$@" >/dev/null; echo "again $?"
+    cp -a "$DISK/run" "$COPIES/again"
+"#;
+
+#[test]
+fn a_full_disk_exits_with_74_and_loses_nothing_already_written() {
+    if !Command::new("unshare")
+        .args(["-rm", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        println!("skipped: no name spaces to mount a small disk in");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = small_suite(folder.path(), TWO_CELLS);
+    let whole = folder.path().join("whole");
+    let said = run_suite(&suite, &whole, &[]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+
+    let (disk, copies) = (folder.path().join("disk"), folder.path().join("copies"));
+    for path in [&disk, &copies] {
+        fs::create_dir(path).expect("writable");
+    }
+    let out = disk.join("run");
+    let program = hitbench([
+        "run",
+        suite.to_str().expect("UTF-8"),
+        "--out",
+        out.to_str().expect("UTF-8"),
+    ]);
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", ON_A_SMALL_DISK, "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(hitbench_tests::workspace_root())
+        .env("DISK", &disk)
+        .env("COPIES", &copies)
+        .output()
+        .expect("unshare runs");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(out, "first 0\nfull 74\nagain 0\n", "{err}");
+    assert!(err.contains("No space left"), "{err}");
+    let full = copies.join("full");
+    assert_eq!(trials(&full).len(), 1, "the first cell's record is there");
+    let (expected, again) = (results(&whole), results(&copies.join("again")));
+    for (path, bytes) in &results(&full) {
+        let is_of_a_trial = path.components().count() > 1;
+        assert!(
+            !is_of_a_trial || bytes == &expected[path],
+            "{} is torn",
+            path.display()
+        );
+    }
+    assert!(
+        expected == again,
+        "a run resumed on a disk with room ends in the same bytes"
+    );
+}

@@ -169,6 +169,8 @@ impl From<TrialError> for Failure {
         match error {
             TrialError::Record(error) => error.into(),
             TrialError::Io(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            #[cfg(feature = "torch")]
+            TrialError::Save(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             _ => Self::new(ExitCode::Input, "trial", error),
         }
     }

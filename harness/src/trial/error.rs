@@ -23,6 +23,10 @@ pub enum TrialError {
     /// The run folder could not be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The model could not write its checkpoint.
+    #[cfg(feature = "torch")]
+    #[error("the model's checkpoint could not be written")]
+    Save(#[source] hitbench_models::ModelError),
     /// The model refused or libtorch failed.
     #[cfg(feature = "torch")]
     #[error("the model failed")]
@@ -38,7 +42,12 @@ pub enum TrialError {
 impl TrialError {
     /// Whether the run as a whole must end: other trials would meet the same.
     pub fn ends_run(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Io(_) | Self::Record(_))
+        match self {
+            Self::Stopped | Self::Io(_) | Self::Record(_) => true,
+            #[cfg(feature = "torch")]
+            Self::Save(_) => true,
+            _ => false,
+        }
     }
 
     /// The error with all its causes on one line.

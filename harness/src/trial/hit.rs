@@ -164,7 +164,9 @@ fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec 
 
 fn save(checkpoints: &CheckpointFolder, state: &TrainingState, trainer: &Trainer) -> Result<(), TrialError> {
     checkpoints.write(state)?;
-    trainer.save(&checkpoints.model(), state.step)?;
+    trainer
+        .save(&checkpoints.model(), state.step)
+        .map_err(TrialError::Save)?;
     Ok(checkpoints.keep_only(state.step)?)
 }
 
