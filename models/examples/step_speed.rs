@@ -14,8 +14,8 @@ use std::time::Instant;
 use hitbench_models::batch::ExpertRows;
 use hitbench_models::config::{ExpertSpec, Preset};
 use hitbench_models::{
-    HitConfig, InputSpec, MomentumConfig, OptimizerConfig, OptimizerRule, PairBatch, TextBatch, Trainer,
-    TrainerSpec, VideoBatch,
+    HitConfig, InputSpec, MomentumConfig, OptimizerConfig, OptimizerRule, PairBatch, TextBatch, TrainKernels,
+    Trainer, TrainerSpec, VideoBatch,
 };
 
 const BATCH: usize = 64;
@@ -71,6 +71,7 @@ fn spec(queue_len: usize, threads: usize) -> TrainerSpec {
             weight_decay: 0.0,
             clip_grad_norm: 0.0,
         },
+        kernels: TrainKernels::Libtorch,
         device: "cpu".to_owned(),
         threads,
         seed: 0,

@@ -145,6 +145,34 @@ pub struct MomentumConfig {
     pub queue_dtype: QueueDtype,
 }
 
+/// Who computes what the operations of `hitbench-kernels` cover of a training step: the InfoNCE terms, the
+/// momentum update and the queue writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainKernels {
+    /// libtorch operations and its autograd.
+    Libtorch,
+    /// Our fused kernels, `cpu/auto/f16` or `cpu/auto/f32` after the queues' storage type; on the CPU only.
+    Custom,
+}
+
+impl TrainKernels {
+    /// Checks that there are such kernels on `device`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for `kernels`.
+    pub fn validate_device(self, device: &str) -> Result<(), ConfigError> {
+        match self {
+            Self::Custom if device != "cpu" => Err(ConfigError {
+                path: "kernels".to_owned(),
+                value: "`custom`".to_owned(),
+                allowed: "`libtorch`, as `device` is not `cpu`".to_owned(),
+            }),
+            Self::Libtorch | Self::Custom => Ok(()),
+        }
+    }
+}
+
 /// One expert: a stream of features of one dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

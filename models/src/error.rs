@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use hitbench_kernels::KernelError;
+
 use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::weights::WeightsError;
@@ -46,6 +48,20 @@ pub enum ModelError {
         /// Its gradient norm.
         grad_norm: f64,
     },
+    /// A kernel was given what is no number, as a training that runs into infinity or NaN does.
+    #[error("step {step} diverged")]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// Where.
+        source: KernelError,
+    },
+    /// A kernel refused its input.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The threads of the kernels cannot be started.
+    #[error("the threads of the kernels cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// libtorch failed.
     #[error("libtorch failed")]
     Torch(#[from] tch::TchError),

@@ -9,8 +9,9 @@ use tch::Tensor;
 use crate::config::LevelWeights;
 use crate::error::ModelError;
 use crate::hierarchy::{LevelEmbeddings, Levels};
-use crate::loss::{Negatives, info_nce};
+use crate::loss::{Negatives, TermRows};
 use crate::momentum::MomentumQueue;
+use crate::step_kernels::StepKernels;
 
 /// Where in the towers a vector is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,56 +96,64 @@ pub struct HcmLoss {
     pub summaries: Tensor,
 }
 
-/// Computes the terms of the chosen levels.
-///
-/// `keys` are the rows of the key encoders, or `query` again for end-to-end training.
+/// What the terms are computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct HcmInputs<'a> {
+    /// Rows of the query encoders, with their graph.
+    pub query: PairRows<'a>,
+    /// Rows of the key encoders, or `query` again for end-to-end training.
+    pub keys: PairRows<'a>,
+    /// The banks, if keys are kept.
+    pub queue: Option<&'a MomentumQueue>,
+    /// What counts as a negative.
+    pub negatives: &'a Negatives<'a>,
+    /// Levels that enter the loss.
+    pub levels: Levels,
+    /// Their weights.
+    pub weights: &'a LevelWeights,
+    /// `T` in `logits = cosine / T`.
+    pub temperature: f64,
+}
+
+/// Computes the terms of the chosen levels with `kernels`.
 ///
 /// # Errors
-/// [`ModelError`] when a chosen level has no rows or libtorch fails.
-pub fn hcm_loss(
-    query: PairRows<'_>,
-    keys: PairRows<'_>,
-    queue: Option<&MomentumQueue>,
-    negatives: &Negatives,
-    levels: Levels,
-    weights: &LevelWeights,
-    temperature: f64,
-) -> Result<HcmLoss, ModelError> {
-    let mut names = Vec::new();
-    let mut summaries = Vec::new();
-    let mut total: Option<Tensor> = None;
-    for level in Level::chosen(levels) {
-        let weight = match level {
-            Level::Semantic => weights.semantic,
-            Level::Feature => weights.feature,
-        };
+/// [`ModelError`] when a chosen level has no rows or a term cannot be computed.
+pub fn hcm_loss(kernels: &dyn StepKernels, inputs: &HcmInputs<'_>) -> Result<HcmLoss, ModelError> {
+    let (mut names, mut weights, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    for level in Level::chosen(inputs.levels) {
         for (from, to) in [
             (Modality::Text, Modality::Video),
             (Modality::Video, Modality::Text),
         ] {
-            let bank = queue.map(|queue| queue.rows(level, to)).transpose()?;
-            let term = info_nce(
-                query.of(level, from)?,
-                keys.of(level, to)?,
-                bank.as_ref(),
-                negatives,
-                temperature,
-            )?;
-            let weighted = term.loss.f_mul_scalar(weight)?;
-            total = Some(match total {
-                Some(total) => total.f_add(&weighted)?,
-                None => weighted,
-            });
-            summaries.push(term.summary);
             names.push(match (level, from) {
                 (Level::Semantic, Modality::Text) => "semantic_t2v",
                 (Level::Semantic, Modality::Video) => "semantic_v2t",
                 (Level::Feature, Modality::Text) => "feature_t2v",
                 (Level::Feature, Modality::Video) => "feature_v2t",
             });
+            weights.push(match level {
+                Level::Semantic => inputs.weights.semantic,
+                Level::Feature => inputs.weights.feature,
+            });
+            rows.push(TermRows {
+                query: inputs.query.of(level, from)?,
+                keys: inputs.keys.of(level, to)?,
+                bank: inputs.queue.map(|queue| queue.bank(level, to)).transpose()?,
+            });
         }
     }
+    let terms = kernels.info_nce(&rows, inputs.negatives, inputs.temperature)?;
+    let mut total: Option<Tensor> = None;
+    for (term, weight) in terms.iter().zip(weights) {
+        let weighted = term.loss.f_mul_scalar(weight)?;
+        total = Some(match total {
+            Some(total) => total.f_add(&weighted)?,
+            None => weighted,
+        });
+    }
     let total = total.ok_or_else(|| ModelError::shape("levels of the loss", "at least one", "none"))?;
+    let summaries: Vec<_> = terms.iter().map(|term| &term.summary).collect();
     Ok(HcmLoss {
         total,
         names,

@@ -32,14 +32,20 @@ pub mod parameters;
 mod pooling;
 #[cfg(feature = "torch")]
 pub mod spec;
+#[cfg(feature = "torch")]
+pub mod step_kernels;
 pub mod tokenizer;
 #[cfg(feature = "torch")]
 pub mod trainer;
 #[cfg(feature = "torch")]
 pub mod weights;
 
+// Test data is made by one file for the tests in the crate and those outside.
+#[cfg(all(test, feature = "torch"))]
+extern crate self as hitbench_models;
+
 pub use batch::{PairBatch, TextBatch, VideoBatch};
-pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig};
+pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig, TrainKernels};
 pub use count::{HeldCounts, ParameterCounts};
 #[cfg(feature = "torch")]
 pub use error::ModelError;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{HitConfig, InputSpec, MomentumConfig};
+use crate::config::{HitConfig, InputSpec, MomentumConfig, TrainKernels};
 use crate::optimizer::OptimizerConfig;
 
 /// Everything that decides what a trainer computes.
@@ -17,9 +17,11 @@ pub struct TrainerSpec {
     pub inputs: InputSpec,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
+    /// Who computes the InfoNCE terms, the momentum update and the queue writes.
+    pub kernels: TrainKernels,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// CPU threads of libtorch, at least 1.
+    /// CPU threads of libtorch and of the kernels, at least 1.
     pub threads: usize,
     /// Seed of the trial: initial weights, dropout, random queue entries.
     pub seed: u64,

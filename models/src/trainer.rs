@@ -4,6 +4,7 @@
 //! needs no generator state and a resumed run repeats the numbers of an uninterrupted one, bit for bit on
 //! the CPU. libtorch's generator and thread count belong to the process: train one model at a time.
 
+use hitbench_kernels::KernelError;
 use hitbench_kernels::libtorch::keep_freed_memory;
 use tch::{Device, Kind, Tensor};
 
@@ -12,15 +13,18 @@ use crate::config::{ExpertSpec, InputSpec, MomentumConfig};
 use crate::device::parse_device;
 use crate::encoder::DualEncoder;
 use crate::error::ModelError;
-use crate::hcm::{PairRows, hcm_loss};
+use crate::hcm::{HcmInputs, HcmLoss, PairRows, hcm_loss};
 use crate::hierarchy::{LevelEmbeddings, Levels};
 use crate::loss::Negatives;
 use crate::momentum::{DriftProbe, KeyEncoder, MomentumQueue};
 use crate::optimizer::Optimizer;
 use crate::parameters::FlatParameters;
 use crate::spec::{LevelRows, StepStats, TrainerSpec};
+use crate::step_kernels::{StepKernels, step_kernels};
 
 mod save;
+#[cfg(test)]
+mod tests;
 
 /// In place of a step, for what is drawn before the first.
 const INITIAL: u64 = u64::MAX;
@@ -37,12 +41,21 @@ struct Contrast {
 #[derive(Debug)]
 pub struct Trainer {
     spec: TrainerSpec,
-    device: Device,
     levels: Levels,
+    kernels: Box<dyn StepKernels>,
     query: DualEncoder,
     parameters: FlatParameters,
     optimizer: Optimizer,
     contrast: Option<Contrast>,
+}
+
+/// A batch, encoded.
+#[derive(Debug)]
+struct Encoded {
+    text: LevelEmbeddings,
+    video: LevelEmbeddings,
+    /// Rows of the key encoders, captions first; none end to end.
+    keys: Option<(LevelEmbeddings, LevelEmbeddings)>,
 }
 
 impl Trainer {
@@ -55,7 +68,9 @@ impl Trainer {
         spec.momentum.validate()?;
         spec.inputs.validate()?;
         spec.optimizer.validate()?;
+        spec.kernels.validate_device(&spec.device)?;
         let device = parse_device(&spec.device)?;
+        let kernels = step_kernels(spec.kernels, spec.momentum.queue_dtype, spec.threads)?;
         use_threads(spec.threads);
         keep_freed_memory();
         tch::manual_seed(mix(spec.seed, INITIAL));
@@ -92,8 +107,8 @@ impl Trainer {
         };
         Ok(Self {
             spec,
-            device,
             levels,
+            kernels,
             query,
             parameters,
             optimizer,
@@ -113,50 +128,26 @@ impl Trainer {
         self.check(batch)?;
         use_threads(self.spec.threads);
         tch::manual_seed(mix(self.spec.seed, step));
-        let MomentumConfig {
-            temperature,
-            in_batch_negatives,
-            mask_same_video,
-            ..
-        } = self.spec.momentum;
-
-        let keys = match &self.contrast {
-            Some(contrast) => {
-                contrast.encoder.follow(&self.parameters)?;
-                Some(contrast.encoder.encode(batch, self.levels)?)
-            }
-            None => None,
-        };
+        if let Some(contrast) = &self.contrast {
+            contrast.encoder.follow(&*self.kernels, &self.parameters)?;
+        }
         let queue = self.contrast.as_ref().map(|contrast| &contrast.queue);
-        let negatives = Negatives::new(
-            &batch.video_ids,
-            queue.map(MomentumQueue::ids),
-            in_batch_negatives,
-            mask_same_video,
-            self.device,
-        )?;
         let queue_age_mean = queue.and_then(|queue| queue.mean_age(step));
-
-        let text = self.query.encode_text(&batch.text, self.levels, true)?;
-        let video = self.query.encode_video(&batch.video, self.levels, true)?;
-        let query = PairRows {
-            text: &text,
-            video: &video,
-        };
-        let keys = keys.as_ref().map(|(text, video)| PairRows { text, video });
-        let loss = hcm_loss(
-            query,
-            keys.unwrap_or(query),
-            queue,
-            &negatives,
-            self.levels,
-            &self.spec.model.level_weights,
-            temperature,
-        )?;
+        let encoded = self.encode(batch)?;
+        let negatives = self.negatives(batch);
+        let (same_video, n_negatives) = (negatives.same_video(), negatives.kept());
+        let loss = self.loss(&encoded, &negatives).map_err(|error| match error {
+            ModelError::Kernel(source @ KernelError::NotFinite { .. }) => {
+                ModelError::NotFinite { step, source }
+            }
+            error => error,
+        })?;
         let norm = self.optimizer.step(&self.parameters, &loss.total, lr)?;
-
-        let key_drift = match (&mut self.contrast, keys) {
-            (Some(contrast), Some(keys)) => contrast.remember(keys, batch, self.levels, step)?,
+        let key_drift = match (&mut self.contrast, &encoded.keys) {
+            (Some(contrast), Some((text, video))) => {
+                let keys = PairRows { text, video };
+                contrast.remember(&*self.kernels, keys, batch, self.levels, step)?
+            }
             _ => None,
         };
 
@@ -179,7 +170,6 @@ impl Trainer {
         let mean = |column: usize| {
             values[..4 * n_terms].iter().skip(column).step_by(4).sum::<f64>() / n_terms as f64
         };
-        let same_video = negatives.same_video();
         Ok(StepStats {
             loss: loss_value,
             terms: loss
@@ -194,9 +184,50 @@ impl Trainer {
             key_drift,
             grad_norm,
             positive_mean: mean(2),
-            negative_mean: (negatives.kept() > 0).then(|| mean(3)),
+            negative_mean: (n_negatives > 0).then(|| mean(3)),
             hit_rate: mean(1),
         })
+    }
+
+    /// Encodes a batch, with dropout.
+    fn encode(&self, batch: &PairBatch) -> Result<Encoded, ModelError> {
+        let keys = match &self.contrast {
+            Some(contrast) => Some(contrast.encoder.encode(batch, self.levels)?),
+            None => None,
+        };
+        Ok(Encoded {
+            keys,
+            text: self.query.encode_text(&batch.text, self.levels, true)?,
+            video: self.query.encode_video(&batch.video, self.levels, true)?,
+        })
+    }
+
+    fn negatives<'a>(&'a self, batch: &'a PairBatch) -> Negatives<'a> {
+        let queue = self.contrast.as_ref().map(|contrast| contrast.queue.ids());
+        let MomentumConfig {
+            in_batch_negatives,
+            mask_same_video,
+            ..
+        } = self.spec.momentum;
+        Negatives::new(&batch.video_ids, queue, in_batch_negatives, mask_same_video)
+    }
+
+    fn loss(&self, encoded: &Encoded, negatives: &Negatives<'_>) -> Result<HcmLoss, ModelError> {
+        let query = PairRows {
+            text: &encoded.text,
+            video: &encoded.video,
+        };
+        let keys = encoded.keys.as_ref();
+        let inputs = HcmInputs {
+            query,
+            keys: keys.map_or(query, |(text, video)| PairRows { text, video }),
+            queue: self.contrast.as_ref().map(|contrast| &contrast.queue),
+            negatives,
+            levels: self.levels,
+            weights: &self.spec.model.level_weights,
+            temperature: self.spec.momentum.temperature,
+        };
+        hcm_loss(&*self.kernels, &inputs)
     }
 
     /// Whether the batch can be trained on.
@@ -285,6 +316,7 @@ impl Contrast {
     /// Measures a probe that is due, writes the keys of `step` to the queue and takes a new probe of them.
     fn remember(
         &mut self,
+        kernels: &dyn StepKernels,
         keys: PairRows<'_>,
         batch: &PairBatch,
         levels: Levels,
@@ -298,7 +330,7 @@ impl Contrast {
         if self.probe.is_none() {
             self.probe = Some(DriftProbe::take(batch, &self.queue, step)?);
         }
-        self.queue.enqueue(keys, &batch.video_ids, step)?;
+        self.queue.enqueue(kernels, keys, &batch.video_ids, step)?;
         Ok(drift)
     }
 }

@@ -1,5 +1,6 @@
 //! One resolved configuration: everything that decides what a trial computes, but the seed.
 
+pub use hitbench_models::TrainKernels;
 use hitbench_models::{HitConfig, MomentumConfig, TextConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,10 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// Largest norm of the whole gradient; 0 does not clip.
     pub clip_grad_norm: f64,
-    /// Which implementation computes the loss, the momentum update and the queue writes.
+    /// Who computes the InfoNCE terms, the momentum update and the queue writes: libtorch, or the kernels of this
+    /// program (on the CPU only).
     pub kernels: TrainKernels,
-    /// CPU threads of libtorch; part of the cell because sums depend on it.
+    /// CPU threads of libtorch and of the kernels; part of the cell because libtorch's sums depend on it.
     pub threads: usize,
     /// Steps between checkpoints, from which a stopped trial resumes.
     pub checkpoint_every: u64,
@@ -102,14 +104,6 @@ pub enum Schedule {
     Cosine,
     /// Times 0.95 every 32,000 pairs (MMT).
     MmtDecay,
-}
-
-/// Implementation of loss, momentum update and queue writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainKernels {
-    /// libtorch operations and its autograd.
-    Libtorch,
 }
 
 /// Evaluation.

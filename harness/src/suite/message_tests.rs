@@ -180,6 +180,26 @@ fn queue_shorter_than_the_batch() {
 }
 
 #[test]
+fn kernels_that_the_device_has_not() {
+    insta::assert_snapshot!(message("batch: 32}", "batch: 32, kernels: custom}\ndevice: cuda:0", &[]), @r#"
+     × suites/sample.yaml:8:40: impossible value for `train.kernels`: `custom`; allowed: `libtorch`,
+     │ as `device` is not `cpu`
+       ╭─[8:40]
+     7 │ model: {preset: tiny}
+     8 │ train: {steps: 10, batch: 32, kernels: custom}
+       ·                                        ───┬──
+       ·                                           ╰── impossible
+     9 │ device: cuda:0
+       ·         ───┬──
+       ·            ╰── `device` is "cuda:0"
+    10 │ momentum:
+       ╰────
+     help: `train.kernels`: Who computes the InfoNCE terms, the momentum update and the queue writes:
+           libtorch, or the kernels of this program (on the CPU only).
+    "#);
+}
+
+#[test]
 fn tap_beyond_depth() {
     insta::assert_snapshot!(message("{preset: tiny}", "{preset: tiny, video: {layers: 2, semantic_tap: 3}}", &[]), @r"
      × suites/sample.yaml:7:56: impossible value for `model.video.semantic_tap`: 3; allowed: 1 to 2

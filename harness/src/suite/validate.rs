@@ -46,6 +46,8 @@ impl CellConfig {
         self.text.validate().map_err(|error| within("text", error))?;
         self.model.validate().map_err(|error| within("model", error))?;
         self.train.validate().map_err(|error| within("train", error))?;
+        let kernels = self.train.kernels.validate_device(&self.device);
+        kernels.map_err(|error| within("train", error))?;
         self.momentum
             .validate()
             .map_err(|error| within("momentum", error))?;

@@ -156,6 +156,7 @@ fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec 
             weight_decay: cell.train.weight_decay,
             clip_grad_norm: cell.train.clip_grad_norm,
         },
+        kernels: cell.train.kernels,
         device: cell.device.clone(),
         threads: cell.train.threads,
         seed,

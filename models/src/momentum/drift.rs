@@ -160,8 +160,9 @@ mod tests {
 
     use super::*;
     use crate::batch::{ExpertView, RowsView, VideoView};
-    use crate::config::{ExpertSpec, InputSpec, QueueDtype};
+    use crate::config::{ExpertSpec, InputSpec, QueueDtype, TrainKernels};
     use crate::hierarchy::LevelEmbeddings;
+    use crate::step_kernels::step_kernels;
 
     /// Captions of these lengths with videos that have so many rows of each expert, none meaning absent.
     fn pairs(shapes: &[(usize, [Option<usize>; 2])]) -> PairBatch {
@@ -226,6 +227,7 @@ mod tests {
             feature: None,
             semantic: Some(Tensor::full([3, 4], value, (Kind::Float, Device::Cpu))),
         };
+        let kernels = step_kernels(TrainKernels::Libtorch, QueueDtype::F32, 1).unwrap();
         for (queue_len, expected) in [(3, 1), (7, 2), (8, 2), (9, 3), (48, 16), (1000, 16)] {
             let mut queue = MomentumQueue::new(queue_len, 4, levels, QueueDtype::F32, Device::Cpu).unwrap();
             let enqueue = |queue: &mut MomentumQueue, step| {
@@ -234,7 +236,7 @@ mod tests {
                     text: &text,
                     video: &video,
                 };
-                queue.enqueue(keys, &batch.video_ids, step).unwrap();
+                queue.enqueue(&*kernels, keys, &batch.video_ids, step).unwrap();
             };
             enqueue(&mut queue, 4);
             let probe = DriftProbe::take(&batch, &queue, 5).unwrap();

@@ -7,6 +7,7 @@ use crate::encoder::DualEncoder;
 use crate::error::ModelError;
 use crate::hierarchy::{LevelEmbeddings, Levels};
 use crate::parameters::FlatParameters;
+use crate::step_kernels::StepKernels;
 
 /// The key side of both towers, heads included.
 #[derive(Debug)]
@@ -44,16 +45,13 @@ impl KeyEncoder {
         })
     }
 
-    /// `key = m * key + (1 - m) * query` for every followed parameter: once an optimizer step, before keys
-    /// are encoded.
+    /// `key = m * key + (1 - m) * query` for every followed parameter, with `kernels`: once an optimizer step,
+    /// before keys are encoded.
     ///
     /// # Errors
     /// [`ModelError`] when `query` is not what the encoder follows.
-    pub fn follow(&self, query: &FlatParameters) -> Result<(), ModelError> {
-        let _no_grad = tch::no_grad_guard();
-        let mut key = self.parameters.buffer().shallow_clone();
-        let _ = key.f_lerp_(query.buffer(), 1.0 - self.momentum)?;
-        Ok(())
+    pub fn follow(&self, kernels: &dyn StepKernels, query: &FlatParameters) -> Result<(), ModelError> {
+        kernels.follow(self.momentum, self.parameters.buffer(), query.buffer())
     }
 
     /// The keys of a batch, captions first, without graph.

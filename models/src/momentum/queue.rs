@@ -12,6 +12,7 @@ use crate::error::ModelError;
 use crate::hcm::{Level, Modality, PairRows};
 use crate::hierarchy::Levels;
 use crate::loss::QueueIds;
+use crate::step_kernels::{KeyWrite, StepKernels};
 
 /// Id of a random entry.
 const RANDOM: i64 = -1;
@@ -28,8 +29,7 @@ struct Bank {
 #[derive(Debug)]
 pub struct MomentumQueue {
     banks: Vec<Bank>,
-    /// Video of each entry `[queue_len]` on the device, for masks; the same as `ids`.
-    device_ids: Tensor,
+    /// Video of each entry `[queue_len]`.
     ids: Vec<i64>,
     /// Step in which each entry was written `[queue_len]`; meaningless where the id is random.
     written_at: Vec<u64>,
@@ -69,11 +69,9 @@ impl MomentumQueue {
                 });
             }
         }
-        let ids = vec![RANDOM; queue_len];
         Ok(Self {
             banks,
-            device_ids: Tensor::f_from_slice(&ids)?.f_to_device(device)?,
-            ids,
+            ids: vec![RANDOM; queue_len],
             written_at: vec![0; queue_len],
             counts: HashMap::new(),
             pointer: 0,
@@ -90,20 +88,17 @@ impl MomentumQueue {
         self.pointer
     }
 
-    /// The whole bank of a trained level and a modality as `f32` `[queue_len, dim]`, without graph.
+    /// The whole bank of a trained level and a modality `[queue_len, dim]` in its storage type, without graph.
     ///
     /// # Errors
     /// [`ModelError::Shape`] when the level is not trained.
-    pub fn rows(&self, level: Level, modality: Modality) -> Result<Tensor, ModelError> {
-        Ok(self.bank(level, modality)?.rows.f_to_kind(Kind::Float)?)
-    }
-
-    fn bank(&self, level: Level, modality: Modality) -> Result<&Bank, ModelError> {
+    pub fn bank(&self, level: Level, modality: Modality) -> Result<&Tensor, ModelError> {
         let bank = self
             .banks
             .iter()
             .find(|bank| bank.level == level && bank.modality == modality);
-        bank.ok_or_else(|| ModelError::shape("bank", level.name(), "nothing"))
+        let bank = bank.ok_or_else(|| ModelError::shape("bank", level.name(), "nothing"))?;
+        Ok(&bank.rows)
     }
 
     /// Entries `[n]` of a bank as `f32` `[n, dim]`.
@@ -113,7 +108,6 @@ impl MomentumQueue {
     pub fn select(&self, level: Level, modality: Modality, entries: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self
             .bank(level, modality)?
-            .rows
             .f_index_select(0, entries)?
             .f_to_kind(Kind::Float)?)
     }
@@ -122,9 +116,8 @@ impl MomentumQueue {
     pub fn ids(&self) -> QueueIds<'_> {
         let n_random = self.ids.iter().filter(|id| **id == RANDOM).count();
         QueueIds {
-            ids: &self.device_ids,
+            ids: &self.ids,
             counts: &self.counts,
-            queue_len: self.ids.len() as u64,
             n_filled: (self.ids.len() - n_random) as u64,
         }
     }
@@ -143,27 +136,33 @@ impl MomentumQueue {
         (n > 0).then(|| sum as f64 / n as f64)
     }
 
-    /// Writes a batch of keys over the oldest entries and moves the pointer, wrapping at the end.
+    /// Writes a batch of keys over the oldest entries with `kernels` and moves the pointer, wrapping at the end.
     ///
     /// `keys` hold unit rows `[batch, dim]` of every trained level; `video_ids [batch]`, none negative.
     ///
     /// # Errors
     /// [`ModelError::Shape`] when the batch is longer than the queue, ids or rows are missing or an id is
-    /// negative; the queue is then unchanged.
-    pub fn enqueue(&mut self, keys: PairRows<'_>, video_ids: &[i64], step: u64) -> Result<(), ModelError> {
-        let _no_grad = tch::no_grad_guard();
-        let n = video_ids.len();
-        if n > self.ids.len() {
+    /// negative; the queue is then unchanged. Otherwise as [`StepKernels::enqueue`]; some banks may then be
+    /// written and others not.
+    pub fn enqueue(
+        &mut self,
+        kernels: &dyn StepKernels,
+        keys: PairRows<'_>,
+        video_ids: &[i64],
+        step: u64,
+    ) -> Result<(), ModelError> {
+        let (n, queue_len) = (video_ids.len(), self.ids.len());
+        if n > queue_len {
             return Err(ModelError::shape(
                 "batch of keys",
-                format!("at most {}", self.ids.len()),
+                format!("at most {queue_len}"),
                 n,
             ));
         }
         if let Some(id) = video_ids.iter().find(|id| **id < 0) {
             return Err(ModelError::shape("video id", "at least 0", id));
         }
-        let mut sources = Vec::with_capacity(self.banks.len());
+        let mut banks = Vec::with_capacity(self.banks.len());
         for bank in &self.banks {
             let source = keys.of(bank.level, bank.modality)?;
             let expected = [n as i64, bank.rows.size2()?.1];
@@ -174,41 +173,34 @@ impl MomentumQueue {
                     format!("{:?}", source.size()),
                 ));
             }
-            sources.push(source);
+            banks.push((&bank.rows, source));
         }
-        let ids = Tensor::f_from_slice(video_ids)?.f_to_device(self.device_ids.device())?;
-        let until_end = n.min(self.ids.len() - self.pointer);
-        for (to, from, len) in [(self.pointer, 0, until_end), (0, until_end, n - until_end)] {
-            if len == 0 {
-                continue;
-            }
-            let (to_row, from_row, rows) = (to as i64, from as i64, len as i64);
-            for (bank, source) in self.banks.iter().zip(&sources) {
-                bank.rows
-                    .f_narrow(0, to_row, rows)?
-                    .f_copy_(&source.f_narrow(0, from_row, rows)?)?;
-            }
-            self.device_ids
-                .f_narrow(0, to_row, rows)?
-                .f_copy_(&ids.f_narrow(0, from_row, rows)?)?;
-            for (entry, id) in (to..to + len).zip(&video_ids[from..from + len]) {
-                self.replace_id(entry, *id);
-                self.written_at[entry] = step;
-            }
+        let entries: Vec<usize> = (0..n).map(|i| (self.pointer + i) % queue_len).collect();
+        let replaced: Vec<i64> = entries.iter().map(|&entry| self.ids[entry]).collect();
+        self.pointer = kernels.enqueue(KeyWrite {
+            banks: &banks,
+            video_ids,
+            queue_ids: &mut self.ids,
+            pointer: self.pointer,
+        })?;
+        for id in replaced {
+            self.forget(id);
         }
-        self.pointer = (self.pointer + n) % self.ids.len();
+        for (&entry, &id) in entries.iter().zip(video_ids) {
+            *self.counts.entry(id).or_insert(0) += 1;
+            self.written_at[entry] = step;
+        }
         Ok(())
     }
 
-    fn replace_id(&mut self, entry: usize, id: i64) {
-        let old = std::mem::replace(&mut self.ids[entry], id);
-        if let Some(count) = self.counts.get_mut(&old) {
+    /// Takes one entry of a video from the counts; random entries are in none.
+    fn forget(&mut self, id: i64) {
+        if let Some(count) = self.counts.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&old);
+                self.counts.remove(&id);
             }
         }
-        *self.counts.entry(id).or_insert(0) += 1;
     }
 
     /// Everything that a checkpoint must hold, by name.
@@ -261,7 +253,6 @@ impl MomentumQueue {
         }
         let ids = Vec::<i64>::try_from(get("ids")?)?;
         let written_at = Vec::<i64>::try_from(get("written_at")?)?;
-        self.device_ids.f_copy_(get("ids")?)?;
         self.counts.clear();
         for id in ids.iter().filter(|id| **id != RANDOM) {
             *self.counts.entry(*id).or_insert(0) += 1;
@@ -276,7 +267,9 @@ impl MomentumQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainKernels;
     use crate::hierarchy::LevelEmbeddings;
+    use crate::step_kernels::step_kernels;
 
     const LEVELS: Levels = Levels {
         feature: false,
@@ -305,29 +298,42 @@ mod tests {
         )
     }
 
-    fn enqueue(queue: &mut MomentumQueue, values: &[f32], ids: &[i64], step: u64) -> Result<(), ModelError> {
+    fn enqueue_by(
+        kernels: TrainKernels,
+        queue: &mut MomentumQueue,
+        values: &[f32],
+        ids: &[i64],
+        step: u64,
+    ) -> Result<(), ModelError> {
         let (text, video) = keys(values);
-        queue.enqueue(
-            PairRows {
-                text: &text,
-                video: &video,
-            },
-            ids,
-            step,
-        )
+        let kernels = step_kernels(kernels, QueueDtype::F16, 1)?;
+        let keys = PairRows {
+            text: &text,
+            video: &video,
+        };
+        queue.enqueue(&*kernels, keys, ids, step)
+    }
+
+    fn enqueue(queue: &mut MomentumQueue, values: &[f32], ids: &[i64], step: u64) -> Result<(), ModelError> {
+        enqueue_by(TrainKernels::Libtorch, queue, values, ids, step)
     }
 
     fn first_column(queue: &MomentumQueue, modality: Modality) -> Vec<f32> {
-        Vec::<f32>::try_from(queue.rows(Level::Semantic, modality).unwrap().select(1, 0)).unwrap()
+        let rows = queue.bank(Level::Semantic, modality).unwrap();
+        Vec::<f32>::try_from(rows.select(1, 0).to_kind(Kind::Float)).unwrap()
     }
 
     #[test]
     fn starts_with_random_unit_rows_that_count_for_nothing() {
-        for (dtype, tolerance) in [(QueueDtype::F32, 1e-6), (QueueDtype::F16, 1e-3)] {
+        for (dtype, kind, tolerance) in [
+            (QueueDtype::F32, Kind::Float, 1e-6),
+            (QueueDtype::F16, Kind::Half, 1e-3),
+        ] {
             let queue = queue(50, dtype);
             for modality in [Modality::Text, Modality::Video] {
-                let rows = queue.rows(Level::Semantic, modality).unwrap();
-                assert_eq!((rows.kind(), rows.size()), (Kind::Float, vec![50, 4]));
+                let rows = queue.bank(Level::Semantic, modality).unwrap();
+                assert_eq!((rows.kind(), rows.size()), (kind, vec![50, 4]));
+                let rows = rows.to_kind(Kind::Float);
                 let norms = Vec::<f32>::try_from(rows.norm_scalaropt_dim(2, [1].as_slice(), false)).unwrap();
                 assert!(
                     norms.iter().all(|norm| (norm - 1.0).abs() < tolerance),
@@ -338,36 +344,38 @@ mod tests {
                 first_column(&queue, Modality::Text),
                 first_column(&queue, Modality::Video)
             );
-            assert!(queue.rows(Level::Feature, Modality::Text).is_err());
+            assert!(queue.bank(Level::Feature, Modality::Text).is_err());
             assert_eq!(queue.mean_age(9), None);
-            assert_eq!((queue.ids().n_filled, queue.ids().queue_len), (0, 50));
+            assert_eq!((queue.ids().n_filled, queue.queue_len()), (0, 50));
         }
     }
 
     #[test]
     fn wraps_when_the_batch_does_not_divide_its_length() {
-        let mut queue = queue(5, QueueDtype::F16);
-        enqueue(&mut queue, &[1.0, 2.0, 3.0], &[10, 20, 30], 0).unwrap();
-        assert_eq!(
-            (queue.pointer(), queue.ids().n_filled, queue.mean_age(1)),
-            (3, 3, Some(1.0))
-        );
-        enqueue(&mut queue, &[4.0, 5.0, 6.0], &[40, 10, 10], 1).unwrap();
-        assert_eq!(first_column(&queue, Modality::Video), [6.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(
-            first_column(&queue, Modality::Text),
-            [-6.0, -2.0, -3.0, -4.0, -5.0]
-        );
-        assert_eq!(
-            Vec::<i64>::try_from(queue.ids().ids).unwrap(),
-            [10, 20, 30, 40, 10]
-        );
-        assert_eq!(
-            queue.ids().counts,
-            &HashMap::from([(10, 2), (20, 1), (30, 1), (40, 1)])
-        );
-        // Two entries of step 0 and three of step 1, seen from step 2.
-        assert_eq!((queue.pointer(), queue.mean_age(2)), (1, Some(1.4)));
+        for kernels in [TrainKernels::Libtorch, TrainKernels::Custom] {
+            for dtype in [QueueDtype::F16, QueueDtype::F32] {
+                let mut queue = queue(5, dtype);
+                // Rows of four equal elements are unit rows at a half and its negative: the ids tell keys apart.
+                enqueue_by(kernels, &mut queue, &[0.5, -0.5, 0.5], &[10, 20, 30], 0).unwrap();
+                assert_eq!(
+                    (queue.pointer(), queue.ids().n_filled, queue.mean_age(1)),
+                    (3, 3, Some(1.0))
+                );
+                enqueue_by(kernels, &mut queue, &[0.5, -0.5, -0.5], &[40, 10, 10], 1).unwrap();
+                assert_eq!(
+                    first_column(&queue, Modality::Video),
+                    [-0.5, -0.5, 0.5, 0.5, -0.5]
+                );
+                assert_eq!(first_column(&queue, Modality::Text), [0.5, 0.5, -0.5, -0.5, 0.5]);
+                assert_eq!(queue.ids().ids, [10, 20, 30, 40, 10]);
+                assert_eq!(
+                    queue.ids().counts,
+                    &HashMap::from([(10, 2), (20, 1), (30, 1), (40, 1)])
+                );
+                // Two entries of step 0 and three of step 1, seen from step 2.
+                assert_eq!((queue.pointer(), queue.mean_age(2)), (1, Some(1.4)));
+            }
+        }
     }
 
     #[test]
@@ -390,18 +398,17 @@ mod tests {
         }
         assert_eq!(queue.ids().counts, other.ids().counts);
         assert_eq!(queue.mean_age(9), other.mean_age(9));
-        assert_eq!(
-            Vec::<i64>::try_from(queue.ids().ids).unwrap(),
-            Vec::<i64>::try_from(other.ids().ids).unwrap()
-        );
+        assert_eq!(queue.ids().ids, other.ids().ids);
     }
 
     #[test]
     fn refuses_what_does_not_fit() {
-        let mut queue = queue(2, QueueDtype::F32);
-        assert!(enqueue(&mut queue, &[1.0, 2.0, 3.0], &[1, 2, 3], 0).is_err());
-        assert!(enqueue(&mut queue, &[1.0], &[-1], 0).is_err());
-        assert!(enqueue(&mut queue, &[1.0], &[1, 2], 0).is_err());
-        assert_eq!(queue.mean_age(1), None);
+        for kernels in [TrainKernels::Libtorch, TrainKernels::Custom] {
+            let mut queue = queue(2, QueueDtype::F32);
+            assert!(enqueue_by(kernels, &mut queue, &[1.0, 2.0, 3.0], &[1, 2, 3], 0).is_err());
+            assert!(enqueue_by(kernels, &mut queue, &[1.0], &[-1], 0).is_err());
+            assert!(enqueue_by(kernels, &mut queue, &[1.0], &[1, 2], 0).is_err());
+            assert_eq!(queue.mean_age(1), None);
+        }
     }
 }

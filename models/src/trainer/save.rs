@@ -151,6 +151,7 @@ fn check_configuration(
             ("momentum", format!("{:?}", spec.momentum)),
             ("inputs", format!("{:?}", spec.inputs)),
             ("optimizer", format!("{:?}", spec.optimizer)),
+            ("kernels", format!("{:?}", spec.kernels)),
             ("seed", spec.seed.to_string()),
         ]
     };

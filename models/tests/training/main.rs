@@ -4,6 +4,7 @@
 #![cfg(feature = "torch")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod kernels;
 mod pairs;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hitbench_models::config::{Hierarchy, Preset, QueueDtype};
 use hitbench_models::{
-    HitConfig, MomentumConfig, OptimizerConfig, OptimizerRule, StepStats, Trainer, TrainerSpec,
+    HitConfig, MomentumConfig, OptimizerConfig, OptimizerRule, StepStats, TrainKernels, Trainer, TrainerSpec,
 };
 use pairs::{batch, inputs};
 use safetensors::SafeTensors;
@@ -56,6 +57,7 @@ fn spec(hierarchy: Hierarchy, queue_len: usize) -> TrainerSpec {
             weight_decay: 0.0,
             clip_grad_norm: 0.0,
         },
+        kernels: TrainKernels::Libtorch,
         device: "cpu".to_owned(),
         threads: 1,
         seed: 5,
@@ -105,13 +107,18 @@ fn tensors(path: &Path) -> HashMap<String, Vec<f32>> {
 #[test]
 fn a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit() {
     let _turn = my_turn();
-    for (queue_len, rule, dtype) in [
-        (0, OptimizerRule::Adam, QueueDtype::F16),
+    let (libtorch, custom) = (TrainKernels::Libtorch, TrainKernels::Custom);
+    for (queue_len, rule, dtype, kernels) in [
+        (0, OptimizerRule::Adam, QueueDtype::F16, libtorch),
+        (0, OptimizerRule::Adam, QueueDtype::F16, custom),
         // Neither length is a multiple of the batch; one probe of key drift is measured early, one is saved.
-        (20, OptimizerRule::Adamw, QueueDtype::F16),
-        (500, OptimizerRule::Adam, QueueDtype::F32),
+        (20, OptimizerRule::Adamw, QueueDtype::F16, libtorch),
+        (20, OptimizerRule::Adamw, QueueDtype::F16, custom),
+        (500, OptimizerRule::Adam, QueueDtype::F32, libtorch),
+        (500, OptimizerRule::Adam, QueueDtype::F32, custom),
     ] {
         let mut spec = spec(Hierarchy::Both, queue_len);
+        spec.kernels = kernels;
         spec.momentum.queue_dtype = dtype;
         spec.momentum.mask_same_video = true;
         spec.optimizer = OptimizerConfig {
@@ -199,6 +206,14 @@ fn a_checkpoint_of_something_else_is_refused() {
     let mut other = spec.clone();
     other.momentum.temperature = 0.05;
     refused(other, "momentum");
+    let kernels = TrainKernels::Custom;
+    refused(
+        TrainerSpec {
+            kernels,
+            ..spec.clone()
+        },
+        "kernels",
+    );
     Trainer::load(
         TrainerSpec {
             threads: 1,
@@ -361,8 +376,15 @@ fn the_queue_changes_losses_but_not_what_comes_first() {
 #[test]
 fn key_encoders_follow_before_keys_are_encoded() {
     let _turn = my_turn();
+    for kernels in [TrainKernels::Libtorch, TrainKernels::Custom] {
+        key_encoders_follow(kernels);
+    }
+}
+
+fn key_encoders_follow(kernels: TrainKernels) {
     let home = tempfile::tempdir().unwrap();
     let mut spec = spec(Hierarchy::Semantic, 20);
+    spec.kernels = kernels;
     spec.momentum.momentum = 0.75;
     let mut trainer = Trainer::new(spec).unwrap();
     let mut saved = Vec::new();
@@ -388,8 +410,15 @@ fn key_encoders_follow_before_keys_are_encoded() {
 #[test]
 fn the_queue_holds_the_keys_of_the_batch() {
     let _turn = my_turn();
+    for kernels in [TrainKernels::Libtorch, TrainKernels::Custom] {
+        the_queue_holds_the_keys(kernels);
+    }
+}
+
+fn the_queue_holds_the_keys(kernels: TrainKernels) {
     let home = tempfile::tempdir().unwrap();
     let mut spec = spec(Hierarchy::Both, 10);
+    spec.kernels = kernels;
     // Keys without dropout from encoders that equal the query encoders before the step.
     spec.momentum.momentum = 0.0;
     spec.momentum.queue_dtype = QueueDtype::F32;
@@ -425,9 +454,15 @@ fn the_queue_holds_the_keys_of_the_batch() {
 fn batches_that_cannot_be_are_refused() {
     let _turn = my_turn();
     let refused = |queue_len, batch, what: &str| {
-        let mut trainer = Trainer::new(spec(Hierarchy::Semantic, queue_len)).unwrap();
-        let error = trainer.step(0, 1e-3, &batch).unwrap_err().to_string();
-        assert!(error.contains(what), "{error}");
+        for kernels in [TrainKernels::Libtorch, TrainKernels::Custom] {
+            let mut trainer = Trainer::new(TrainerSpec {
+                kernels,
+                ..spec(Hierarchy::Semantic, queue_len)
+            })
+            .unwrap();
+            let error = trainer.step(0, 1e-3, &batch).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
     };
     refused(4, batch(&[0, 1, 2, 3, 4]), "queue_len");
     refused(0, batch(&[0]), "at least 1 pair, 2 without a queue");

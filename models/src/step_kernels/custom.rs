@@ -1,0 +1,122 @@
+//! The step by our kernels on libtorch's tensors, in place: the fused InfoNCE kernel whose gradient enters
+//! libtorch's backward pass, the momentum update on the parameters' own memory, the queue writes.
+
+use hitbench_kernels::cpu::CpuKernel;
+use hitbench_kernels::id::CpuIsa;
+use hitbench_kernels::libtorch::bridge::{self, InfoNceTensors};
+use hitbench_kernels::{
+    Dtype, EmaPair, EmaUpdate, Enqueue, EnqueueJob, InfoNce, InfoNceJob, InfoNceOutput, Kernel, KernelError,
+    KernelId,
+};
+use rayon::ThreadPool;
+use tch::Tensor;
+
+use super::{KeyWrite, StepKernels};
+use crate::config::QueueDtype;
+use crate::error::ModelError;
+use crate::loss::{Negatives, Term, TermRows};
+
+/// Our kernels for queues of one storage type, which they read without a copy.
+#[derive(Debug)]
+pub(super) struct Custom {
+    kernel: Bounded,
+}
+
+impl Custom {
+    /// The best kernels of this machine for queues of `dtype`, on `threads` threads of their own.
+    pub(super) fn new(dtype: QueueDtype, threads: usize) -> Result<Self, ModelError> {
+        let dtype = match dtype {
+            QueueDtype::F16 => Dtype::F16,
+            QueueDtype::F32 => Dtype::F32,
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|index| format!("train-kernel-{index}"))
+            .build()?;
+        let kernel = CpuKernel::new(CpuIsa::Auto, dtype)?;
+        Ok(Self {
+            kernel: Bounded { kernel, pool },
+        })
+    }
+}
+
+impl StepKernels for Custom {
+    fn info_nce(
+        &self,
+        terms: &[TermRows<'_>],
+        negatives: &Negatives<'_>,
+        temperature: f64,
+    ) -> Result<Vec<Term>, ModelError> {
+        let term = |rows: &TermRows<'_>| {
+            let tensors = InfoNceTensors {
+                query: rows.query,
+                positive: rows.keys,
+                queue: rows.bank,
+                in_batch: negatives.in_batch(),
+                ids: negatives.ids(),
+                temperature,
+            };
+            let (loss, output) = bridge::info_nce(&self.kernel, &tensors)?;
+            let summary = [
+                output.loss(),
+                output.hit_rate(),
+                output.positive_mean(),
+                output.negative_mean().unwrap_or(0.0),
+            ];
+            let summary = Tensor::f_from_slice(&summary.map(|value| value as f32))?;
+            Ok(Term { loss, summary })
+        };
+        terms.iter().map(term).collect()
+    }
+
+    fn follow(&self, momentum: f64, key: &Tensor, query: &Tensor) -> Result<(), ModelError> {
+        Ok(bridge::ema_update(&self.kernel, momentum, &[(key, query)])?)
+    }
+
+    fn enqueue(&self, keys: KeyWrite<'_>) -> Result<usize, ModelError> {
+        let mut next = keys.pointer;
+        for (bank, rows) in keys.banks {
+            // Ids are the banks' in common: each write puts the same ones there.
+            next = bridge::enqueue(
+                &self.kernel,
+                rows,
+                keys.video_ids,
+                bank,
+                keys.queue_ids,
+                keys.pointer,
+            )?;
+        }
+        Ok(next)
+    }
+}
+
+/// A kernel on threads of its own, since those of the process may be more than a trial is given.
+#[derive(Debug)]
+struct Bounded {
+    kernel: CpuKernel,
+    pool: ThreadPool,
+}
+
+impl Kernel for Bounded {
+    fn id(&self) -> KernelId {
+        self.kernel.id()
+    }
+}
+
+impl InfoNce for Bounded {
+    fn info_nce(&self, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
+        self.pool.install(|| self.kernel.info_nce(job))
+    }
+}
+
+impl EmaUpdate for Bounded {
+    fn ema_update(&self, momentum: f64, pairs: &mut [EmaPair<'_>]) -> Result<(), KernelError> {
+        self.pool.install(|| self.kernel.ema_update(momentum, pairs))
+    }
+}
+
+impl Enqueue for Bounded {
+    fn enqueue(&self, job: EnqueueJob<'_>) -> Result<usize, KernelError> {
+        self.pool.install(|| self.kernel.enqueue(job))
+    }
+}
