@@ -53,6 +53,7 @@ fn every_suite_plans_to_the_documented_size() {
         sizes.push((suite.name.clone(), plan.cells.len(), plan.n_trials()));
     }
     let expected = [
+        ("kernels", 2, 6),
         ("momentum", 7, 21),
         ("queue-by-hierarchy", 12, 36),
         ("smoke", 4, 4),
