@@ -30,9 +30,12 @@ pub fn render_all(folder: &RunFolder) -> Result<Rendered, RecordError> {
     if run.suite.is_throughput() {
         let (measurements, peaks) = (folder.measurements()?, folder.peaks()?);
         let view = ThroughputView::new(&run, &measurements, peaks.as_ref());
-        write(folder, &[], &throughput::summary_csv(&view), |plots| {
-            throughput::report_md(&view, plots)
-        })
+        write(
+            folder,
+            &throughput::figures(&view),
+            &throughput::summary_csv(&view),
+            |plots| throughput::report_md(&view, plots),
+        )
     } else {
         let (trials, comparisons) = (folder.trials()?, folder.comparisons()?);
         let view = RunView::new(&run, &trials);
@@ -163,6 +166,35 @@ mod tests {
         let rendered = render_all(writer.folder()).unwrap();
         assert_eq!(rendered.plots, Vec::<PathBuf>::new());
         assert_eq!(fs::read_to_string(rendered.summary).unwrap().lines().count(), 10);
+    }
+
+    #[test]
+    fn a_throughput_suite_gets_tables_and_plots_of_its_own() {
+        use crate::throughput::fixture;
+
+        let dir = tempfile::tempdir().unwrap();
+        let writer = RunWriter::open(dir.path()).unwrap();
+        let measurements = fixture::similarity();
+        let run = fixture::run(&measurements, fixture::libtorch());
+        writer.write_run(&run).unwrap();
+        for measurement in measurements.iter().rev() {
+            writer.append_measurement(measurement).unwrap();
+        }
+        writer.write_peaks(&fixture::peaks()).unwrap();
+        let rendered = render_all(writer.folder()).unwrap();
+        let report = fs::read_to_string(&rendered.report).unwrap();
+        assert_eq!(rendered.plots.len(), 8);
+        assert!(report.contains("](plots/roofline.svg)") && report.contains("| 4.00x [3.77, 4.24] |"));
+        let summary = fs::read_to_string(&rendered.summary).unwrap();
+        assert_eq!(
+            summary.lines().count(),
+            1 + 8 + 3,
+            "two states of the caches for three kernels"
+        );
+        assert_eq!(
+            tables(writer.folder(), None).unwrap(),
+            throughput_table(&run, &measurements, Some(&fixture::peaks()), None)
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::difference::Difference;
 use super::sweep::{MOST_PANELS, Setting, Sweep};
 use super::view::{CellView, RunView, Spread};
-use crate::plot::{Bar, BarFigure, Figure, LineFigure, Named, Panel, Point, RoundTicks, Series, XAxis};
+use crate::plot::{
+    Bar, BarFigure, BarScale, Figure, LineFigure, Named, Panel, Point, RoundTicks, Series, XAxis,
+};
 use crate::record::{ComparisonsFile, CurveRow, Direction, ScoreKind, value_text};
 
 /// Every plot that the records can fill. `curves` gives the logged steps of a trial by its id.
@@ -287,6 +289,8 @@ fn differences(view: &RunView<'_>, group: &[Difference<'_>]) -> Named {
                 record.score, view.run.suite.name, view.run.suite.version
             ),
             x_label: format!("difference in {}, {}", metric.name, metric.unit),
+            scale: BarScale::Difference,
+            words: ["improved", "regressed", "inconclusive"],
             bars: bars.collect(),
         }),
     }

@@ -1,15 +1,71 @@
-//! Layout of differences to a reference: one horizontal bar each, its interval, its numbers in words.
+//! Layout of differences or ratios to a reference: one horizontal bar each, its interval, its numbers in words.
 
 use super::drawing::{Anchor, Drawing, LARGE, MARGIN, MEDIUM, SMALL, WIDTH};
-use super::figure::{Bar, BarFigure};
+use super::figure::{Bar, BarFigure, BarScale};
 use super::palette::{GREY_TEXT, GRID, INK, of_verdict};
-use super::scale::RoundTicks;
+use super::scale::{LogTicks, RoundTicks};
 use super::text::{broken, width_of};
 use crate::record::Verdict;
 
 const LINE: i32 = SMALL * 14 / 10;
 const BAR: i32 = 24;
 const TICK: i32 = 8;
+
+/// The axis along which bars lie.
+enum Axis {
+    Linear(RoundTicks),
+    Log(LogTicks),
+}
+
+impl Axis {
+    /// Long enough for every bar and its interval, with about `n` ticks.
+    fn of(figure: &BarFigure, n: usize) -> Self {
+        let ends = || figure.bars.iter().flat_map(|bar| [bar.low, bar.high, bar.value]);
+        let range =
+            |start: f64| ends().fold((start, start), |(low, high), end| (low.min(end), high.max(end)));
+        match figure.scale {
+            BarScale::Difference => {
+                let (low, high) = range(0.0);
+                Self::Linear(RoundTicks::covering(low, high, n))
+            }
+            BarScale::Ratio => {
+                let (low, high) = range(1.0);
+                Self::Log(LogTicks::covering(low, high, n))
+            }
+        }
+    }
+
+    /// Where every bar begins.
+    fn start(&self) -> f64 {
+        match self {
+            Self::Linear(_) => 0.0,
+            Self::Log(_) => 1.0,
+        }
+    }
+
+    /// From 0 to 1.
+    fn place(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear(ticks) => (value - ticks.low) / (ticks.high - ticks.low),
+            Self::Log(ticks) => ticks.place(value),
+        }
+    }
+
+    fn ticks(&self) -> Vec<(f64, String)> {
+        match self {
+            Self::Linear(ticks) => ticks
+                .values
+                .iter()
+                .map(|&value| (value, ticks.label(value)))
+                .collect(),
+            Self::Log(ticks) => ticks
+                .values
+                .iter()
+                .map(|&value| (value, format!("{}x", LogTicks::label(value))))
+                .collect(),
+        }
+    }
+}
 
 /// Lays the figure out; its height follows from the number of bars.
 pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
@@ -27,14 +83,8 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
     let label_width = widest(|bar| &bar.label).min(WIDTH * 2 / 5);
     let left = MARGIN + label_width + 18;
     let right = WIDTH - MARGIN - widest(|bar| &bar.note) - 24;
-    let ends = figure.bars.iter().flat_map(|bar| [bar.low, bar.high, bar.value]);
-    let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| {
-        (low.min(end), high.max(end))
-    });
-    let ticks = RoundTicks::covering(low, high, ((right - left) / 130).max(2) as usize);
-    let x = |value: f64| {
-        left + (f64::from(right - left) * (value - ticks.low) / (ticks.high - ticks.low)).round() as i32
-    };
+    let axis = Axis::of(figure, ((right - left) / 130).max(2) as usize);
+    let x = |value: f64| left + (f64::from(right - left) * axis.place(value)).round() as i32;
     let labels: Vec<Vec<String>> = figure
         .bars
         .iter()
@@ -45,10 +95,10 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
         .map(|lines| (lines.len() as i32 * LINE + 10).max(BAR + 16))
         .collect();
     let (top, bottom) = (y, y + heights.iter().sum::<i32>() + 8);
-    for &value in &ticks.values {
+    for (value, label) in axis.ticks() {
         drawing.line(vec![(x(value), top), (x(value), bottom + TICK)], GRID, 1);
         drawing.label(
-            &ticks.label(value),
+            &label,
             (x(value), bottom + TICK + 4 + LINE / 2),
             SMALL,
             INK,
@@ -63,9 +113,9 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
             let at = (MARGIN + label_width, first + index as i32 * LINE);
             drawing.label(line, at, SMALL, INK, Anchor::Right);
         }
-        let (zero, end) = (x(0.0), x(bar.value));
+        let (start, end) = (x(axis.start()), x(bar.value));
         let (above, below) = (centre - BAR / 2, centre + BAR / 2);
-        let corners = vec![(zero, above), (end, above), (end, below), (zero, below)];
+        let corners = vec![(start, above), (end, above), (end, below), (start, below)];
         drawing.area(corners, of_verdict(bar.verdict), 0.75);
         drawing.line(vec![(x(bar.low), centre), (x(bar.high), centre)], INK, 2);
         for end in [bar.low, bar.high] {
@@ -74,7 +124,8 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
         drawing.label(&bar.note, (right + 24, centre), SMALL, INK, Anchor::Left);
         y += height;
     }
-    drawing.line(vec![(x(0.0), top), (x(0.0), bottom + TICK)], INK, 2);
+    let start = x(axis.start());
+    drawing.line(vec![(start, top), (start, bottom + TICK)], INK, 2);
     y = bottom + TICK + 4 + LINE + 10;
     let centre = i32::midpoint(left, right);
     let room = 2 * (centre - MARGIN).min(WIDTH - MARGIN - centre);
@@ -82,21 +133,17 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
         drawing.label(&line, (centre, y + MEDIUM / 2), MEDIUM, INK, Anchor::Middle);
         y += MEDIUM * 14 / 10;
     }
-    drawing.height = legend(&mut drawing, &figure.bars, y + 8) + MARGIN;
+    drawing.height = legend(&mut drawing, figure, y + 8) + MARGIN;
     drawing
 }
 
 /// What the colours mean, as far as they occur; returns the y below.
-fn legend(drawing: &mut Drawing, bars: &[Bar], top: i32) -> i32 {
-    let words = [
-        (Verdict::Improved, "improved"),
-        (Verdict::Regressed, "regressed"),
-        (Verdict::Inconclusive, "inconclusive"),
-    ];
+fn legend(drawing: &mut Drawing, figure: &BarFigure, top: i32) -> i32 {
+    let verdicts = [Verdict::Improved, Verdict::Regressed, Verdict::Inconclusive];
     let mut x = MARGIN;
     let centre = top + LINE / 2;
-    for (verdict, word) in words {
-        if bars.iter().any(|bar| bar.verdict == verdict) {
+    for (verdict, word) in verdicts.into_iter().zip(figure.words) {
+        if figure.bars.iter().any(|bar| bar.verdict == verdict) {
             let corners = vec![
                 (x, centre - 10),
                 (x + 34, centre - 10),

@@ -15,8 +15,10 @@ pub(crate) struct Named {
 pub(crate) enum Figure {
     /// Lines over a shared x axis, in one panel or several above each other.
     Lines(LineFigure),
-    /// Horizontal bars with intervals around zero.
+    /// Horizontal bars with intervals around what nothing would be.
     Bars(BarFigure),
+    /// Kernels below what the machine does at most.
+    Roofline(RooflineFigure),
 }
 
 /// Lines over a shared x axis.
@@ -83,16 +85,28 @@ pub(crate) struct Tick {
     pub(crate) label: String,
 }
 
-/// Differences to a reference.
+/// Differences or ratios to a reference.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BarFigure {
     pub(crate) title: String,
     pub(crate) subtitle: String,
     pub(crate) x_label: String,
+    pub(crate) scale: BarScale,
+    /// What the colours of improved, regressed and inconclusive bars mean.
+    pub(crate) words: [&'static str; 3],
     pub(crate) bars: Vec<Bar>,
 }
 
-/// One difference with its interval.
+/// Where bars begin, and how their length follows from a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BarScale {
+    /// Differences: from 0, proportional to the value.
+    Difference,
+    /// Ratios above 0: from 1, proportional to the logarithm.
+    Ratio,
+}
+
+/// One difference or ratio with its interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bar {
     pub(crate) label: String,
@@ -102,4 +116,28 @@ pub(crate) struct Bar {
     /// The numbers in words, printed beside the bar.
     pub(crate) note: String,
     pub(crate) verdict: crate::record::Verdict,
+}
+
+/// Operations a second over operations a byte, both logarithmic, below the roofs of the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RooflineFigure {
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    /// The flat roof, in GFLOP/s.
+    pub(crate) fma_gflops: f64,
+    /// The rising roof, in GB/s.
+    pub(crate) copy_gbytes: f64,
+    pub(crate) points: Vec<RooflinePoint>,
+}
+
+/// One kernel at one shape.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RooflinePoint {
+    /// Points of the same kernel share colour and marker.
+    pub(crate) kernel: String,
+    /// Kernel, shape and rate in words, for the key below the plot.
+    pub(crate) label: String,
+    /// Floating-point operations a byte.
+    pub(crate) intensity: f64,
+    pub(crate) gflops: f64,
 }

@@ -7,11 +7,15 @@ mod figure;
 mod lines;
 mod output;
 mod palette;
+mod roofline;
 mod scale;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
 
-pub(crate) use figure::{Bar, BarFigure, Figure, LineFigure, Named, Panel, Point, Series, XAxis};
+pub(crate) use figure::{
+    Bar, BarFigure, BarScale, Figure, LineFigure, Named, Panel, Point, RooflineFigure, RooflinePoint, Series,
+    Tick, XAxis,
+};
 pub(crate) use output::{DrawError, png, svg};
 pub(crate) use scale::{PlaceKind, Places, RoundTicks};

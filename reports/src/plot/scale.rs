@@ -175,6 +175,58 @@ impl RoundTicks {
     }
 }
 
+/// Labelled values of a logarithmic axis: 1, 1.5, 2, 3, 5 and 7 times powers of ten, or fewer of them where that would
+/// be too many.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LogTicks {
+    /// Ascending; the first and the last are the ends of the axis.
+    pub(crate) values: Vec<f64>,
+}
+
+impl LogTicks {
+    /// Widens `low..high`, both above 0, to labelled values; at most about `most` of them.
+    pub(crate) fn covering(low: f64, high: f64, most: usize) -> Self {
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+        let inside = |mantissas: &[f64]| {
+            let all: Vec<f64> = (first..=last)
+                .flat_map(|decade| {
+                    mantissas
+                        .iter()
+                        .map(move |mantissa| mantissa * 10f64.powi(decade))
+                })
+                .collect();
+            let below = all
+                .iter()
+                .rposition(|value| *value <= low * (1.0 + 1e-9))
+                .unwrap_or(0);
+            let above = all
+                .iter()
+                .position(|value| *value >= high * (1.0 - 1e-9))
+                .unwrap_or(all.len() - 1);
+            all[below..=above.max(below + 1).min(all.len() - 1)].to_vec()
+        };
+        let grades = [&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0][..], &[1.0, 2.0, 5.0]];
+        let fine = grades.into_iter().map(inside).find(|values| values.len() <= most);
+        Self {
+            values: fine.unwrap_or_else(|| inside(&[1.0])),
+        }
+    }
+
+    /// Place of a value on the axis, from 0 to 1.
+    pub(crate) fn place(&self, value: f64) -> f64 {
+        let (low, high) = (self.values[0], self.values[self.values.len() - 1]);
+        (value / low).ln() / (high / low).ln()
+    }
+
+    /// `0.05`, `1.5`, `2000`.
+    pub(crate) fn label(value: f64) -> String {
+        let decimals = (-(value.log10() + 1e-9).floor()).max(0.0) as i32;
+        let shifted = value * 10f64.powi(decimals);
+        let more = (shifted - shifted.round()).abs() > 1e-6 * shifted;
+        format!("{value:.*}", decimals as usize + usize::from(more))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -228,6 +280,39 @@ mod tests {
                 "{low} {high}: {ticks:?}"
             );
             assert!(ticks.values.len() <= 8, "{low} {high}: {ticks:?}");
+        }
+    }
+
+    #[test]
+    fn logarithmic_ticks_cover_their_range() {
+        let ticks = LogTicks::covering(0.3, 3.0, 6);
+        assert_eq!(
+            ticks
+                .values
+                .iter()
+                .map(|value| LogTicks::label(*value))
+                .collect::<Vec<_>>(),
+            ["0.2", "0.5", "1", "2", "5"]
+        );
+        assert!((ticks.place(1.0) - (5f64).ln() / (25f64).ln()).abs() < 1e-12);
+        assert_eq!(LogTicks::covering(0.02, 900.0, 8).values.len(), 6);
+        let near = LogTicks::covering(0.95, 2.1, 6).values;
+        assert_eq!(
+            near.iter()
+                .map(|value| LogTicks::label(*value))
+                .collect::<Vec<_>>(),
+            ["0.7", "1", "1.5", "2", "3"]
+        );
+        assert_eq!(
+            [0.15, 0.07, 1000.0].map(LogTicks::label),
+            ["0.15", "0.07", "1000"]
+        );
+        for (low, high) in [(1.0, 1.0), (0.99, 1.01), (1e-3, 1e6), (5.0, 5.0), (9.9, 10.1)] {
+            let values = LogTicks::covering(low, high, 8).values;
+            assert!(
+                values.len() > 1 && values[0] <= low && values[values.len() - 1] >= high,
+                "{low} {high}: {values:?}"
+            );
         }
     }
 

@@ -6,6 +6,9 @@ pub(crate) mod fixture;
 mod grids;
 mod noise;
 mod numbers;
+#[cfg(test)]
+mod plot_tests;
+mod plots;
 mod ratio;
 mod report;
 mod table;
@@ -14,6 +17,7 @@ mod tests;
 mod view;
 
 pub(crate) use csv::summary_csv;
+pub(crate) use plots::figures;
 pub(crate) use report::report_md;
 pub use table::throughput_table;
 pub(crate) use view::ThroughputView;
