@@ -33,6 +33,6 @@ pub use momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
 pub use rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
 pub use registry::{
     available_kernels, ema_update_kernel, enqueue_kernel, info_nce_kernel, rank_counts_kernel, scores_kernel,
-    top_k_kernel,
+    top_k_kernel, unavailable_kernels,
 };
 pub use scores::{Hit, Scores, TopK};

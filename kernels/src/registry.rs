@@ -11,7 +11,7 @@ use crate::scores::{Scores, TopK};
 use crate::{Dtype, KernelError, KernelId};
 
 /// Every operation in one back end.
-trait AllOperations: RankCounts + Scores + TopK + InfoNce + EmaUpdate + Enqueue {}
+pub(crate) trait AllOperations: RankCounts + Scores + TopK + InfoNce + EmaUpdate + Enqueue {}
 
 impl<T: RankCounts + Scores + TopK + InfoNce + EmaUpdate + Enqueue> AllOperations for T {}
 
@@ -32,7 +32,19 @@ pub fn available_kernels() -> Vec<KernelId> {
     ids
 }
 
-fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
+/// The concrete kernels that exist elsewhere, each with the reason why it cannot run here.
+pub fn unavailable_kernels() -> Vec<(KernelId, String)> {
+    let concrete = KernelId::all().filter(|id| id.resolve() == *id);
+    concrete
+        .filter_map(|id| match kernel(&id.to_string()) {
+            Err(KernelError::Unavailable { reason, .. }) => Some((id, reason)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The kernel `id`, all of its operations.
+pub(crate) fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
     let id: KernelId = id.parse()?;
     match id {
         KernelId::Reference => Ok(Box::new(Reference)),

@@ -11,6 +11,7 @@ mod search;
 mod upkeep;
 
 pub use contrast::info_nce;
+pub(super) use rank::judge as judge_counts;
 pub use rank::{could_flip, rank_counts};
 pub use search::{scores, top_k};
 pub use upkeep::{Enqueued, ema_update, enqueue};

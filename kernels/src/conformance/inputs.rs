@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::{Dtype, Rows, RowsData, TrueItems};
+use crate::{ContrastIds, Dtype, InfoNceJob, Rows, RowsData, TrueItems};
 
 /// SplitMix64: enough randomness for rows to compare kernels on.
 #[derive(Debug, Clone)]
@@ -109,6 +109,14 @@ impl Matrix {
         Rows::new(data, self.n_rows, self.dim).expect("every element type has all elements")
     }
 
+    /// Rounded to f16.
+    #[must_use]
+    pub fn through_f16(&self) -> Self {
+        Self::new(self.n_rows, self.dim, |row, column| {
+            self.f16[row * self.dim + column].to_f64()
+        })
+    }
+
     /// Rows divided by their norms, then rounded to f16.
     #[must_use]
     pub fn unit(&self) -> Self {
@@ -129,5 +137,58 @@ impl Matrix {
         Self::new(order.len(), self.dim, |row, column| {
             self.f64[order[row] * self.dim + column]
         })
+    }
+}
+
+/// A batch whose positives lie near their queries, and a queue; unit rows that f16 holds exactly to 1e-3.
+#[derive(Debug, Clone)]
+pub struct ContrastCase {
+    /// `[batch, dim]`.
+    pub query: Matrix,
+    /// `[batch, dim]`.
+    pub positive: Matrix,
+    /// `[queue_len, dim]`.
+    pub queue: Matrix,
+    /// `[batch]`.
+    pub batch_ids: Vec<i64>,
+    /// `[queue_len]`.
+    pub queue_ids: Vec<i64>,
+}
+
+impl ContrastCase {
+    /// Random rows and ids; several rows of the queue share the id of a query, others have none.
+    pub fn new(batch: usize, queue_len: usize, dim: usize, random: &mut Random) -> Self {
+        let query = Matrix::real(batch, dim, random).unit();
+        let noise = Matrix::real(batch, dim, random).unit();
+        let positive = Matrix::new(batch, dim, |row, column| {
+            query.f64[row * dim + column] + 0.9 * noise.f64[row * dim + column]
+        });
+        let mut id = |least: i64| random.below(9) as i64 + least;
+        let batch_ids = (0..batch).map(|_| id(0)).collect();
+        let queue_ids = (0..queue_len).map(|_| id(-1)).collect();
+        Self {
+            query,
+            positive: positive.unit(),
+            queue: Matrix::real(queue_len, dim, random).unit(),
+            batch_ids,
+            queue_ids,
+        }
+    }
+
+    /// The job with an f32 batch and an f16 queue. `options` are bits: in-batch negatives, ids, gradient by
+    /// positives.
+    pub fn job(&self, options: usize, temperature: f64) -> InfoNceJob<'_> {
+        InfoNceJob {
+            query: self.query.rows(Dtype::F32),
+            positive: self.positive.rows(Dtype::F32),
+            queue: self.queue.rows(Dtype::F16),
+            in_batch: options & 1 != 0,
+            ids: (options & 2 != 0).then_some(ContrastIds {
+                batch: &self.batch_ids,
+                queue: &self.queue_ids,
+            }),
+            positive_gradient: options & 4 != 0,
+            temperature,
+        }
     }
 }

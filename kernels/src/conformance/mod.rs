@@ -2,5 +2,7 @@
 
 pub mod compare;
 pub mod inputs;
+pub mod suite;
 
 pub use compare::Deviation;
+pub use suite::{Finding, Verdict, verify};

@@ -103,7 +103,10 @@ pub(crate) fn term(job: &InfoNceJob<'_>, i: usize) -> Term {
     let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let largest = best.max(own);
     let weight = |score: f64| ((score - largest) / job.temperature).exp();
-    let sum = scores.iter().fold(weight(own), |sum, score| sum + weight(*score));
+    // Sorted, so that the order of the keys does not matter.
+    let mut ascending = scores.clone();
+    ascending.sort_by(f64::total_cmp);
+    let sum = ascending.iter().map(|score| weight(*score)).sum::<f64>() + weight(own);
 
     let scale = 1.0 / (job.query.n_rows() as f64 * job.temperature);
     let own_share = scale * (weight(own) / sum - 1.0);

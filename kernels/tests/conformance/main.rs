@@ -1,4 +1,5 @@
-//! Every available kernel against the reference.
+//! Every available kernel against the reference: the shared suite, and what only tests can vary: order, tiles,
+//! threads, random cases and bad input.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
@@ -10,3 +11,4 @@ mod momentum;
 mod properties;
 mod rank;
 mod scores;
+mod suite;

@@ -1,12 +1,11 @@
 //! Random jobs: what must hold for any rows.
 
+use hitbench_kernels::conformance::inputs::{Matrix, Random};
 use hitbench_kernels::tolerance::score_tolerance;
 use hitbench_kernels::{
     Dtype, KernelId, RankJob, available_kernels, rank_counts_kernel, scores_kernel, top_k_kernel,
 };
 use proptest::prelude::*;
-
-use hitbench_kernels::conformance::inputs::{Matrix, Random};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]

@@ -1,117 +1,15 @@
-//! `rank_counts`: exact agreement on whole numbers, bounded disagreement on real ones, and a score that depends
-//! on nothing but its two rows.
-
-use hitbench_kernels::{
-    Dtype, KernelError, KernelId, PairIds, RankCounts, RankJob, RankOutput, TrueItems, available_kernels,
-    rank_counts_kernel,
-};
+//! `rank_counts`: a score that depends on nothing but its two rows.
 
 use hitbench_kernels::conformance::inputs::{Matrix, Random};
-
-const DIMS: [usize; 6] = [0, 1, 7, 31, 512, 1023];
+use hitbench_kernels::{
+    Dtype, KernelError, KernelId, PairIds, RankCounts, RankJob, TrueItems, available_kernels,
+    rank_counts_kernel,
+};
 
 fn kernels() -> impl Iterator<Item = Box<dyn RankCounts + Send + Sync>> {
     available_kernels()
         .into_iter()
         .map(|id| rank_counts_kernel(&id.to_string()).unwrap())
-}
-
-fn reference(job: &RankJob<'_>) -> RankOutput {
-    rank_counts_kernel("reference/f64")
-        .unwrap()
-        .rank_counts(job)
-        .unwrap()
-}
-
-/// All kernels give the reference's output, whatever the element type of the rows.
-fn check_exact(
-    query: &Matrix,
-    gallery: &Matrix,
-    t2v: &TrueItems,
-    v2t: Option<&TrueItems>,
-    ids: Option<PairIds<'_>>,
-) {
-    let job = |dtype| RankJob {
-        query: query.rows(dtype),
-        gallery: gallery.rows(dtype),
-        t2v,
-        v2t,
-        ids,
-    };
-    let expected = reference(&job(Dtype::F64));
-    for kernel in kernels() {
-        for dtype in [Dtype::F16, Dtype::F32, Dtype::F64] {
-            let found = kernel.rank_counts(&job(dtype)).unwrap();
-            assert_eq!(
-                found,
-                expected,
-                "{} on {dtype} rows, {} x {} x {}",
-                kernel.id(),
-                query.n_rows,
-                gallery.n_rows,
-                query.dim
-            );
-        }
-    }
-}
-
-#[test]
-fn whole_numbers_are_counted_exactly() {
-    let mut random = Random(1);
-    for dim in DIMS {
-        for (n_queries, n_gallery) in [(1, 1), (1, 40), (33, 1), (13, 25), (70, 101)] {
-            let query = Matrix::whole(n_queries, dim, &mut random);
-            let gallery = Matrix::whole(n_gallery, dim, &mut random);
-            let t2v = random.true_items(n_queries, n_gallery, 3);
-            let v2t = random.true_items(n_gallery, n_queries, 3);
-            check_exact(&query, &gallery, &t2v, None, None);
-            check_exact(&query, &gallery, &t2v, Some(&v2t), None);
-        }
-    }
-}
-
-#[test]
-fn duplicates_zeros_and_equal_ids_are_counted_exactly() {
-    let mut random = Random(2);
-    for dim in [1, 31, 600] {
-        let (n_queries, n_gallery) = (37, 53);
-        let query = Matrix::whole(n_queries, dim, &mut random);
-        let few = Matrix::whole(5, dim, &mut random);
-        let gallery = Matrix::new(n_gallery, dim, |row, column| few.f64[row % 5 * dim + column]);
-        let zeros = Matrix::new(n_gallery, dim, |_, _| 0.0);
-        let t2v = random.true_items(n_queries, n_gallery, 4);
-        let v2t = random.true_items(n_gallery, n_queries, 4);
-        let query_ids: Vec<u64> = (0..n_queries).map(|_| random.below(6) as u64).collect();
-        let gallery_ids: Vec<u64> = (0..n_gallery).map(|_| random.below(6) as u64).collect();
-        let ids = PairIds {
-            query: &query_ids,
-            gallery: &gallery_ids,
-        };
-        for gallery in [&gallery, &zeros] {
-            check_exact(&query, gallery, &t2v, Some(&v2t), None);
-            check_exact(&query, gallery, &t2v, Some(&v2t), Some(ids));
-            check_exact(&query, gallery, &t2v, None, Some(ids));
-        }
-    }
-}
-
-#[test]
-fn several_tasks_are_counted_exactly() {
-    let mut random = Random(3);
-    let query = Matrix::whole(300, 33, &mut random);
-    let gallery = Matrix::whole(3100, 33, &mut random);
-    let t2v = random.true_items(300, 3100, 2);
-    let v2t = random.true_items(3100, 300, 2);
-    check_exact(&query, &gallery, &t2v, Some(&v2t), None);
-}
-
-#[test]
-fn nothing_to_count_gives_nothing() {
-    let empty = Matrix::new(0, 7, |_, _| 0.0);
-    let some = Matrix::new(3, 7, |_, _| 1.0);
-    let none = |n_gallery| TrueItems::from_lists::<[_; 0], [u32; 0]>(n_gallery, []).unwrap();
-    check_exact(&empty, &empty, &none(0), Some(&none(0)), None);
-    check_exact(&empty, &some, &none(3), None, None);
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Cases of `rank_counts`.
+
+use super::{DIMS, Log, exact};
+use crate::conformance::Deviation;
+use crate::conformance::compare::judge_counts;
+use crate::conformance::inputs::{Matrix, Random};
+use crate::rank::{PairIds, RankCounts, RankJob, TrueItems};
+use crate::reference::Reference;
+use crate::registry::AllOperations;
+use crate::{Dtype, KernelError, Rows};
+
+/// Queries and gallery items: one of either, less than a tile, more than one.
+const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 40), (33, 1), (13, 25), (70, 101)];
+
+pub(super) fn rank_counts(kernel: &dyn AllOperations, log: &mut Log) {
+    let mut random = Random(1);
+    whole_numbers(kernel, log, &mut random);
+    duplicates(kernel, log, &mut random);
+    real_numbers(kernel, log, &mut random);
+    nothing(kernel, log);
+    too_large(kernel, log);
+}
+
+/// True items of both directions, and ids.
+struct Labels {
+    t2v: TrueItems,
+    v2t: TrueItems,
+    query_ids: Vec<u64>,
+    gallery_ids: Vec<u64>,
+}
+
+impl Labels {
+    fn new(n_queries: usize, n_gallery: usize, random: &mut Random) -> Self {
+        let t2v = random.true_items(n_queries, n_gallery, 3);
+        let v2t = random.true_items(n_gallery, n_queries, 3);
+        let mut ids = |n| (0..n).map(|_| random.below(6) as u64).collect();
+        Self {
+            t2v,
+            v2t,
+            query_ids: ids(n_queries),
+            gallery_ids: ids(n_gallery),
+        }
+    }
+
+    /// `options` are bits: the other direction too, and ids.
+    fn job<'a>(&'a self, query: Rows<'a>, gallery: Rows<'a>, options: usize) -> RankJob<'a> {
+        RankJob {
+            query,
+            gallery,
+            t2v: &self.t2v,
+            v2t: (options & 1 != 0).then_some(&self.v2t),
+            ids: (options & 2 != 0).then_some(PairIds {
+                query: &self.query_ids,
+                gallery: &self.gallery_ids,
+            }),
+        }
+    }
+}
+
+fn shape(query: &Matrix, gallery: &Matrix, options: usize) -> String {
+    format!(
+        "{} x {} x {}, options {options}",
+        query.n_rows, gallery.n_rows, query.dim
+    )
+}
+
+/// Rows of whole numbers in every element type: the counts are exact.
+fn compare_exactly(
+    kernel: &dyn AllOperations,
+    log: &mut Log,
+    query: &Matrix,
+    gallery: &Matrix,
+    labels: &Labels,
+    options: usize,
+) {
+    let job = |dtype| labels.job(query.rows(dtype), gallery.rows(dtype), options);
+    let expected = Reference.rank_counts(&job(Dtype::F64));
+    for dtype in [Dtype::F16, Dtype::F32, Dtype::F64] {
+        let compare = || -> Result<Deviation, KernelError> {
+            let found = kernel.rank_counts(&job(dtype))?;
+            let expected = expected.as_ref().map_err(|error| KernelError::Argument {
+                name: "job",
+                problem: error.to_string(),
+            })?;
+            let v2t = |counts: &Option<_>| -> Vec<_> { counts.clone().unwrap_or_default() };
+            Ok(exact("t2v count", &found.t2v, &expected.t2v).merge(exact(
+                "v2t count",
+                &v2t(&found.v2t),
+                &v2t(&expected.v2t),
+            )))
+        };
+        log.case(
+            || format!("{dtype} whole numbers, {}", shape(query, gallery, options)),
+            compare(),
+        );
+    }
+}
+
+fn whole_numbers(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    let shapes = DIMS
+        .iter()
+        .flat_map(|&dim| SHAPES.map(|(n_queries, n_gallery)| (n_queries, n_gallery, dim)));
+    // The last one has several tasks.
+    for (n_queries, n_gallery, dim) in shapes.chain([(300, 3100, 33)]) {
+        let query = Matrix::whole(n_queries, dim, random);
+        let gallery = Matrix::whole(n_gallery, dim, random);
+        let labels = Labels::new(n_queries, n_gallery, random);
+        for options in 0..2 {
+            compare_exactly(kernel, log, &query, &gallery, &labels, options);
+        }
+    }
+}
+
+/// Few different rows, or zeros: most items tie.
+fn duplicates(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    let (n_queries, n_gallery) = (37, 53);
+    for dim in [1, 31, 600] {
+        let query = Matrix::whole(n_queries, dim, random);
+        let few = Matrix::whole(5, dim, random);
+        let repeated = Matrix::new(n_gallery, dim, |row, column| few.f64[row % 5 * dim + column]);
+        let zeros = Matrix::new(n_gallery, dim, |_, _| 0.0);
+        let labels = Labels::new(n_queries, n_gallery, random);
+        for gallery in [&repeated, &zeros] {
+            for options in 0..4 {
+                compare_exactly(kernel, log, &query, gallery, &labels, options);
+            }
+        }
+    }
+}
+
+/// Real numbers, some of them subnormal in f16: counts that scores within the tolerance give.
+fn real_numbers(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    let (mut n_flip, mut n_queries) = (0, 0);
+    for dim in &DIMS[1..] {
+        for (shape_queries, shape_gallery) in SHAPES {
+            for size in [1.0, 1e-6] {
+                let rows = |n_rows, random: &mut Random| {
+                    Matrix::new(n_rows, *dim, |_, _| size * random.real()).through_f16()
+                };
+                let query = rows(shape_queries, random);
+                let once = rows(shape_gallery, random);
+                let double = Matrix::new(shape_gallery, *dim, |row, column| {
+                    once.f64[row / 2 * dim + column]
+                });
+                let labels = Labels::new(shape_queries, shape_gallery, random);
+                for (gallery, options, ties) in [
+                    (&once, 0, false),
+                    (&once, 1, false),
+                    (&once, 3, false),
+                    (&double, 1, true),
+                ] {
+                    // Given in two types; exact in the narrower.
+                    let given = labels.job(query.rows(Dtype::F32), gallery.rows(Dtype::F16), options);
+                    let known = labels.job(query.rows(Dtype::F16), gallery.rows(Dtype::F16), options);
+                    let all = |n: usize| (0..n).collect::<Vec<usize>>();
+                    let v2t = if options & 1 == 0 { 0 } else { shape_gallery };
+                    let judged = kernel.rank_counts(&given).and_then(|output| {
+                        judge_counts(kernel.id(), &known, &output, &all(shape_queries), &all(v2t))
+                    });
+                    // Neither ties nor subnormal scores have a say in who could flip.
+                    if let Ok(judged) = &judged
+                        && size == 1.0
+                        && !ties
+                    {
+                        n_flip += judged.could_flip;
+                        n_queries += (shape_queries + v2t) as u64;
+                    }
+                    log.case(
+                        || {
+                            format!(
+                                "real numbers of size {size:e}, {}",
+                                shape(&query, gallery, options)
+                            )
+                        },
+                        judged.map(|judged| judged.deviation),
+                    );
+                }
+            }
+        }
+    }
+    log.could_flip = Some((n_flip, n_queries));
+}
+
+fn nothing(kernel: &dyn AllOperations, log: &mut Log) {
+    let empty = Matrix::new(0, 7, |_, _| 0.0);
+    let some = Matrix::new(3, 7, |_, _| 1.0);
+    let mut random = Random(2);
+    for (gallery, options) in [(&empty, 1), (&some, 0)] {
+        let labels = Labels {
+            t2v: random.true_items(0, gallery.n_rows, 1),
+            v2t: random.true_items(0, 0, 1),
+            query_ids: Vec::new(),
+            gallery_ids: vec![0; gallery.n_rows],
+        };
+        compare_exactly(kernel, log, &empty, gallery, &labels, options);
+    }
+}
+
+/// An element that f32 holds and f16 does not.
+fn too_large(kernel: &dyn AllOperations, log: &mut Log) {
+    let query = Matrix::new(
+        2,
+        7,
+        |row, column| if (row, column) == (1, 3) { 1e6 } else { 1.0 },
+    );
+    let gallery = Matrix::new(2, 7, |_, _| 1.0);
+    let labels = Labels::new(2, 2, &mut Random(3));
+    let job = labels.job(query.rows(Dtype::F32), gallery.rows(Dtype::F32), 0);
+    let narrow = kernel.id().dtype() == Dtype::F16;
+    log.refused("an element of 1e6", narrow, kernel.rank_counts(&job));
+}
