@@ -9,6 +9,7 @@ mod numbers;
 #[cfg(test)]
 mod plot_tests;
 mod plots;
+mod queue_plots;
 mod ratio;
 mod report;
 mod table;
