@@ -1,5 +1,7 @@
 //! Program, machine and command line.
 
+use std::path::Path;
+
 use super::text::{escaped, line, plural, section};
 use crate::record::{MachineRecord, RunRecord};
 
@@ -82,18 +84,35 @@ pub(crate) fn reproduce(out: &mut String, run: &RunRecord, records: &str) {
     if let Some(revision) = &run.tool.git_revision {
         line(out, &format!("At revision `{revision}`:\n"));
     }
+    let words: Vec<String> = run.command.iter().map(|word| without_folders(word)).collect();
     line(
         out,
         &format!(
             "```sh\n{}\n```\n",
-            run.command
+            words
                 .iter()
                 .map(|word| shell_word(word))
                 .collect::<Vec<_>>()
                 .join(" ")
         ),
     );
+    if words != run.command {
+        line(
+            out,
+            "Absolute paths, which exist on one machine only, are cut to their last part.\n",
+        );
+    }
     line(out, records);
+}
+
+/// A word of a command line, an absolute path in it (`PATH` or `KEY=PATH`) cut to its last part.
+pub(super) fn without_folders(word: &str) -> String {
+    let (key, value) = word.split_at(word.find('=').map_or(0, |at| at + 1));
+    let path = Path::new(value);
+    match path.file_name().filter(|_| path.is_absolute()) {
+        Some(name) => format!("{key}{}", name.to_string_lossy()),
+        None => word.to_owned(),
+    }
 }
 
 /// Quotes a word of a command line where a shell would take it apart.
