@@ -225,6 +225,7 @@ pub(crate) fn direction(r1: f64, n_queries: u64) -> DirectionRecord {
     let around = |half: f64| move |(&k, &r): (&u64, &f64)| (k, [(r - half).max(0.0), (r + half).min(1.0)]);
     DirectionRecord {
         n_queries,
+        denominator: Some(n_queries),
         n_gallery: 200,
         n_masked: 0,
         n_tied: 2,
@@ -235,10 +236,13 @@ pub(crate) fn direction(r1: f64, n_queries: u64) -> DirectionRecord {
             .map(|(k, ci)| (k, Some(ci)))
             .collect(),
         median_rank: 9.0,
+        median_rank_ci95: Some([8.0, 10.5]),
         mean_rank: 21.125,
+        mean_rank_ci95: Some([18.25, 24.5]),
         sum_r: Some(r_at[&1] + r_at[&5] + r_at[&10]),
         geometric_mean: Some((r_at[&1] * r_at[&5] * r_at[&10]).cbrt()),
         mrr: Some(0.3),
+        mrr_ci95: Some([0.27, 0.33]),
         ndcg_at_10: None,
         map: None,
         recall_at: BTreeMap::new(),

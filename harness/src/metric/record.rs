@@ -12,6 +12,7 @@ impl From<&DirectionMetrics> for DirectionRecord {
         let ci95 = |k: &u64| metrics.r_at_ci95.as_ref().and_then(|by_k| by_k.get(k)).copied();
         Self {
             n_queries: metrics.n_queries,
+            denominator: Some(metrics.denominator),
             n_gallery: metrics.n_gallery,
             n_masked: metrics.n_masked,
             n_tied: metrics.n_tied,
@@ -19,10 +20,13 @@ impl From<&DirectionMetrics> for DirectionRecord {
             r_at_interval: metrics.r_at_interval.clone(),
             r_at_ci95: metrics.r_at.keys().map(|k| (*k, ci95(k))).collect(),
             median_rank: metrics.median_rank,
+            median_rank_ci95: metrics.median_rank_ci95,
             mean_rank: metrics.mean_rank,
+            mean_rank_ci95: metrics.mean_rank_ci95,
             sum_r: Some(metrics.sum_r),
             geometric_mean: Some(metrics.geometric_mean),
             mrr: Some(metrics.mrr),
+            mrr_ci95: metrics.mrr_ci95,
             ndcg_at_10: metrics.ndcg_at_10,
             map: metrics.map,
             recall_at: metrics.recall_at.clone().unwrap_or_default(),
@@ -163,8 +167,22 @@ mod tests {
         let record = DirectionRecord::from(&with);
         assert_eq!(record.r_at_ci95[&5], with.r_at_ci95.unwrap().get(&5).copied());
         assert_eq!((record.map, record.recall_at), (Some(with.mrr), with.r_at));
+        assert!(record.median_rank_ci95.is_some() && record.mean_rank_ci95.is_some());
+        assert_eq!(
+            (
+                record.denominator,
+                record.median_rank_ci95,
+                record.mean_rank_ci95,
+                record.mrr_ci95
+            ),
+            (Some(3), with.median_rank_ci95, with.mean_rank_ci95, with.mrr_ci95)
+        );
         let without = DirectionRecord::from(&summarize(&counts.v2t, &Rules::default(), None).unwrap());
         assert_eq!(without.r_at_ci95.values().collect::<Vec<_>>(), [&None; 4]);
         assert_eq!((without.map, without.recall_at.len()), (None, 0));
+        assert_eq!(
+            (without.median_rank_ci95, without.mean_rank_ci95, without.mrr_ci95),
+            (None, None, None)
+        );
     }
 }

@@ -49,20 +49,27 @@ const CONTEXT: [&str; 9] = [
     "median",
     "pair_score",
 ];
-const COUNTS: [&str; 6] = [
+const COUNTS: [&str; 7] = [
     "level",
     "direction",
     "n_queries",
+    "denominator",
     "n_gallery",
     "n_masked",
     "n_tied",
 ];
-const REST: [&str; 7] = [
+const REST: [&str; 13] = [
     "median_rank",
+    "median_rank_ci95_low",
+    "median_rank_ci95_high",
     "mean_rank",
+    "mean_rank_ci95_low",
+    "mean_rank_ci95_high",
     "sum_r",
     "geometric_mean",
     "mrr",
+    "mrr_ci95_low",
+    "mrr_ci95_high",
     "ndcg_at_10",
     "map",
 ];
@@ -168,10 +175,17 @@ impl<'a> Columns<'a> {
 
     fn metrics(&self, record: Option<&DirectionRecord>) -> Vec<String> {
         let Some(record) = record else {
-            return vec![String::new(); 4 + 5 * self.r_at.len() + REST.len() + self.recall_at.len()];
+            return vec![String::new(); 5 + 5 * self.r_at.len() + REST.len() + self.recall_at.len()];
         };
-        let mut row: Vec<String> = [record.n_queries, record.n_gallery, record.n_masked, record.n_tied]
-            .map(|n| n.to_string())
+        let counts = [
+            Some(record.n_queries),
+            record.denominator,
+            Some(record.n_gallery),
+            Some(record.n_masked),
+            Some(record.n_tied),
+        ];
+        let mut row: Vec<String> = counts
+            .map(|n| n.map(|n| n.to_string()).unwrap_or_default())
             .to_vec();
         let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         for k in &self.r_at {
@@ -181,12 +195,19 @@ impl<'a> Columns<'a> {
             row.extend([0, 1].map(|end| number(tie.map(|tie| tie[end]))));
             row.extend([0, 1].map(|end| number(ci.map(|ci| ci[end]))));
         }
+        let end = |interval: Option<[f64; 2]>, end: usize| interval.map(|interval| interval[end]);
         let rest = [
             Some(record.median_rank),
+            end(record.median_rank_ci95, 0),
+            end(record.median_rank_ci95, 1),
             Some(record.mean_rank),
+            end(record.mean_rank_ci95, 0),
+            end(record.mean_rank_ci95, 1),
             record.sum_r,
             record.geometric_mean,
             record.mrr,
+            end(record.mrr_ci95, 0),
+            end(record.mrr_ci95, 1),
             record.ndcg_at_10,
             record.map,
         ];
@@ -222,16 +243,16 @@ mod tests {
         trials[1].outcome = TrialOutcome::Failed {
             error: "out of memory in /tmp at 12:00".to_owned(),
         };
-        insta::assert_snapshot!(String::from_utf8(summary_csv(&run, &trials)).unwrap(), @r"
-        trial,name,cell,momentum.queue_len,model.hierarchy,seed,status,data,protocol,post,ties,captions,median,pair_score,level,direction,n_queries,n_gallery,n_masked,n_tied,r_at_1,r_at_1_tie_low,r_at_1_tie_high,r_at_1_ci95_low,r_at_1_ci95_high,r_at_5,r_at_5_tie_low,r_at_5_tie_high,r_at_5_ci95_low,r_at_5_ci95_high,r_at_10,r_at_10_tie_low,r_at_10_tie_high,r_at_10_ci95_low,r_at_10_ci95_high,r_at_50,r_at_50_tie_low,r_at_50_tie_high,r_at_50_ci95_low,r_at_50_ci95_high,median_rank,mean_rank,sum_r,geometric_mean,mrr,ndcg_at_10,map
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,combined,t2v,400,200,0,2,0.18,0.1775,0.1825,0.15,0.21,0.36,0.3575,0.3625,0.32999999999999996,0.39,0.46799999999999997,0.46549999999999997,0.4705,0.43799999999999994,0.498,0.648,0.6455000000000001,0.6505,0.618,0.678,9,21.125,1.008,0.311846077922725,0.3,,
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,combined,v2t,200,200,0,2,0.189,0.1865,0.1915,0.159,0.219,0.378,0.3755,0.3805,0.348,0.40800000000000003,0.4914,0.4889,0.4939,0.46140000000000003,0.5214,0.6804,0.6779000000000001,0.6829,0.6504,0.7104,9,21.125,1.0584,0.32743838181886126,0.3,,
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,untrained,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,semantic,t2v,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,untrained,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,semantic,v2t,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,feature,t2v,400,200,0,2,0.126,0.1235,0.1285,0.096,0.156,0.252,0.2495,0.2545,0.222,0.28200000000000003,0.3276,0.3251,0.3301,0.2976,0.35760000000000003,0.4536,0.4511,0.4561,0.4236,0.48360000000000003,9,21.125,0.7056,0.2182922545459075,0.3,,
-        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,feature,v2t,200,200,0,2,0.1323,0.1298,0.1348,0.1023,0.1623,0.2646,0.2621,0.2671,0.2346,0.2946,0.34398,0.34148,0.34648,0.31398000000000004,0.37398,0.47628000000000004,0.47378000000000003,0.47878000000000004,0.44628,0.5062800000000001,9,21.125,0.74088,0.22920686727320289,0.3,,
-        000000001000-s1,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=1,0000000010000000,0,feature,1,failed,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
-        000000001000-s2,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=2,0000000010000000,0,feature,2,missing,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
+        insta::assert_snapshot!(String::from_utf8(summary_csv(&run, &trials)).unwrap(), @"
+        trial,name,cell,momentum.queue_len,model.hierarchy,seed,status,data,protocol,post,ties,captions,median,pair_score,level,direction,n_queries,denominator,n_gallery,n_masked,n_tied,r_at_1,r_at_1_tie_low,r_at_1_tie_high,r_at_1_ci95_low,r_at_1_ci95_high,r_at_5,r_at_5_tie_low,r_at_5_tie_high,r_at_5_ci95_low,r_at_5_ci95_high,r_at_10,r_at_10_tie_low,r_at_10_tie_high,r_at_10_ci95_low,r_at_10_ci95_high,r_at_50,r_at_50_tie_low,r_at_50_tie_high,r_at_50_ci95_low,r_at_50_ci95_high,median_rank,median_rank_ci95_low,median_rank_ci95_high,mean_rank,mean_rank_ci95_low,mean_rank_ci95_high,sum_r,geometric_mean,mrr,mrr_ci95_low,mrr_ci95_high,ndcg_at_10,map
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,combined,t2v,400,400,200,0,2,0.18,0.1775,0.1825,0.15,0.21,0.36,0.3575,0.3625,0.32999999999999996,0.39,0.46799999999999997,0.46549999999999997,0.4705,0.43799999999999994,0.498,0.648,0.6455000000000001,0.6505,0.618,0.678,9,8,10.5,21.125,18.25,24.5,1.008,0.311846077922725,0.3,0.27,0.33,,
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,combined,v2t,200,200,200,0,2,0.189,0.1865,0.1915,0.159,0.219,0.378,0.3755,0.3805,0.348,0.40800000000000003,0.4914,0.4889,0.4939,0.46140000000000003,0.5214,0.6804,0.6779000000000001,0.6829,0.6504,0.7104,9,8,10.5,21.125,18.25,24.5,1.0584,0.32743838181886126,0.3,0.27,0.33,,
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,untrained,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,semantic,t2v,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,untrained,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,semantic,v2t,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,feature,t2v,400,400,200,0,2,0.126,0.1235,0.1285,0.096,0.156,0.252,0.2495,0.2545,0.222,0.28200000000000003,0.3276,0.3251,0.3301,0.2976,0.35760000000000003,0.4536,0.4511,0.4561,0.4236,0.48360000000000003,9,8,10.5,21.125,18.25,24.5,0.7056,0.2182922545459075,0.3,0.27,0.33,,
+        000000001000-s0,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=0,0000000010000000,0,feature,0,ok,c0ffee,custom,,average,min-rank,mean-of-middle,cosine,feature,v2t,200,200,200,0,2,0.1323,0.1298,0.1348,0.1023,0.1623,0.2646,0.2621,0.2671,0.2346,0.2946,0.34398,0.34148,0.34648,0.31398000000000004,0.37398,0.47628000000000004,0.47378000000000003,0.47878000000000004,0.44628,0.5062800000000001,9,8,10.5,21.125,18.25,24.5,0.74088,0.22920686727320289,0.3,0.27,0.33,,
+        000000001000-s1,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=1,0000000010000000,0,feature,1,failed,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
+        000000001000-s2,queue-by-hierarchy/momentum.queue_len=0/model.hierarchy=feature/seed=2,0000000010000000,0,feature,2,missing,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,
         ");
     }
 

@@ -8,7 +8,7 @@ use super::plots::figures;
 use super::view::RunView;
 use crate::fixture::{self, HIERARCHY, QUEUE};
 use crate::plot::tests::check;
-use crate::plot::{Figure, Named};
+use crate::plot::{BarFigure, Figure, LineFigure, Named};
 use crate::record::{CurveRow, RunRecord, ScoreRecord, TrialOutcome, TrialRecord};
 
 fn curves(run: &RunRecord) -> BTreeMap<String, Vec<CurveRow>> {
@@ -109,6 +109,12 @@ fn shapes() -> Vec<(String, Named)> {
 #[test]
 fn every_shape_is_readable_and_drawn() {
     for (name, figure) in shapes() {
+        let (Figure::Lines(LineFigure { subtitle, .. }) | Figure::Bars(BarFigure { subtitle, .. })) =
+            &figure.figure
+        else {
+            panic!("{name} is neither lines nor bars")
+        };
+        assert!(!subtitle.contains("1 seeds"), "{name}: {subtitle}");
         check(&name, &figure.figure);
     }
 }

@@ -128,15 +128,26 @@ fn recall_grid(
             ));
         }
     }
-    let ranks: [(&str, OfDirection<f64>); 2] = [
-        ("MdR", |record| record.median_rank),
-        ("MnR", |record| record.mean_rank),
+    let ranks: [(&str, OfDirection<f64>, OfDirection<Interval>); 2] = [
+        (
+            "MdR",
+            |record| record.median_rank,
+            |record| record.median_rank_ci95,
+        ),
+        ("MnR", |record| record.mean_rank, |record| record.mean_rank_ci95),
     ];
-    for (name, of) in ranks {
+    for (name, of, ci95) in ranks {
         let text = |cell: &&CellView<'_>| {
             spread_text(Spread::of(cell.directions(kind, direction).map(of)), 1.0, detail)
         };
         columns.push((name.to_owned(), cells.iter().map(text).collect()));
+        let intervals: Vec<String> = cells
+            .iter()
+            .map(|cell| mean_interval(cell.directions(kind, direction).map(ci95), 1.0))
+            .collect();
+        if detail == Detail::All && intervals.iter().any(|text| !text.is_empty()) {
+            columns.push((format!("{name} 95 %"), intervals));
+        }
     }
     let mut rows: Vec<Vec<String>> = (0..cells.len())
         .map(|row| columns.iter().map(|(_, texts)| texts[row].clone()).collect())
@@ -151,6 +162,7 @@ fn recall_grid(
     }
 }
 
+type Interval = Option<[f64; 2]>;
 type OfDirection<T> = fn(&DirectionRecord) -> T;
 type Facts = Vec<(&'static str, Vec<Option<String>>)>;
 
@@ -190,6 +202,15 @@ fn facts(cells: &[&CellView<'_>], kind: ScoreKind, direction: Direction) -> Fact
     ];
     if direction == Direction::V2t {
         facts.push(("captions", of(|protocol| &protocol.captions)));
+    }
+    // Differs from the number of queries under `clip4clip` only.
+    let denominator: OfDirection<u64> = |record| record.denominator.unwrap_or(record.n_queries);
+    if cells
+        .iter()
+        .flat_map(|cell| cell.directions(kind, direction))
+        .any(|record| denominator(record) != record.n_queries)
+    {
+        facts.push(("positions that count as queries", count(denominator)));
     }
     let masked = count(|record| record.n_masked);
     if masked.iter().flatten().any(|text| text != "0") {
@@ -233,14 +254,19 @@ fn recall_text(cell: &CellView<'_>, kind: ScoreKind, direction: Direction, k: u6
 }
 
 fn ci_text(cell: &CellView<'_>, kind: ScoreKind, direction: Direction, k: u64) -> String {
-    let end = |end: usize| {
-        let ends = cell
-            .directions(kind, direction)
-            .filter_map(|record| record.r_at_ci95.get(&k).copied().flatten());
-        Spread::of(ends.map(|ci| ci[end]))
-    };
+    let intervals = cell.directions(kind, direction);
+    mean_interval(
+        intervals.map(|record| record.r_at_ci95.get(&k).copied().flatten()),
+        100.0,
+    )
+}
+
+/// The mean of the ends of the seeds' intervals; nothing without any.
+fn mean_interval(intervals: impl Iterator<Item = Interval>, scale: f64) -> String {
+    let known: Vec<[f64; 2]> = intervals.flatten().collect();
+    let end = |end: usize| Spread::of(known.iter().map(|interval| interval[end]));
     match (end(0), end(1)) {
-        (Some(low), Some(high)) => interval_text(low.mean, high.mean, 100.0),
+        (Some(low), Some(high)) => interval_text(low.mean, high.mean, scale),
         _ => String::new(),
     }
 }

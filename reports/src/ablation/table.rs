@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::fixture;
-    use crate::record::TrialOutcome;
+    use crate::record::{ScoreRecord, TrialOutcome};
 
     /// Three cells: one whole, one with a failed trial, one without trials.
     fn partial() -> (RunRecord, Vec<TrialRecord>) {
@@ -318,5 +318,25 @@ mod tests {
         chance                  0.5           2.5           5.0                        25.0
         TF-IDF                  7.1          35.7          71.4                       100.0
         ");
+    }
+
+    #[test]
+    fn what_clip4clip_divides_by_is_told_where_it_is_not_the_queries() {
+        let run = fixture::run(&[], &[0]);
+        let mut trials = fixture::trials(&run);
+        assert!(!console_table(&run, &trials, None).contains("count as queries"));
+        let TrialOutcome::Ok(result) = &mut trials[0].outcome else {
+            panic!("the fixture's trials are fine")
+        };
+        let Some(ScoreRecord::Directions(pair)) = result.metrics.get_mut(&ScoreKind::Combined) else {
+            panic!("the fixture has a combined score")
+        };
+        pair.t2v.denominator = Some(410);
+        let text = console_table(&run, &trials, None);
+        assert_eq!(
+            text.matches("positions that count as queries: 410").count(),
+            1,
+            "{text}"
+        );
     }
 }

@@ -74,6 +74,10 @@ impl fmt::Display for Direction {
 pub struct DirectionRecord {
     /// Queries ranked.
     pub n_queries: u64,
+    /// What the means are over: `n_queries`, or more under `clip4clip`, which counts every tied position as a query;
+    /// `None` in records of before it was kept.
+    #[serde(default)]
+    pub denominator: Option<u64>,
     /// Gallery items each query is ranked against.
     pub n_gallery: u64,
     /// Queries left out by a mask.
@@ -88,14 +92,23 @@ pub struct DirectionRecord {
     pub r_at_ci95: BTreeMap<u64, Option<[f64; 2]>>,
     /// MdR, 1 is best.
     pub median_rank: f64,
+    /// Its 95 % bootstrap interval over videos; `None` where it was not computed.
+    #[serde(default)]
+    pub median_rank_ci95: Option<[f64; 2]>,
     /// MnR, 1 is best.
     pub mean_rank: f64,
+    /// Its 95 % bootstrap interval over videos; `None` where it was not computed.
+    #[serde(default)]
+    pub mean_rank_ci95: Option<[f64; 2]>,
     /// `R@1 + R@5 + R@10`.
     pub sum_r: Option<f64>,
     /// Cube root of `R@1 * R@5 * R@10`.
     pub geometric_mean: Option<f64>,
     /// Mean of `1 / rank`.
     pub mrr: Option<f64>,
+    /// Its 95 % bootstrap interval over videos; `None` where it was not computed.
+    #[serde(default)]
+    pub mrr_ci95: Option<[f64; 2]>,
     /// nDCG at 10.
     pub ndcg_at_10: Option<f64>,
     /// Mean average precision.

@@ -95,6 +95,7 @@ fn a_trial_line_has_the_fields_of_the_design() {
         fields,
         [
             "n_queries",
+            "denominator",
             "n_gallery",
             "n_masked",
             "n_tied",
@@ -102,10 +103,13 @@ fn a_trial_line_has_the_fields_of_the_design() {
             "r_at_interval",
             "r_at_ci95",
             "median_rank",
+            "median_rank_ci95",
             "mean_rank",
+            "mean_rank_ci95",
             "sum_r",
             "geometric_mean",
             "mrr",
+            "mrr_ci95",
             "ndcg_at_10",
             "map",
             "recall_at",
@@ -114,6 +118,24 @@ fn a_trial_line_has_the_fields_of_the_design() {
     assert!(t2v["r_at"]["10"].is_f64());
     assert_eq!(t2v["r_at_interval"]["50"].as_array().unwrap().len(), 2);
     assert_eq!(t2v["map"], Value::Null);
+}
+
+#[test]
+fn records_of_before_a_field_was_kept_stay_readable() {
+    let record = fixture::direction(0.2, 400);
+    let mut old = serde_json::to_value(&record).unwrap();
+    for field in ["denominator", "median_rank_ci95", "mean_rank_ci95", "mrr_ci95"] {
+        old.as_object_mut().unwrap().remove(field).unwrap();
+    }
+    let read: DirectionRecord = serde_json::from_value(old).unwrap();
+    let expected = DirectionRecord {
+        denominator: None,
+        median_rank_ci95: None,
+        mean_rank_ci95: None,
+        mrr_ci95: None,
+        ..record
+    };
+    assert_eq!(read, expected);
 }
 
 #[test]
