@@ -67,7 +67,7 @@ pub(super) fn times_grid(view: &ThroughputView<'_>, block: &Block<'_>, detail: D
         };
         columns.push(("copy, %".to_owned(), Box::new(text)));
     }
-    if block.reference.is_some() {
+    if all().any(|timed| block.reference_timed(timed.times.cache).is_some()) {
         columns.push((
             "speed".to_owned(),
             Box::new(|at, timed| speed_text(block, at, timed)),

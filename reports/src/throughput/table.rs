@@ -80,27 +80,39 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
     text
 }
 
-/// Why kernels have no times, one sentence each.
+/// Why kernels have no times, one sentence for each reason of each kernel.
 pub(super) fn notes(view: &ThroughputView<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
-    for block in &view.blocks {
-        for entry in &block.entries {
-            let why = match &entry.record.outcome {
-                MeasurementOutcome::Ok { .. } => continue,
-                MeasurementOutcome::Wrong { accuracy } => format!(
-                    "wrong, so not timed: error {} > tolerance {}, {}, of {} compared",
-                    error_text(accuracy.error),
-                    error_text(accuracy.tolerance),
-                    accuracy.worst,
-                    accuracy.n_compared
-                ),
-                MeasurementOutcome::Unavailable { reason } => format!("unavailable: {reason}"),
-                MeasurementOutcome::Failed { error } => {
-                    format!("failed: {}", error.lines().next().unwrap_or("no reason given"))
-                }
-            };
-            notes.push(format!("{} at {}: {why}", entry.label, block.title()));
+    let mut reasons: Vec<(&str, String, Vec<String>)> = Vec::new();
+    for (block, entry) in view
+        .blocks
+        .iter()
+        .flat_map(|block| block.entries.iter().map(move |entry| (block, entry)))
+    {
+        let why = match &entry.record.outcome {
+            MeasurementOutcome::Ok { .. } => continue,
+            MeasurementOutcome::Wrong { accuracy } => format!(
+                "wrong, so not timed: error {} > tolerance {}, {}, of {} compared",
+                error_text(accuracy.error),
+                error_text(accuracy.tolerance),
+                accuracy.worst,
+                accuracy.n_compared
+            ),
+            MeasurementOutcome::Unavailable { reason } => format!("unavailable: {reason}"),
+            MeasurementOutcome::Failed { error } => {
+                format!("failed: {}", error.lines().next().unwrap_or("no reason given"))
+            }
+        };
+        match reasons
+            .iter_mut()
+            .find(|(label, own, _)| *label == entry.label && *own == why)
+        {
+            Some((_, _, titles)) => titles.push(block.title()),
+            None => reasons.push((&entry.label, why, vec![block.title()])),
         }
     }
-    notes
+    let sentence = |(label, why, titles): (&str, String, Vec<String>)| match &titles[..] {
+        [title] => format!("{label} at {title}: {why}"),
+        _ => format!("{label} at {} shapes: {why}", titles.len()),
+    };
+    reasons.into_iter().map(sentence).collect()
 }

@@ -333,6 +333,27 @@ fn the_summary_has_a_row_for_all_that_was_planned() {
 }
 
 #[test]
+fn without_the_reference_there_is_no_speed_and_its_reason_is_said_once() {
+    let mut measurements = similarity();
+    let reason = "built without libtorch".to_owned();
+    for at in [1, 4, 7] {
+        measurements[at].outcome = MeasurementOutcome::Unavailable {
+            reason: reason.clone(),
+        };
+    }
+    let text = table(&measurements, None, None);
+    assert!(!text.contains("speed  "), "{text}");
+    assert!(
+        text.contains("libtorch/cpu/f32 at 2 shapes: unavailable: built without libtorch"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Of 8 measurements, 1 wrong, 3 unavailable, 1 failed."),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_run_without_measurements_says_so() {
     let run = fixture::run(&similarity(), libtorch());
     assert_eq!(
