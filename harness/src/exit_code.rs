@@ -5,7 +5,7 @@
 pub enum ExitCode {
     /// Everything went well.
     Fine,
-    /// A check failed: an `expect` of a suite was missed.
+    /// A check failed: an `expect` of a suite was missed, or `verify` found a kernel wrong.
     CheckFailed,
     /// Usage, configuration or input; a torn or future-version file included.
     Input,

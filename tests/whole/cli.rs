@@ -11,7 +11,9 @@ fn json(text: &str) -> Json {
 
 #[test]
 fn every_command_has_an_example() {
-    for command in ["plan", "run", "status", "report", "data", "schema", "doctor"] {
+    for command in [
+        "plan", "run", "status", "report", "verify", "data", "schema", "doctor",
+    ] {
         let said = run([command, "--help"]);
         assert_eq!(said.code, Some(0), "{command}: {}", said.err);
         let needed = if command == "data" { "Usage" } else { "Example" };
@@ -39,6 +41,49 @@ fn doctor_answers_whatever_is_missing() {
     for check in report["checks"].as_array().expect("a list") {
         let why = check["detail"].as_str().unwrap_or_default();
         assert!(!why.is_empty(), "{check} says nothing");
+    }
+}
+
+#[test]
+fn verify_finds_the_scalar_kernel_right() {
+    let said = run(["verify", "--kernel", "cpu/scalar/f32", "--json"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let report = json(&said.out);
+    assert_eq!(report["schema"], "hitbench.verify/1");
+    assert_eq!(report["reason"], "ok");
+    let rows = report["rows"].as_array().expect("a list");
+    assert_eq!(rows.len(), 6, "{report}");
+    for row in rows {
+        assert_eq!(row["kernel"], "cpu/scalar/f32");
+        assert_eq!(row["verdict"], "passed", "{row}");
+        let share = row["error"].as_f64().zip(row["tolerance"].as_f64());
+        assert!(
+            share.is_some_and(|(error, tolerance)| error <= tolerance),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn verify_refuses_kernels_that_are_not_here() {
+    // No processor has both.
+    let absent = if cfg!(target_arch = "aarch64") {
+        "cpu/avx2/f32"
+    } else {
+        "cpu/neon/f32"
+    };
+    for (kernel, reason) in [(absent, "unavailable-kernel"), ("cpu/f32", "unknown-kernel")] {
+        let said = run(["verify", "--kernel", kernel, "--json"]);
+        assert_eq!(said.code, Some(2), "{kernel}: {}", said.out);
+        let error = json(&said.err);
+        assert_eq!(error["reason"], reason, "{error}");
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(kernel)),
+            "{error}"
+        );
+        assert!(said.out.is_empty(), "nothing but errors: {}", said.out);
     }
 }
 

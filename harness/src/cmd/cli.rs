@@ -3,12 +3,12 @@
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{data, doctor, plan, report, run, schema, status};
+use super::{data, doctor, plan, report, run, schema, status, verify};
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
 ///
-/// Exit codes: 0 fine; 1 an expectation was missed; 2 usage, configuration or input; 5 some trials failed; 74 could
+/// Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or input; 5 some trials failed; 74 could
 /// not write; 75 stopped by a signal, run again to resume.
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +27,7 @@ enum Command {
     Run(run::RunArgs),
     Status(status::StatusArgs),
     Report(report::ReportArgs),
+    Verify(verify::VerifyArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
@@ -43,6 +44,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Status(args) => status::run(args),
             Command::Report(args) => report::run(args),
+            Command::Verify(args) => verify::run(args),
             Command::Data(args) => data::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
@@ -56,6 +58,7 @@ impl Cli {
             Command::Run(args) => args.json,
             Command::Status(args) => args.json,
             Command::Report(args) => args.json,
+            Command::Verify(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,
             Command::Schema(_) => false,

@@ -13,7 +13,9 @@ pub mod schema;
 pub mod status;
 #[cfg(feature = "torch")]
 mod train;
+pub mod verify;
 
 mod cli;
+mod console;
 
 pub use cli::Cli;

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
+use comfy_table::CellAlignment;
 use hitbench_models::{HeldCounts, ParameterCounts};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::super::console::table;
 use super::earlier::{Earlier, State};
 use crate::data::Loader;
 use crate::suite::cross::describe;
@@ -265,21 +266,6 @@ impl<'a> PlanView<'a> {
         }
         remarks
     }
-}
-
-fn table<const N: usize>(header: [&str; N], align: CellAlignment) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(TableStyle::new())
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index > 0 && align == CellAlignment::Right {
-            column.set_cell_alignment(align);
-        }
-    }
-    table
 }
 
 /// Digits in groups of three.

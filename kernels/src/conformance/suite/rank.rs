@@ -128,57 +128,77 @@ fn duplicates(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
     }
 }
 
-/// Real numbers, some of them subnormal in f16: counts that scores within the tolerance give.
+/// Random real rows.
+#[derive(Clone, Copy)]
+struct Real {
+    /// No element is larger.
+    size: f64,
+    /// The narrowest type that holds them.
+    dtype: Dtype,
+}
+
+/// Real numbers, some of them subnormal in f16, some beyond its precision: counts that scores within the tolerance
+/// give.
 fn real_numbers(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
-    let (mut n_flip, mut n_queries) = (0, 0);
+    let kinds = [(1.0, Dtype::F16), (1e-6, Dtype::F16), (1.0, Dtype::F32)];
     for dim in &DIMS[1..] {
-        for (shape_queries, shape_gallery) in SHAPES {
-            for size in [1.0, 1e-6] {
+        for (n_queries, n_gallery) in SHAPES {
+            for (size, dtype) in kinds {
                 let rows = |n_rows, random: &mut Random| {
-                    Matrix::new(n_rows, *dim, |_, _| size * random.real()).through_f16()
-                };
-                let query = rows(shape_queries, random);
-                let once = rows(shape_gallery, random);
-                let double = Matrix::new(shape_gallery, *dim, |row, column| {
-                    once.f64[row / 2 * dim + column]
-                });
-                let labels = Labels::new(shape_queries, shape_gallery, random);
-                for (gallery, options, ties) in [
-                    (&once, 0, false),
-                    (&once, 1, false),
-                    (&once, 3, false),
-                    (&double, 1, true),
-                ] {
-                    // Given in two types; exact in the narrower.
-                    let given = labels.job(query.rows(Dtype::F32), gallery.rows(Dtype::F16), options);
-                    let known = labels.job(query.rows(Dtype::F16), gallery.rows(Dtype::F16), options);
-                    let all = |n: usize| (0..n).collect::<Vec<usize>>();
-                    let v2t = if options & 1 == 0 { 0 } else { shape_gallery };
-                    let judged = kernel.rank_counts(&given).and_then(|output| {
-                        judge_counts(kernel.id(), &known, &output, &all(shape_queries), &all(v2t))
-                    });
-                    // Neither ties nor subnormal scores have a say in who could flip.
-                    if let Ok(judged) = &judged
-                        && size == 1.0
-                        && !ties
-                    {
-                        n_flip += judged.could_flip;
-                        n_queries += (shape_queries + v2t) as u64;
+                    let wide = Matrix::new(n_rows, *dim, |_, _| size * random.real());
+                    if dtype == Dtype::F16 {
+                        wide.through_f16()
+                    } else {
+                        wide
                     }
-                    log.case(
-                        || {
-                            format!(
-                                "real numbers of size {size:e}, {}",
-                                shape(&query, gallery, options)
-                            )
-                        },
-                        judged.map(|judged| judged.deviation),
-                    );
+                };
+                let query = rows(n_queries, random);
+                let once = rows(n_gallery, random);
+                let double = Matrix::new(n_gallery, *dim, |row, column| once.f64[row / 2 * dim + column]);
+                let labels = Labels::new(n_queries, n_gallery, random);
+                let kind = Real { size, dtype };
+                for options in [0, 1, 3] {
+                    let could_flip = judge(kernel, log, kind, &query, &once, &labels, options);
+                    // Subnormal scores have no say in who could flip.
+                    if size == 1.0 {
+                        let v2t = if options & 1 == 0 { 0 } else { n_gallery };
+                        let (some, all) = log.could_flip.unwrap_or_default();
+                        log.could_flip = Some((some + could_flip, all + (n_queries + v2t) as u64));
+                    }
                 }
+                judge(kernel, log, kind, &query, &double, &labels, 1);
             }
         }
     }
-    log.could_flip = Some((n_flip, n_queries));
+}
+
+/// Judges one job, given partly in a wider type than needed. Returns how many queries could flip.
+fn judge(
+    kernel: &dyn AllOperations,
+    log: &mut Log,
+    kind: Real,
+    query: &Matrix,
+    gallery: &Matrix,
+    labels: &Labels,
+    options: usize,
+) -> u64 {
+    let Real { size, dtype } = kind;
+    let given = labels.job(query.rows(Dtype::F32), gallery.rows(dtype), options);
+    let known = labels.job(query.rows(dtype), gallery.rows(dtype), options);
+    let t2v: Vec<usize> = (0..query.n_rows).collect();
+    let v2t: Vec<usize> = (0..given.v2t.map_or(0, TrueItems::n_queries)).collect();
+    let judged = kernel
+        .rank_counts(&given)
+        .and_then(|output| judge_counts(kernel.id(), &known, &output, &t2v, &v2t));
+    let could_flip = judged.as_ref().map_or(0, |judged| judged.could_flip);
+    log.case(
+        || {
+            let shape = shape(query, gallery, options);
+            format!("{dtype} real numbers of size {size:e}, {shape}")
+        },
+        judged.map(|judged| judged.deviation),
+    );
+    could_flip
 }
 
 fn nothing(kernel: &dyn AllOperations, log: &mut Log) {
