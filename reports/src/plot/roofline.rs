@@ -10,6 +10,8 @@ use super::text::{shortened, width_of};
 const TICK: i32 = 8;
 const LINE: i32 = SMALL * 14 / 10;
 const HEIGHT: i32 = 520;
+/// How far from its point a number may stand, in steps; farther away nobody would find it.
+const RINGS: i32 = 4;
 /// Half the size of a marker with the space around it.
 const MARKER: i32 = 12;
 
@@ -163,10 +165,22 @@ fn roofs(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure) -> Vec<R
         (low, ridge),
         [6, 7, 5, 8, 4, 9, 3, 2, 1],
     );
+    // Numbers of points keep off the roofs, names lie beside them already.
+    for ((from_x, from_y), (to_x, to_y)) in [(low, ridge), (ridge, high)] {
+        let steps = ((to_x - from_x).abs().max((to_y - from_y).abs()) / 4).max(1);
+        taken.extend((0..=steps).map(|step| {
+            let (x, y) = (
+                from_x + (to_x - from_x) * step / steps,
+                from_y + (to_y - from_y) * step / steps,
+            );
+            (x - 3, y - 3, x + 3, y + 3)
+        }));
+    }
     taken
 }
 
-/// Draws the points, each with its number where there is room nearest to it.
+/// Draws the points, each with its number where there is room nearest to it; among many points that lie together some
+/// have only their line in the key.
 fn points(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure, mut taken: Vec<Rectangle>) {
     let places: Vec<At> = figure
         .points
@@ -181,12 +195,19 @@ fn points(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure, mut tak
             let own = extent(*place);
             frame.holds(own) && !taken.iter().any(|other| touches(own, *other))
         };
-        let place = candidates((x, y), half).find(free).unwrap_or((x, y));
+        drawing.marker((x, y), look_of(figure, point));
+        let Some(place) = candidates((x, y), half).find(free) else {
+            continue;
+        };
         if (place.0 - x).abs().max((place.1 - y).abs()) > 2 * MARKER + half {
-            drawing.line(vec![(x, y), place], GREY_TEXT, 1);
+            // To the edge of the number, not through it.
+            let edge = (
+                place.0 + (x - place.0).signum() * half,
+                place.1 + (y - place.1).signum() * half_height,
+            );
+            drawing.line(vec![(x, y), edge], GREY_TEXT, 1);
         }
         taken.push(extent(place));
-        drawing.marker((x, y), look_of(figure, point));
         drawing.label(&number, place, SMALL, INK, Anchor::Middle);
     }
 }
@@ -203,7 +224,7 @@ fn candidates((x, y): At, half: i32) -> impl Iterator<Item = At> {
         (1, 1),
         (-1, 1),
     ];
-    (0..16).flat_map(move |ring| {
+    (0..RINGS).flat_map(move |ring| {
         let (dx, dy) = (MARKER + half + 2 + ring * 14, MARKER + SMALL / 2 + 2 + ring * 14);
         directions
             .into_iter()

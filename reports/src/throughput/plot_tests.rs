@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::ThroughputView;
-use super::fixture::{self, EMA, libtorch, measurement, ok, peaks, similarity};
+use super::fixture::{self, EMA, RANKS, libtorch, measurement, ok, peaks, similarity};
 use super::plots::figures;
 use crate::plot::tests::check;
 use crate::plot::{Figure, Named};
@@ -85,6 +85,23 @@ fn steps() -> Vec<MeasurementRecord> {
     measurements
 }
 
+/// Eight kernels at eight shapes, close together in a roofline.
+fn crowd() -> Vec<MeasurementRecord> {
+    let mut measurements = Vec::new();
+    for at in 0..64_u64 {
+        let shape = fixture::shape(&[("queries", 1000 + at / 8), ("gallery", 1000), ("dim", 500)]);
+        let ns = 5e6 * (1.0 + at as f64 / 400.0);
+        let kernel = format!("cpu/a-kernel-with-a-long-name/version-{}/f16", at % 8);
+        measurements.push(measurement(
+            "rank_counts",
+            &shape,
+            &kernel,
+            ok(RANKS, &[(CacheState::Cold, &[ns])]),
+        ));
+    }
+    measurements
+}
+
 fn stems(named: &[Named]) -> Vec<&str> {
     named.iter().map(|named| named.stem.as_str()).collect()
 }
@@ -95,8 +112,8 @@ fn every_plot_is_readable() {
         ("many", drawn(&many())),
         ("steps", drawn(&steps())),
         ("few", drawn(&similarity())),
+        ("crowd", drawn(&crowd())),
     ] {
-        assert!(!named.is_empty());
         for named in named {
             check(&format!("{run}-{}", named.stem), &named.figure);
         }
@@ -130,6 +147,20 @@ fn each_kind_of_suite_gets_its_plots() {
         "a single shape has no line"
     );
     assert_eq!(stems(&drawn(&[])), Vec::<&str>::new());
+}
+
+#[test]
+fn a_table_of_training_steps_has_memory_and_steps() {
+    let measurements = steps();
+    let run = fixture::run(&measurements, libtorch());
+    let text = super::throughput_table(&run, &measurements, None, None);
+    insta::assert_snapshot!(text.split("\n\ntrain_step").nth(1).unwrap(), @"
+    : batch 64, queue_len 256; 2 threads
+    kernel              caches    time, ms  samples  pairs/s               speed  error / tolerance  memory, MiB
+    ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    * libtorch/cpu/f32  warm    612.0 ±6.1  60 in 3    104.6                  1x    1.2e-7 / 2.0e-6          955
+    custom              warm    571.9 ±5.7  60 in 3    111.9  1.07x [1.03, 1.11]    1.2e-7 / 2.0e-6          941
+    ");
 }
 
 #[test]
