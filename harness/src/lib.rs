@@ -5,6 +5,8 @@ pub mod cmd;
 pub mod data;
 pub mod exit_code;
 pub mod machine;
+pub mod measure;
+mod memory;
 pub mod metric;
 pub mod suite;
 pub mod trial;

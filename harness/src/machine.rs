@@ -140,7 +140,7 @@ fn cpu_features() -> Vec<String> {
 }
 
 /// Clock of the first core now: from the frequency driver, else (virtual machines) from `/proc/cpuinfo`.
-fn cpu_clock_hz() -> Option<u64> {
+pub(crate) fn cpu_clock_hz() -> Option<u64> {
     if let Some(kilohertz) = cpu_frequency("scaling_cur_freq").and_then(|text| text.parse::<u64>().ok()) {
         return Some(kilohertz * 1000);
     }

@@ -4,6 +4,7 @@
 mod cli;
 #[cfg(feature = "torch")]
 mod real;
+mod throughput;
 mod tidy;
 #[cfg(feature = "torch")]
 mod training;

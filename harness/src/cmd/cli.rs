@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{data, doctor, plan, report, run, schema, status, verify};
+use super::{data, doctor, measure_cells, plan, report, run, schema, status, verify};
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
@@ -31,6 +31,8 @@ enum Command {
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
+    #[command(hide = true)]
+    MeasureCells(measure_cells::MeasureCellsArgs),
 }
 
 impl Cli {
@@ -48,6 +50,7 @@ impl Cli {
             Command::Data(args) => data::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+            Command::MeasureCells(_) => measure_cells::run(),
         }
     }
 
@@ -61,7 +64,7 @@ impl Cli {
             Command::Verify(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,
-            Command::Schema(_) => false,
+            Command::Schema(_) | Command::MeasureCells(_) => false,
         }
     }
 }

@@ -9,10 +9,11 @@ use hitbench_reports::record::RecordError;
 use self::earlier::Earlier;
 use self::view::{CellView, PlanView};
 use crate::machine;
-use crate::suite::{Suite, SuiteError};
+use crate::suite::{AnySuite, Suite, SuiteError};
 use crate::trial::{InputCache, NoTrial, Plan, run_folder_name};
 
 mod earlier;
+mod kernels;
 mod view;
 
 /// Shows the cells and trials of a suite: identities, sizes, what is merged, left out, done already.
@@ -58,18 +59,24 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`].
 pub fn run(args: &PlanArgs) -> Result<(), PlanError> {
-    let suite = Suite::load(&args.suite, &args.sets)?;
-    let plan = Plan::new(&suite, args.filter.as_deref())?;
+    match AnySuite::load(&args.suite, &args.sets)? {
+        AnySuite::Ablation(suite) => trials(args, &suite),
+        AnySuite::Throughput(suite) => kernels::show(args, &suite),
+    }
+}
+
+fn trials(args: &PlanArgs, suite: &Suite) -> Result<(), PlanError> {
+    let plan = Plan::new(suite, args.filter.as_deref())?;
     let build_id = machine::tool()?.build_id;
-    let default = || PathBuf::from("runs").join(run_folder_name(&suite, &build_id));
+    let default = || PathBuf::from("runs").join(run_folder_name(&suite.name, &suite.to_json(), &build_id));
     let earlier = Earlier::read(args.out.clone().unwrap_or_else(default))?;
     let mut cache = InputCache::default();
     let cells = plan
         .cells
         .iter()
-        .map(|planned| CellView::new(&suite, planned, &mut cache, &earlier, &build_id))
+        .map(|planned| CellView::new(suite, planned, &mut cache, &earlier, &build_id))
         .collect::<Result<Vec<_>, SuiteError>>()?;
-    let view = PlanView::new(&suite, &plan, cells, &earlier);
+    let view = PlanView::new(suite, &plan, cells, &earlier);
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;

@@ -1,4 +1,4 @@
-//! `hitbench run`: trains and evaluates a suite into a run folder.
+//! `hitbench run`: trains and evaluates, or measures, a suite into a run folder.
 
 use std::path::PathBuf;
 
@@ -6,25 +6,27 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
-use crate::suite::Suite;
+use crate::suite::{AnySuite, Suite};
 
-/// Trains and evaluates every trial of a suite that is not recorded yet, then writes tables and plots.
+/// Does what of a suite is not recorded yet (trains and evaluates trials, or verifies and times kernels), then writes
+/// tables and plots.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hitbench run suites/quickstart.yaml\n  \
-    hitbench run suites/quickstart.yaml --set seeds=[0] --filter hierarchy=both --out runs/one-seed")]
+    hitbench run suites/quickstart.yaml --set seeds=[0] --filter hierarchy=both --out runs/one-seed\n  \
+    hitbench run suites/throughput/similarity.yaml")]
 pub struct RunArgs {
     /// The suite file.
     pub(super) suite: PathBuf,
     /// Overrides a setting; on an axis it takes a list and replaces the axis.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Runs only trials whose name contains this.
+    /// Runs only trials (of a throughput suite: cells) whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Option<String>,
     /// Run folder; default `runs/NAME-ID`.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Stops at the first trial that fails.
+    /// Stops at the first trial that fails, or kernel that is wrong.
     #[arg(long)]
     pub(super) fail_fast: bool,
     /// Prints one JSON object (schema hitbench.run/1) on standard output.
@@ -37,8 +39,10 @@ pub struct RunArgs {
 /// # Errors
 /// [`Failure`] with exit code 2 for a suite or data that cannot be used, 74 when a file cannot be written.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let suite = Suite::load(&args.suite, &args.sets)?;
-    train(args, &suite)
+    match AnySuite::load(&args.suite, &args.sets)? {
+        AnySuite::Ablation(suite) => train(args, &suite),
+        AnySuite::Throughput(suite) => super::measure::measure(args, &suite),
+    }
 }
 
 #[cfg(not(feature = "torch"))]

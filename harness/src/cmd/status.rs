@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hitbench_reports::RunFolder;
-use hitbench_reports::record::TrialOutcome;
+use hitbench_reports::record::{
+    MeasurementOutcome, MeasurementRecord, PlannedTrial, RecordError, RunRecord, TrialOutcome, TrialRecord,
+};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -38,7 +40,7 @@ struct TrialStatus {
     id: String,
     name: String,
     state: State,
-    /// The error of a failed trial.
+    /// The error of a failed trial, or why a kernel is unavailable.
     error: Option<String>,
 }
 
@@ -59,28 +61,7 @@ enum State {
 pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let folder = RunFolder::new(&args.folder);
     let run = folder.run()?;
-    let records = folder.trials()?;
-    let trials: Vec<TrialStatus> = run
-        .plan
-        .iter()
-        .flat_map(|cell| &cell.trials)
-        .map(|planned| {
-            let (state, error) = match records.iter().find(|record| record.id == planned.id) {
-                None => (State::Left, None),
-                Some(record) => match &record.outcome {
-                    TrialOutcome::Failed { error } => (State::Failed, Some(error.clone())),
-                    TrialOutcome::Ok(_) if record.build_id != run.tool.build_id => (State::Stale, None),
-                    TrialOutcome::Ok(_) => (State::Done, None),
-                },
-            };
-            TrialStatus {
-                id: planned.id.clone(),
-                name: planned.name.clone(),
-                state,
-                error,
-            }
-        })
-        .collect();
+    let trials = states(&folder, &run)?;
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     let status = Status {
         schema: "hitbench.status/1",
@@ -122,4 +103,57 @@ pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         "{suite}: {n_done} done, {n_stale} stale, {n_failed} failed, {n_left} left"
     )?;
     Ok(ExitCode::Fine)
+}
+
+/// What the records say of every trial of the plan.
+fn states(folder: &RunFolder, run: &RunRecord) -> Result<Vec<TrialStatus>, RecordError> {
+    let planned = run.plan.iter().flat_map(|cell| &cell.trials);
+    let status = |planned: &PlannedTrial, (state, error): (State, Option<String>)| TrialStatus {
+        id: planned.id.clone(),
+        name: planned.name.clone(),
+        state,
+        error,
+    };
+    let build_id = run.tool.build_id.as_str();
+    if run.suite.is_throughput() {
+        let records = folder.measurements()?;
+        let found = |planned: &PlannedTrial| records.iter().find(|record| record.id == planned.id);
+        Ok(planned
+            .map(|planned| {
+                status(
+                    planned,
+                    found(planned).map_or((State::Left, None), |it| measured(it, build_id)),
+                )
+            })
+            .collect())
+    } else {
+        let records = folder.trials()?;
+        let found = |planned: &PlannedTrial| records.iter().find(|record| record.id == planned.id);
+        Ok(planned
+            .map(|planned| {
+                status(
+                    planned,
+                    found(planned).map_or((State::Left, None), |it| trained(it, build_id)),
+                )
+            })
+            .collect())
+    }
+}
+
+fn trained(record: &TrialRecord, build_id: &str) -> (State, Option<String>) {
+    match &record.outcome {
+        TrialOutcome::Failed { error } => (State::Failed, Some(error.clone())),
+        TrialOutcome::Ok(_) if record.build_id != build_id => (State::Stale, None),
+        TrialOutcome::Ok(_) => (State::Done, None),
+    }
+}
+
+fn measured(record: &MeasurementRecord, build_id: &str) -> (State, Option<String>) {
+    match &record.outcome {
+        MeasurementOutcome::Failed { error } => (State::Failed, Some(error.clone())),
+        MeasurementOutcome::Wrong { accuracy } => (State::Failed, Some(format!("wrong: {}", accuracy.worst))),
+        _ if record.build_id != build_id => (State::Stale, None),
+        MeasurementOutcome::Unavailable { reason } => (State::Done, Some(format!("unavailable: {reason}"))),
+        MeasurementOutcome::Ok { .. } => (State::Done, None),
+    }
 }

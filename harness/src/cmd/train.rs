@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hitbench_reports::RunWriter;
 use hitbench_reports::record::{
-    AxisRecord, AxisValues, FORMAT, PlannedCell, PlannedTrial, RecordError, RunRecord, SuiteRecord,
-    ToolRecord,
+    AxisRecord, FORMAT, PlannedCell, PlannedTrial, RunRecord, SuiteRecord, ToolRecord,
 };
 
 use super::conclude;
 use super::failure::Failure;
+use super::folder::{axis_values, command, refuse_other_suite};
 use super::progress::Progress;
 use super::run::RunArgs;
 use crate::exit_code::ExitCode;
 use crate::machine;
-use crate::suite::{AxisValue, Kind, Suite};
+use crate::suite::{Kind, Suite};
 use crate::trial::inputs::{CellInputs, InputCache};
 use crate::trial::plan::{Plan, run_folder_name};
 use crate::trial::{RunOptions, TrialTask, run_trials};
@@ -40,7 +40,13 @@ pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> 
         .map(|planned| cache.load(suite, planned))
         .collect::<Result<_, _>>()?;
     let record = run_record(args, suite, &plan, &inputs, tool);
-    let default = || PathBuf::from("runs").join(run_folder_name(suite, &record.tool.build_id));
+    let default = || {
+        PathBuf::from("runs").join(run_folder_name(
+            &suite.name,
+            &suite.to_json(),
+            &record.tool.build_id,
+        ))
+    };
     let folder = args.out.clone().unwrap_or_else(default);
     let writer = RunWriter::open(folder)?;
     refuse_other_suite(&writer, &record)?;
@@ -61,34 +67,6 @@ pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> 
     });
     let outcome = run_trials(&tasks, &writer, options, &mut Progress::new())?;
     conclude::conclude(&writer, suite, outcome, args.json)
-}
-
-/// A folder given by `--out` may hold an older run of this suite, but of no other.
-fn refuse_other_suite(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
-    match writer.folder().run() {
-        Ok(older) if older.suite.name != record.suite.name => {
-            let folder = writer.folder().path().display();
-            let text = format!(
-                "{folder} holds a run of suite `{}`, not of `{}`",
-                older.suite.name, record.suite.name
-            );
-            Err(Failure::message(
-                ExitCode::Input,
-                "other-suite",
-                text,
-                "choose another folder with --out",
-            ))
-        }
-        Ok(_) | Err(RecordError::NotARun { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn axis_values(values: &[AxisValue]) -> AxisValues {
-    values
-        .iter()
-        .map(|axis| (axis.path.clone(), axis.value.clone()))
-        .collect()
 }
 
 fn run_record(
@@ -130,9 +108,7 @@ fn run_record(
             name: suite.name.clone(),
             version: suite.version,
             about: suite.about.clone(),
-            kind: match suite.kind {
-                Kind::Ablation => "ablation".to_owned(),
-            },
+            kind: Kind::Ablation.name().to_owned(),
             axes: axes.collect(),
             reference: suite
                 .reference
@@ -145,22 +121,6 @@ fn run_record(
         machine: machine::machine(),
         command: command(args),
     }
-}
-
-/// The command that makes the same run: what decides it, without where it is written.
-fn command(args: &RunArgs) -> Vec<String> {
-    let mut words = vec![
-        "hitbench".to_owned(),
-        "run".to_owned(),
-        args.suite.display().to_string(),
-    ];
-    for set in &args.sets {
-        words.extend(["--set".to_owned(), set.clone()]);
-    }
-    if let Some(filter) = &args.filter {
-        words.extend(["--filter".to_owned(), filter.clone()]);
-    }
-    words
 }
 
 fn tasks<'a>(plan: &Plan<'a>, record: &'a RunRecord, inputs: &[CellInputs]) -> Vec<TrialTask<'a>> {

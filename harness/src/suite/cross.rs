@@ -1,15 +1,42 @@
 //! Crosses the axes of a suite into resolved cells.
 
+use hitbench_models::ConfigError;
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::config::CellConfig;
-use super::de::read;
+use super::de::{Mismatch, read};
 use super::error::{Problem, SuiteError};
-use super::layer::resolve;
 use super::locate::{impossible, misfit};
 use super::source::{Origin, Sources};
 use super::tree::{Node, Value};
 use super::wire::WireExclude;
+
+/// What one kind of suite makes of a combination of axis values.
+pub(crate) trait Configuration: Serialize + Sized {
+    /// Lays layers over each other, weakest first, defaults below all.
+    fn resolve(layers: &[&Node]) -> Result<Node, Mismatch>;
+
+    /// Reads a resolved tree.
+    fn read(tree: &Node) -> Result<Self, Mismatch>;
+
+    /// Checks values, and values against each other.
+    fn validate(&self) -> Result<(), ConfigError>;
+}
+
+impl Configuration for CellConfig {
+    fn resolve(layers: &[&Node]) -> Result<Node, Mismatch> {
+        super::layer::resolve(layers)
+    }
+
+    fn read(tree: &Node) -> Result<Self, Mismatch> {
+        read(tree, "")
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        Self::validate(self)
+    }
+}
 
 /// An axis: a configuration path and its values.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,11 +68,11 @@ impl AxisValue {
 
 /// A combination of axis values, resolved and checked.
 #[derive(Debug, Clone)]
-pub struct SuiteCell {
+pub struct SuiteCell<C = CellConfig> {
     /// The cell's value on each axis, in the order of the axes.
     pub axis_values: Vec<AxisValue>,
     /// Its complete configuration.
-    pub config: CellConfig,
+    pub config: C,
     /// The tree that the configuration was read from, for the places of its values.
     pub(crate) tree: Node,
 }
@@ -72,8 +99,12 @@ pub fn describe(axis_values: &[AxisValue]) -> String {
 pub(crate) struct Crossing<'a> {
     /// The suite's configuration keys.
     pub(crate) suite: &'a Node,
+    /// An axis that comes before all others and may have axes inside it: its path, place and values.
+    pub(crate) first: Option<(&'static str, Origin, &'a [Node])>,
     /// The map `axes`, if any.
     pub(crate) axes: Option<&'a Node>,
+    /// The setting that makes replicates, for hints.
+    pub(crate) replicates: &'static str,
     /// One layer a `--set` of configuration.
     pub(crate) sets: &'a [Node],
     /// Cells to leave out.
@@ -83,11 +114,11 @@ pub(crate) struct Crossing<'a> {
 }
 
 /// What came of [`cross`].
-pub(crate) struct Crossed {
+pub(crate) struct Crossed<C> {
     /// The axes.
     pub(crate) axes: Vec<Axis>,
     /// All cells that are not excluded; the last axis varies fastest.
-    pub(crate) cells: Vec<SuiteCell>,
+    pub(crate) cells: Vec<SuiteCell<C>>,
     /// The excluded ones.
     pub(crate) excluded: Vec<ExcludedCell>,
     /// For each exclusion how many cells it took.
@@ -102,8 +133,12 @@ struct AxisNode<'a> {
 }
 
 /// Crosses all axes, resolves and checks every combination.
-pub(crate) fn cross(crossing: &Crossing<'_>) -> Result<Crossed, SuiteError> {
-    let axes = axis_nodes(crossing)?;
+pub(crate) fn cross<C: Configuration>(crossing: &Crossing<'_>) -> Result<Crossed<C>, SuiteError> {
+    let mut axes = axis_nodes(crossing)?;
+    if let Some((path, origin, values)) = crossing.first {
+        check_values(path, values, origin, crossing)?;
+        axes.insert(0, AxisNode { path, origin, values });
+    }
     let n_cells: usize = axes.iter().map(|axis| axis.values.len()).product();
     let mut crossed = Crossed {
         axes: Vec::new(),
@@ -135,9 +170,8 @@ pub(crate) fn cross(crossing: &Crossing<'_>) -> Result<Crossed, SuiteError> {
             .chain(&axis_layers)
             .chain(crossing.sets)
             .collect();
-        let tree = resolve(&layers).map_err(|mismatch| misfit(mismatch, None, crossing.sources))?;
-        let config: CellConfig =
-            read(&tree, "").map_err(|mismatch| misfit(mismatch, Some(&tree), crossing.sources))?;
+        let tree = C::resolve(&layers).map_err(|mismatch| misfit(mismatch, None, crossing.sources))?;
+        let config = C::read(&tree).map_err(|mismatch| misfit(mismatch, Some(&tree), crossing.sources))?;
         let json = serde_json::to_value(&config).expect("configurations are plain data with string keys");
         if let Some(rule) = crossing
             .exclude
@@ -179,13 +213,6 @@ fn choose<'a>(axes: &'a [AxisNode<'a>], mut index: usize) -> Vec<(&'a AxisNode<'
 /// Checks the axes themselves: lists, not empty, no value twice, no axis inside another.
 fn axis_nodes<'a>(crossing: &Crossing<'a>) -> Result<Vec<AxisNode<'a>>, SuiteError> {
     let sources = crossing.sources;
-    let conflict = |origin, message: String, hint: &str| {
-        let problem = Problem::Conflict {
-            message,
-            hint: hint.to_owned(),
-        };
-        Err(SuiteError::new(problem, sources.place(origin)))
-    };
     let mut axes: Vec<AxisNode<'a>> = Vec::new();
     for entry in crossing.axes.and_then(Node::entries).unwrap_or_default() {
         let path = entry.key.as_str();
@@ -201,31 +228,15 @@ fn axis_nodes<'a>(crossing: &Crossing<'a>) -> Result<Vec<AxisNode<'a>>, SuiteErr
             };
             return Err(SuiteError::new(problem, sources.place(entry.node.origin)));
         };
-        if values.is_empty() {
-            let message = format!("axis `{path}` has no values");
-            return conflict(
-                entry.node.origin,
-                message,
-                "give it at least one value, or remove it",
-            );
-        }
-        for (index, value) in values.iter().enumerate() {
-            let json = value.to_json();
-            if values[..index]
-                .iter()
-                .any(|earlier| same(&earlier.to_json(), &json))
-            {
-                let message = format!("axis `{path}` has `{}` twice", value.shown());
-                return conflict(
-                    value.origin,
-                    message,
-                    "remove one; replicates are made by `seeds`",
-                );
-            }
-        }
+        check_values(path, values, entry.node.origin, crossing)?;
         if let Some(outer) = axes.iter().find(|other| overlaps(other.path, path)) {
             let message = format!("axes `{}` and `{path}` overlap", outer.path);
-            return conflict(entry.key_origin, message, "an axis may not lie inside another");
+            return conflict(
+                message,
+                "an axis may not lie inside another",
+                entry.key_origin,
+                sources,
+            );
         }
         refuse_other_source(crossing, path, entry.key_origin)?;
         axes.push(AxisNode {
@@ -235,6 +246,45 @@ fn axis_nodes<'a>(crossing: &Crossing<'a>) -> Result<Vec<AxisNode<'a>>, SuiteErr
         });
     }
     Ok(axes)
+}
+
+/// Checks the values of an axis: at least one, none twice.
+fn check_values(
+    path: &str,
+    values: &[Node],
+    origin: Origin,
+    crossing: &Crossing<'_>,
+) -> Result<(), SuiteError> {
+    let sources = crossing.sources;
+    if values.is_empty() {
+        let message = format!("axis `{path}` has no values");
+        return conflict(
+            message,
+            "give it at least one value, or remove it",
+            origin,
+            sources,
+        );
+    }
+    for (index, value) in values.iter().enumerate() {
+        let json = value.to_json();
+        if values[..index]
+            .iter()
+            .any(|earlier| same(&earlier.to_json(), &json))
+        {
+            let message = format!("axis `{path}` has `{}` twice", value.shown());
+            let hint = format!("remove one; replicates are made by `{}`", crossing.replicates);
+            return conflict(message, &hint, value.origin, sources);
+        }
+    }
+    Ok(())
+}
+
+fn conflict<T>(message: String, hint: &str, origin: Origin, sources: &Sources) -> Result<T, SuiteError> {
+    let problem = Problem::Conflict {
+        message,
+        hint: hint.to_owned(),
+    };
+    Err(SuiteError::new(problem, sources.place(origin)))
 }
 
 /// Whether one dotted path is the other or lies inside it.

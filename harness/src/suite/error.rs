@@ -30,6 +30,16 @@ pub enum Problem {
         /// Keys that may stand there.
         known: Vec<String>,
     },
+    /// A key that only suites of another kind have.
+    #[error("suites of kind `{kind}` have no `{path}`")]
+    NotOfKind {
+        /// Dotted path of the key.
+        path: String,
+        /// The kind of this suite.
+        kind: &'static str,
+        /// What to do.
+        hint: String,
+    },
     /// A required key is absent.
     #[error("`{path}` is missing")]
     Missing {
@@ -126,7 +136,7 @@ impl Problem {
         match self {
             Self::Read(_) => "suite-unreadable",
             Self::Syntax { .. } => "suite-syntax",
-            Self::UnknownKey { .. } => "unknown-key",
+            Self::UnknownKey { .. } | Self::NotOfKind { .. } => "unknown-key",
             Self::Missing { .. } => "missing-key",
             Self::WrongType { .. } => "wrong-type",
             Self::UnknownValue { .. } => "unknown-value",
@@ -164,7 +174,7 @@ impl Problem {
             Self::Impossible { path, about, .. } => meaning(path, about),
             Self::UnknownPath { path, known } => Some(did_you_mean(path, known, "paths")),
             Self::BadSet { .. } => Some("for example `--set momentum.queue_len=[0, 256]`".to_owned()),
-            Self::Conflict { hint, .. } => Some(hint.clone()),
+            Self::Conflict { hint, .. } | Self::NotOfKind { hint, .. } => Some(hint.clone()),
         }
     }
 
@@ -172,7 +182,7 @@ impl Problem {
     fn label(&self) -> &'static str {
         match self {
             Self::Read(_) | Self::Syntax { .. } => "here",
-            Self::UnknownKey { .. } => "no such key",
+            Self::UnknownKey { .. } | Self::NotOfKind { .. } => "no such key",
             Self::Missing { .. } => "missing in this map",
             Self::WrongType { .. } => "wrong type",
             Self::UnknownValue { .. } => "no such value",

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::schema::{json_schema, key_table};
 use super::tree::Node;
-use super::{Problem, Suite};
+use super::{AnySuite, Problem, Suite, SuiteError};
+use crate::measure::MeasurePlan;
 use crate::trial::Plan;
 
 fn suites_folder() -> PathBuf {
@@ -29,15 +30,28 @@ fn suite_files() -> Vec<PathBuf> {
     files
 }
 
-fn load(path: &Path) -> Suite {
-    Suite::load(path, &[]).unwrap_or_else(|error| panic!("{error}"))
+fn load(path: &Path) -> AnySuite {
+    AnySuite::load(path, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused(text: &str) -> SuiteError {
+    AnySuite::parse("a.yaml", text, &[]).expect_err(text)
 }
 
 #[test]
 fn every_suite_plans_to_the_documented_size() {
     let mut sizes = Vec::new();
     for path in suite_files() {
-        let suite = load(&path);
+        let suite = match load(&path) {
+            AnySuite::Ablation(suite) => suite,
+            AnySuite::Throughput(suite) => {
+                let plan = MeasurePlan::new(&suite, None).expect("no filter");
+                assert!(suite.notes.is_empty(), "{}: {:?}", suite.name, suite.notes);
+                assert!(suite.reference.is_some(), "{}", suite.name);
+                sizes.push((suite.name.clone(), plan.cells.len(), plan.cells.len()));
+                continue;
+            }
+        };
         let plan = Plan::new(&suite, None).expect("no filter");
         assert!(suite.notes.is_empty(), "{}: {:?}", suite.name, suite.notes);
         assert_eq!(
@@ -56,9 +70,13 @@ fn every_suite_plans_to_the_documented_size() {
         ("kernels", 2, 6),
         ("momentum", 7, 21),
         ("queue-by-hierarchy", 12, 36),
+        ("kernels", 15, 15),
         ("smoke", 4, 4),
         ("quickstart", 9, 18),
         ("activitynet-two-annotators", 4, 12),
+        ("momentum-queue", 6, 6),
+        ("similarity", 16, 16),
+        ("train-step", 8, 8),
     ];
     assert_eq!(
         sizes,
@@ -117,7 +135,43 @@ fn the_schema_refuses_what_the_reader_refuses() {
     ] {
         let text = good.replacen(old, new, 1);
         assert!(!schema.is_valid(&json(&text)), "{text}");
-        assert!(Suite::parse("a.yaml", &text, &[]).is_err(), "{text}");
+        refused(&text);
+    }
+}
+
+#[test]
+fn the_schema_of_throughput_suites_refuses_what_the_reader_refuses() {
+    let schema = jsonschema::validator_for(json_schema()).expect("the schema is a schema");
+    let good = "{format: 1, name: a, version: 1, about: a, kind: throughput, kernel: cpu/auto/f16, \
+        shapes: [{operation: top_k, queries: 8, gallery: 9, dim: 4, k: 2}]}";
+    let json = |text: &str| Node::from_yaml(text).expect("valid YAML").to_json();
+    assert!(schema.is_valid(&json(good)));
+    assert!(AnySuite::parse("a.yaml", good, &[]).is_ok());
+    for (old, new) in [
+        ("k: 2}", "kk: 2}"),
+        ("k: 2}", "k: two}"),
+        ("operation: top_k", "operation: top_kk"),
+        ("shapes: [", "shape: ["),
+        ("kernel: cpu/auto/f16", "kernel: cpu/auto/f16, seeds: [0]"),
+        (
+            "kernel: cpu/auto/f16",
+            "kernel: cpu/auto/f16, data: {synthetic: {}}",
+        ),
+        ("kernel: cpu/auto/f16", "axes: {kernel: cpu/auto/f16}"),
+        ("kernel: cpu/auto/f16", "axes: {train.lr: [0.5]}"),
+        (
+            "kernel: cpu/auto/f16",
+            "kernel: cpu/auto/f16, measure: {processes: -1}",
+        ),
+        (
+            "kernel: cpu/auto/f16",
+            "kernel: cpu/auto/f16, measure: {cache: [tepid]}",
+        ),
+        ("kind: throughput", "kind: ablation"),
+    ] {
+        let text = good.replacen(old, new, 1);
+        assert!(!schema.is_valid(&json(&text)), "{text}");
+        refused(&text);
     }
 }
 
@@ -142,6 +196,12 @@ fn the_example_of_the_format_is_a_suite() {
     let text = std::fs::read_to_string(suites_folder().join("FORMAT.md")).expect("the file is readable");
     let (_, rest) = text.split_once("```yaml\n").expect("there is an example");
     let (example, _) = rest.split_once("```").expect("it ends");
+    let (_, rest) = rest.split_once("```yaml\n").expect("there is a second example");
+    let (measured, _) = rest.split_once("```").expect("it ends");
+    match AnySuite::parse("measured.yaml", measured, &[]) {
+        Ok(AnySuite::Throughput(suite)) => assert_eq!(suite.cells.len(), 6),
+        other => panic!("{other:?}"),
+    }
     let suite = Suite::parse("example.yaml", example, &[]).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Plan::new(&suite, None).expect("no filter").n_trials(), 9);
     assert_eq!(suite.excluded.len(), 1);

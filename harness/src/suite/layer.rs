@@ -9,7 +9,8 @@ use super::config::{EvalConfig, TrainConfig};
 use super::de::{Mismatch, What, read};
 use super::source::Origin;
 use super::tree::{Entry, Node, Value, join};
-use super::wire::HEADER_KEYS;
+use super::vocabulary::Vocabulary;
+use super::wire::Kind;
 use crate::data::config::{SyntheticConfig, TwoAnnotatorsConfig};
 use crate::metric::protocol::{PROTOCOLS, Protocol};
 
@@ -35,7 +36,7 @@ pub(crate) fn resolve(layers: &[&Node]) -> Result<Node, Mismatch> {
     };
     let mut tree = defaults(preset, protocol);
     for layer in layers {
-        overlay(&mut tree, layer, "")?;
+        overlay(&mut tree, layer, "").map_err(|mismatch| widen(mismatch, Vocabulary::of(Kind::Ablation)))?;
     }
     follow_depth(&mut tree);
     Ok(tree)
@@ -110,8 +111,18 @@ fn to_json(config: &impl Serialize) -> Json {
     serde_json::to_value(config).expect("configurations are plain data with string keys")
 }
 
+/// A key that no section bears could have been meant for any path there is.
+pub(super) fn widen(mut mismatch: Mismatch, words: &Vocabulary) -> Mismatch {
+    if let What::Key { known } = &mut *mismatch.what
+        && !mismatch.path.contains('.')
+    {
+        *known = words.known_paths();
+    }
+    mismatch
+}
+
 /// Writes `over` into `base`, which has every key there is.
-fn overlay(base: &mut Node, over: &Node, path: &str) -> Result<(), Mismatch> {
+pub(super) fn overlay(base: &mut Node, over: &Node, path: &str) -> Result<(), Mismatch> {
     if path == "data" {
         choose_source(base, over)?;
     }
@@ -205,17 +216,6 @@ fn follow_depth(tree: &mut Node) {
             node.value = layers.value;
         }
     }
-}
-
-/// Every dotted path that a suite may have, sections and keys beside the configuration included.
-pub(super) fn known_paths() -> Vec<String> {
-    let mut paths: Vec<String> = HEADER_KEYS
-        .iter()
-        .chain(&CONFIG_KEYS)
-        .map(|&key| key.to_owned())
-        .collect();
-    paths.extend(all_paths());
-    paths
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::error::{Problem, SuiteError};
 use super::schema::about;
 use super::source::{Origin, Sources, Span};
 use super::tree::{Node, join};
+use crate::measure::OPPONENTS;
 
 /// What the YAML parser says, without the position, which our own errors carry.
 pub(crate) fn parser_problem(error: &serde_yaml::Error) -> Problem {
@@ -86,11 +87,6 @@ pub(crate) fn misfit(mismatch: Mismatch, tree: Option<&Node>, sources: &Sources)
             value: found,
             known,
         },
-        What::Key { .. } if !path.contains('.') => Problem::UnknownKey {
-            key: path.clone(),
-            path,
-            known: super::layer::known_paths(),
-        },
         What::Key { known } => {
             let key = path.rsplit('.').next().unwrap_or(&path).to_owned();
             Problem::UnknownKey { path, key, known }
@@ -113,7 +109,7 @@ pub(crate) fn misfit(mismatch: Mismatch, tree: Option<&Node>, sources: &Sources)
 /// A required setting that no layer gives.
 fn missing(path: String, expected: &str, tree: Option<&Node>, sources: &Sources) -> SuiteError {
     let key = path.rsplit('.').next().unwrap_or(&path);
-    let example = if path == "data" {
+    let example = if ["data", "operation", "kernel"].contains(&&*path) {
         example(&path)
     } else {
         format!("{key}: {expected}")
@@ -140,6 +136,9 @@ fn example(path: &str) -> String {
         "format" | "version" => "1",
         "kind" => "ablation",
         "data" => "{synthetic: {}}",
+        "shapes" => "[{queries: 1000, gallery: 1000, dim: 512}]",
+        "operation" => "rank_counts",
+        "kernel" => "cpu/auto/f16",
         _ => "...",
     };
     format!("{}: {value}", path.rsplit('.').next().unwrap_or(path))
@@ -155,10 +154,12 @@ pub(crate) fn impossible(
 ) -> SuiteError {
     let ConfigError { path, value, allowed } = error;
     let (allowed, names) = full_paths(&allowed, &path, tree);
+    // A shape is marked itself; beside that it would only be repeated.
     let involved = |axis: &&AxisValue| {
-        std::iter::once(&path)
-            .chain(&names)
-            .any(|name| overlaps(&axis.path, name))
+        axis.path != "shape"
+            && std::iter::once(&path)
+                .chain(&names)
+                .any(|name| overlaps(&axis.path, name))
     };
     let cell = describe(&axis_values.iter().filter(involved).cloned().collect::<Vec<_>>());
     let named: Vec<(&str, Origin, Json)> = names
@@ -178,6 +179,11 @@ pub(crate) fn impossible(
     let known: Vec<String> = match &*path {
         "eval.kernel" => hitbench_kernels::KernelId::all()
             .map(|id| id.to_string())
+            .collect(),
+        "kernel" => hitbench_kernels::KernelId::all()
+            .map(|id| id.to_string())
+            .filter(|id| !id.contains("cuda"))
+            .chain(OPPONENTS.map(str::to_owned))
             .collect(),
         _ => Vec::new(),
     };

@@ -2,7 +2,7 @@
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::Suite;
+use super::{AnySuite, Suite};
 
 const SUITE: &str = "\
 format: 1
@@ -268,16 +268,16 @@ fn unknown_kernel() {
 
 #[test]
 fn unknown_kind() {
-    insta::assert_snapshot!(message("kind: ablation", "kind: throughput", &[]), @r"
-     × suites/sample.yaml:5:7: unknown value `throughput` for `kind`
+    insta::assert_snapshot!(message("kind: ablation", "kind: speed", &[]), @r"
+     × suites/sample.yaml:5:7: unknown value `speed` for `kind`
       ╭─[5:7]
     4 │ about: A sample.
-    5 │ kind: throughput
-      ·       ─────┬────
-      ·            ╰── no such value
+    5 │ kind: speed
+      ·       ──┬──
+      ·         ╰── no such value
     6 │ data: {synthetic: {videos: 100, test_videos: 20}}
       ╰────
-     help: values: `ablation`
+     help: values: `ablation`, `throughput`
     ");
 }
 
@@ -578,7 +578,7 @@ fn unknown_metric() {
 
 #[test]
 fn unreadable_file() {
-    let error = Suite::load(std::path::Path::new("no/such.yaml"), &[]).expect_err("no such file");
+    let error = AnySuite::load(std::path::Path::new("no/such.yaml"), &[]).expect_err("no such file");
     assert_eq!(error.to_string(), "no/such.yaml: cannot read the suite");
     assert!(std::error::Error::source(&error).is_some());
 }

@@ -1,6 +1,6 @@
 //! Suites: the YAML as written, and the checked [`CellConfig`]s that it means.
 //!
-//! [`Suite::load`] reads a file and the `--set` arguments into a tree in which every value knows its place, lays
+//! [`AnySuite::load`] reads a file and the `--set` arguments into a tree in which every value knows its place, lays
 //! defaults, preset, suite, axes and `--set` over each other, and checks every cell. It leaves to `trial::plan` which
 //! cells are the same work, and to `data` what lies in files.
 
@@ -9,8 +9,15 @@ pub mod cross;
 mod de;
 pub mod error;
 pub mod expect;
+pub mod kernel_cell;
+mod kernel_layer;
+mod kernel_schema;
+mod kernel_validate;
 mod layer;
+pub mod load;
 mod locate;
+mod open;
+mod reference;
 pub mod schema;
 mod set;
 pub mod source;
@@ -19,12 +26,16 @@ pub mod source;
     reason = "the type `Suite` has a file with its name"
 )]
 pub mod suite;
+pub mod throughput;
 mod tree;
 mod validate;
+mod vocabulary;
 mod wire;
 
 #[cfg(test)]
 mod folder_tests;
+#[cfg(test)]
+mod kernel_tests;
 #[cfg(test)]
 mod message_tests;
 
@@ -32,5 +43,8 @@ pub use config::CellConfig;
 pub use cross::{Axis, AxisValue, ExcludedCell, SuiteCell};
 pub use error::{Problem, SuiteError};
 pub use expect::Expectation;
+pub use kernel_cell::{KernelCell, MeasureConfig, Operation, Work};
+pub use load::AnySuite;
 pub use suite::Suite;
+pub use throughput::ThroughputSuite;
 pub use wire::Kind;

@@ -10,9 +10,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::config::CellConfig;
 use super::expect::metric_names;
+use super::kernel_schema;
 use super::layer::{DATA_SOURCES, data_defaults, preset_defaults};
 use super::tree::join;
-use super::wire::{HEADER_KEYS, WireSuite, default_seeds};
+use super::vocabulary::Vocabulary;
+use super::wire::{Kind, WireSuite, WireThroughput, default_seeds};
 
 /// One key of a suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,8 @@ pub struct Key {
 /// Schema and keys, made once.
 struct Spec {
     schema: Json,
-    keys: Vec<Key>,
+    ablation: Vec<Key>,
+    throughput: Vec<Key>,
 }
 
 static SPEC: LazyLock<Spec> = LazyLock::new(Spec::new);
@@ -40,54 +43,54 @@ pub fn json_schema() -> &'static Json {
     &SPEC.schema
 }
 
-/// Every key of a suite, leaves only, in the order of the schema.
-pub fn keys() -> &'static [Key] {
-    &SPEC.keys
+/// Every key of a kind of suite, leaves only, in the order of the schema.
+pub fn keys(kind: Kind) -> &'static [Key] {
+    match kind {
+        Kind::Ablation => &SPEC.ablation,
+        Kind::Throughput => &SPEC.throughput,
+    }
 }
 
-/// The table of keys as Markdown, for `suites/FORMAT.md`.
+/// The tables of keys as Markdown, for `suites/FORMAT.md`.
 pub fn key_table() -> String {
-    let mut table = String::from("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
-    for key in keys() {
-        let [path, kind, default, about] = [&key.path, &key.kind, &key.default, &key.about]
-            .map(|text| text.replace('|', "\\|").replace('\n', " "));
-        table.push_str(&format!("| `{path}` | {kind} | {default} | {about} |\n"));
-    }
-    table
+    let tables = [Kind::Ablation, Kind::Throughput].map(|kind| {
+        let rows = keys(kind).iter().map(|key| {
+            let [path, kind, default, about] = [&key.path, &key.kind, &key.default, &key.about]
+                .map(|text| text.replace('|', "\\|").replace('\n', " "));
+            format!("| `{path}` | {kind} | {default} | {about} |\n")
+        });
+        let head = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
+        format!(
+            "### `kind: {}`\n\n{head}{}",
+            kind.name(),
+            rows.collect::<String>()
+        )
+    });
+    tables.join("\n")
 }
 
 /// What a key means; empty for a path that is none.
 pub(crate) fn about(path: &str) -> String {
-    let key = SPEC.keys.iter().find(|key| key.path == path);
+    let mut keys = SPEC.ablation.iter().chain(&SPEC.throughput);
+    let key = keys.find(|key| key.path == path);
     key.map(|key| key.about.clone()).unwrap_or_default()
+}
+
+/// Every configuration path of a throughput suite.
+pub(super) fn kernel_paths() -> Vec<String> {
+    let header = Vocabulary::of(Kind::Throughput).header;
+    let keys = SPEC.throughput.iter().map(|key| &key.path);
+    keys.filter(|path| !header.contains(&path.as_str()))
+        .cloned()
+        .collect()
 }
 
 impl Spec {
     fn new() -> Self {
-        let header = plain_schema::<WireSuite>();
         let config = plain_schema::<CellConfig>();
         let mut properties = Map::new();
         let mut keys = Vec::new();
-        for name in HEADER_KEYS {
-            let mut schema = header["properties"][name].clone();
-            tidy(&mut schema, "", &Json::Null);
-            let default = header_default(name);
-            let shown = default
-                .as_ref()
-                .map_or("required".to_owned(), |json| format!("`{json}`"));
-            let about = text_of(&schema);
-            let kind = match name {
-                "reference" | "axes" | "expect" => "map".to_owned(),
-                _ => kind_of(&schema),
-            };
-            keys.push(Key {
-                path: name.to_owned(),
-                kind,
-                default: shown,
-                about,
-            });
-            properties.insert(name.to_owned(), schema);
-        }
+        header_keys::<WireSuite>(Kind::Ablation, &mut properties, &mut keys);
         let tiny = all_defaults(Preset::Tiny);
         let paper = all_defaults(Preset::Paper);
         let mut pointers = Vec::new();
@@ -105,21 +108,57 @@ impl Spec {
             );
             properties.insert(name.clone(), schema);
         }
+        let mut kernel_properties = Map::new();
+        let mut kernel_keys = Vec::new();
+        header_keys::<WireThroughput>(Kind::Throughput, &mut kernel_properties, &mut kernel_keys);
+        let kernel_pointers = kernel_schema::add_config(&mut kernel_properties, &mut kernel_keys);
+        let by_kind = kernel_schema::by_kind(&pointers, &kernel_pointers);
+        for (name, schema) in kernel_properties {
+            if !properties.contains_key(&name) {
+                properties.insert(name, schema);
+            }
+        }
+        pointers.extend(kernel_pointers);
         close_maps(&mut properties, &pointers);
-        let required: Vec<&str> = HEADER_KEYS
-            .into_iter()
-            .filter(|name| header_default(name).is_none())
-            .chain(["data"])
-            .collect();
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "hitbench suite, format 1",
             "type": "object",
-            "required": required,
+            "required": ["format", "name", "version", "about", "kind"],
             "properties": properties,
             "additionalProperties": false,
+            "allOf": [by_kind],
         });
-        Self { schema, keys }
+        Self {
+            schema,
+            ablation: keys,
+            throughput: kernel_keys,
+        }
+    }
+}
+
+/// Describes the keys of a kind that are not configuration.
+fn header_keys<T: JsonSchema>(kind: Kind, properties: &mut Map<String, Json>, keys: &mut Vec<Key>) {
+    let header = plain_schema::<T>();
+    for &name in Vocabulary::of(kind).header {
+        let mut schema = header["properties"][name].clone();
+        tidy(&mut schema, "", &Json::Null);
+        let default = header_default(name);
+        let shown = default
+            .as_ref()
+            .map_or("required".to_owned(), |json| format!("`{json}`"));
+        let about = text_of(&schema);
+        let kind = match name {
+            "reference" | "axes" | "expect" => "map".to_owned(),
+            _ => kind_of(&schema),
+        };
+        keys.push(Key {
+            path: name.to_owned(),
+            kind,
+            default: shown,
+            about,
+        });
+        properties.insert(name.to_owned(), schema);
     }
 }
 
@@ -142,7 +181,7 @@ fn all_defaults(preset: Preset) -> Json {
 }
 
 /// The schema of a type with everything in place, no references.
-fn plain_schema<T: JsonSchema>() -> Json {
+pub(super) fn plain_schema<T: JsonSchema>() -> Json {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
@@ -154,7 +193,7 @@ fn at<'a>(defaults: &'a Json, path: &str) -> &'a Json {
 }
 
 /// Adds defaults, requires only what has none, and removes the marks of Rust from the texts.
-fn tidy(schema: &mut Json, path: &str, defaults: &Json) {
+pub(super) fn tidy(schema: &mut Json, path: &str, defaults: &Json) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
@@ -240,12 +279,12 @@ fn collect(
     }
 }
 
-fn text_of(schema: &Json) -> String {
+pub(super) fn text_of(schema: &Json) -> String {
     schema["description"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The type in words, or the names there are.
-fn kind_of(schema: &Json) -> String {
+pub(super) fn kind_of(schema: &Json) -> String {
     let quoted = |names: Vec<&Json>| {
         let names: Vec<String> = names
             .iter()
@@ -314,54 +353,4 @@ fn close_maps(properties: &mut Map<String, Json>, pointers: &[(String, String)])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::suite::layer::all_paths;
-
-    #[test]
-    fn the_keys_are_those_that_are_read() {
-        let mut documented: Vec<String> = keys().iter().map(|key| key.path.clone()).collect();
-        let mut read: Vec<String> = HEADER_KEYS
-            .iter()
-            .map(|&key| key.to_owned())
-            .chain(all_paths())
-            .collect();
-        documented.sort();
-        read.retain(|path| path != "data");
-        read.sort();
-        assert_eq!(documented, read);
-    }
-
-    #[test]
-    fn every_key_has_a_meaning_and_a_type() {
-        for key in keys() {
-            assert!(
-                !key.about.is_empty() && !key.kind.is_empty() && key.kind != "any",
-                "{key:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_reference_of_the_schema_resolves() {
-        fn walk(json: &Json, out: &mut Vec<String>) {
-            match json {
-                Json::Object(map) => {
-                    out.extend(map.get("$ref").and_then(Json::as_str).map(str::to_owned));
-                    map.values().for_each(|value| walk(value, out));
-                }
-                Json::Array(items) => items.iter().for_each(|item| walk(item, out)),
-                _ => {}
-            }
-        }
-        let mut references = Vec::new();
-        walk(json_schema(), &mut references);
-        assert!(references.len() > 100);
-        for reference in references {
-            assert!(
-                json_schema().pointer(reference.trim_start_matches('#')).is_some(),
-                "{reference}"
-            );
-        }
-    }
-}
+mod tests;

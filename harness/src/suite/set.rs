@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::error::{Problem, SuiteError};
-use super::layer::CONFIG_KEYS;
 use super::locate::{parser_problem, parser_span};
 use super::source::{Origin, Sources, Span};
 use super::tree::{Entry, Node, Value};
-use super::wire::HEADER_KEYS;
+use super::vocabulary::Vocabulary;
 
 /// A `--set` argument, parsed.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ struct Setting {
 
 /// Applies the `--set` arguments of `sources`: axes and keys that are not configuration change in `root`, the rest
 /// is returned as one layer each.
-pub(crate) fn apply(root: &mut Node, sources: &Sources) -> Result<Vec<Node>, SuiteError> {
+pub(crate) fn apply(root: &mut Node, words: &Vocabulary, sources: &Sources) -> Result<Vec<Node>, SuiteError> {
     let mut layers = Vec::new();
     for index in 0..sources.sets.len() {
         let Setting {
@@ -41,16 +40,22 @@ pub(crate) fn apply(root: &mut Node, sources: &Sources) -> Result<Vec<Node>, Sui
                     node,
                 },
             );
-        } else if CONFIG_KEYS.contains(&head) {
+        } else if words.config.contains(&head) {
             refuse_covering_an_axis(root, &path, key_origin, sources)?;
             layers.push(Node::nest(&path, key_origin, node));
-        } else if HEADER_KEYS.contains(&head) && rest.is_empty() {
+        } else if path == "kind" {
+            let problem = Problem::Conflict {
+                message: "`kind` cannot be set: it decides which settings there are".to_owned(),
+                hint: "write another suite".to_owned(),
+            };
+            return Err(SuiteError::new(problem, sources.place(key_origin)));
+        } else if words.header.contains(&head) && rest.is_empty() {
             root.put(Entry {
                 key: path,
                 key_origin,
                 node,
             });
-        } else if matches!(head, "axes" | "reference" | "expect") {
+        } else if words.maps.contains(&head) {
             put_below(
                 root,
                 head,
@@ -61,11 +66,11 @@ pub(crate) fn apply(root: &mut Node, sources: &Sources) -> Result<Vec<Node>, Sui
                 },
             );
         } else {
-            let known = super::layer::known_paths();
-            return Err(SuiteError::new(
-                Problem::UnknownPath { path, known },
-                sources.place(key_origin),
-            ));
+            let problem = match words.refuse(&path) {
+                Problem::UnknownKey { path, known, .. } => Problem::UnknownPath { path, known },
+                other => other,
+            };
+            return Err(SuiteError::new(problem, sources.place(key_origin)));
         }
     }
     Ok(layers)

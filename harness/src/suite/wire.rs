@@ -4,20 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-/// Keys of a suite that are not configuration, in the order in which they are usually written.
-pub(crate) const HEADER_KEYS: [&str; 10] = [
-    "format",
-    "name",
-    "version",
-    "about",
-    "kind",
-    "axes",
-    "reference",
-    "seeds",
-    "exclude",
-    "expect",
-];
-
 /// Version of the file format that this program reads.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -35,6 +21,7 @@ pub(crate) struct WireSuite {
     /// What the suite is for: source of the data, split, sizes, expected answer.
     pub(crate) about: String,
     /// What the suite does with its cells.
+    #[expect(dead_code, reason = "checks the type; the kind is read before all else")]
     pub(crate) kind: Kind,
     /// Dotted configuration path to the list of its values; all axes are crossed, the last one fastest.
     #[serde(default)]
@@ -65,6 +52,43 @@ pub(crate) struct WireSuite {
     pub(crate) expect: Map<String, Json>,
 }
 
+/// The keys of a throughput suite beside its configuration.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireThroughput {
+    /// Version of the file format: 1.
+    #[expect(dead_code, reason = "checks the type; the value is checked before all else")]
+    pub(crate) format: u32,
+    /// Name in lower-case letters, digits and `-`; part of the run folder's name and of every cell's.
+    pub(crate) name: String,
+    /// Version of the suite, raised whenever a reported number could move.
+    pub(crate) version: u32,
+    /// What the suite is for.
+    pub(crate) about: String,
+    /// What the suite does with its cells.
+    #[expect(dead_code, reason = "checks the type; the kind is read before all else")]
+    pub(crate) kind: Kind,
+    /// Shapes, each a map of the sizes below `shape` that its operation has; crossed with the axes, slowest.
+    pub(crate) shapes: Vec<Map<String, Json>>,
+    /// Dotted configuration path to the list of its values; all axes are crossed, the last one fastest.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "checks the type; values are taken from the tree, with their places"
+    )]
+    pub(crate) axes: Map<String, Json>,
+    /// Axis values of the cells that ratios are taken to, each to the one that is like it otherwise.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "checks the type; values are taken from the tree, with their places"
+    )]
+    pub(crate) reference: Map<String, Json>,
+    /// Cells that are left out.
+    #[serde(default)]
+    pub(crate) exclude: Vec<WireExclude>,
+}
+
 /// Cells to leave out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +105,18 @@ pub(crate) struct WireExclude {
 pub enum Kind {
     /// Trains and evaluates every cell with every seed.
     Ablation,
+    /// Measures kernels at shapes, beside each other.
+    Throughput,
+}
+
+impl Kind {
+    /// The name that suites and records use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ablation => "ablation",
+            Self::Throughput => "throughput",
+        }
+    }
 }
 
 /// One seed, 0.

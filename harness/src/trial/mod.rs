@@ -9,8 +9,6 @@ pub mod event;
 #[cfg(feature = "torch")]
 mod hit;
 pub mod inputs;
-#[cfg(feature = "torch")]
-mod memory;
 pub mod plan;
 #[cfg(feature = "torch")]
 pub mod run;

@@ -119,7 +119,15 @@ impl PlannedCell<'_> {
     /// The cell's hash; `contents` are the hashes of everything read from files: the data set's content hash and,
     /// where a vocabulary file is given, that file's.
     pub fn hash(&self, suite_version: u32, contents: &[&str]) -> CellHash {
-        CellHash::new(&self.cell.config, suite_version, contents)
+        let mut config = to_json(&effective(&self.cell.config));
+        for path in FILE_PATHS {
+            if let Some((section, key)) = path.rsplit_once('/')
+                && let Some(Json::Object(section)) = config.pointer_mut(section)
+            {
+                section.remove(key);
+            }
+        }
+        CellHash::of(&config, suite_version, contents)
     }
 }
 
@@ -129,15 +137,8 @@ impl PlannedCell<'_> {
 pub struct CellHash(blake3::Hash);
 
 impl CellHash {
-    fn new(config: &CellConfig, suite_version: u32, contents: &[&str]) -> Self {
-        let mut config = to_json(&effective(config));
-        for path in FILE_PATHS {
-            if let Some((section, key)) = path.rsplit_once('/')
-                && let Some(Json::Object(section)) = config.pointer_mut(section)
-            {
-                section.remove(key);
-            }
-        }
+    /// The hash of a configuration as JSON; the order of keys does not matter.
+    pub(crate) fn of(config: &Json, suite_version: u32, contents: &[&str]) -> Self {
         let all = json!({"config": config, "contents": contents, "suite_version": suite_version});
         Self(blake3::hash(canonical(&all).as_bytes()))
     }
@@ -155,10 +156,10 @@ impl fmt::Display for CellHash {
 }
 
 /// Name of the run folder: the suite's name and 8 hex digits of the hash of the resolved suite and the build id.
-pub fn run_folder_name(suite: &Suite, build_id: &str) -> String {
-    let all = json!({"suite": suite.to_json(), "build_id": build_id});
+pub fn run_folder_name(name: &str, resolved: &Json, build_id: &str) -> String {
+    let all = json!({"suite": resolved, "build_id": build_id});
     let hash = blake3::hash(canonical(&all).as_bytes());
-    format!("{}-{}", suite.name, hex_prefix(&hash, FOLDER_BYTES))
+    format!("{name}-{}", hex_prefix(&hash, FOLDER_BYTES))
 }
 
 fn hex_prefix(hash: &blake3::Hash, bytes: usize) -> String {
@@ -366,12 +367,13 @@ mod tests {
         let id = hash.trial_id(3);
         assert_eq!(id, format!("{}-s3", &hash.to_string()[..12]));
         let suite = suite("data: {synthetic: {}}", &[]);
-        let name = run_folder_name(&suite, "build");
+        let folder = |build_id| run_folder_name(&suite.name, &suite.to_json(), build_id);
+        let name = folder("build");
         let digits = name
             .strip_prefix("sample-")
             .expect("the suite's name comes first");
         assert!(digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit()));
-        assert_ne!(run_folder_name(&suite, "other build"), name);
+        assert_ne!(folder("other build"), name);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use hitbench_reports::record::{
 use super::checkpoint::{self, TrainingState};
 use super::error::TrialError;
 use super::event::{Observer, TrialEvent};
-use super::{hit, memory, score};
+use super::{hit, score};
 use crate::data::{Dataset, Loader};
+use crate::memory;
 use crate::suite::CellConfig;
 
 /// One trial to run.

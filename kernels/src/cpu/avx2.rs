@@ -1,8 +1,10 @@
 //! AVX2 with FMA: two vectors of 8 queries, 12 running sums in registers.
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
 use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
+use super::peak::{CHAINS, FACTOR, TERM};
 
 /// Proof that this CPU has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,11 @@ impl Isa<MR, NR> for Avx2 {
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_pairs(left, right, scores) }
+    }
+
+    fn multiply_add_chains(self, rounds: u64) -> f32 {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { multiply_add_chains(rounds) }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {
@@ -85,6 +92,26 @@ fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR
         sums[1] = _mm256_fmadd_ps(left[1], right[1], sums[1]);
     }
     add_to(sums, scores);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn multiply_add_chains(rounds: u64) -> f32 {
+    let [factor, term] = black_box([FACTOR, TERM]).map(|x| _mm256_set1_ps(x));
+    let mut chains = [[_mm256_set1_ps(1.0); 2]; CHAINS];
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            for lanes in chain {
+                *lanes = _mm256_fmadd_ps(*lanes, factor, term);
+            }
+        }
+    }
+    let sum = chains
+        .as_flattened()
+        .iter()
+        .fold(_mm256_setzero_ps(), |sum, lanes| _mm256_add_ps(sum, *lanes));
+    let mut lanes = [0.0; MR];
+    add_to([sum, _mm256_setzero_ps()], &mut lanes);
+    lanes.iter().sum()
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -2,6 +2,7 @@
 
 use std::sync::Once;
 
+use super::isa::Isa;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
 use super::scalar::Scalar;
@@ -68,6 +69,14 @@ pub(crate) fn best_isa() -> CpuIsa {
 /// The instruction sets of this machine, best first.
 pub(crate) fn available_isas() -> Vec<CpuIsa> {
     detect().into_iter().map(|(isa, _)| isa).collect()
+}
+
+/// Runs the chains of multiply-adds of the best set; gives their sum and the lanes of one chain.
+pub(super) fn multiply_add_chains(rounds: u64) -> (f32, usize) {
+    fn run<I: Isa<MR, NR>, const MR: usize, const NR: usize>(isa: I, rounds: u64) -> (f32, usize) {
+        (isa.multiply_add_chains(rounds), MR)
+    }
+    with_isa!(detect()[0].1, |isa| run(isa, rounds))
 }
 
 /// The CPU back end with one instruction set and one element type.

@@ -30,6 +30,10 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
     /// `left` and `right` have one entry a column, at most [`PIECE`].
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>);
 
+    /// Multiplies and adds in registers, nothing else: `rounds` times one operation on every lane of
+    /// [`CHAINS`](super::peak::CHAINS) chains of `MR` lanes that do not wait for each other. Gives their sum.
+    fn multiply_add_chains(self, rounds: u64) -> f32;
+
     /// Runs `body` compiled for this instruction set.
     fn vectorize<B: Body>(self, body: B) -> B::Output;
 }

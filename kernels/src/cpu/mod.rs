@@ -5,7 +5,9 @@ mod info_nce;
 mod isa;
 mod momentum;
 mod negatives;
+mod opponent;
 mod pack;
+pub(crate) mod peak;
 mod rank;
 mod scores;
 mod softmax;
@@ -19,3 +21,5 @@ mod neon;
 mod scalar;
 
 pub use dispatch::CpuKernel;
+pub use opponent::Product;
+pub use peak::fma_burst;

@@ -2,8 +2,10 @@
 
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
+use std::hint::black_box;
 
 use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
+use super::peak::{CHAINS, FACTOR, TERM};
 
 /// Proof that this CPU has NEON.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,11 @@ impl Isa<MR, NR> for Neon {
     fn multiply_pairs(self, left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR>) {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_pairs(left, right, scores) }
+    }
+
+    fn multiply_add_chains(self, rounds: u64) -> f32 {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { multiply_add_chains(rounds) }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {
@@ -80,6 +87,26 @@ fn multiply_pairs(left: &[Lanes<MR>], right: &[Lanes<MR>], scores: &mut Lanes<MR
         sums[1] = vfmaq_f32(sums[1], left[1], right[1]);
     }
     add_to(sums, scores);
+}
+
+#[target_feature(enable = "neon")]
+fn multiply_add_chains(rounds: u64) -> f32 {
+    let [factor, term] = black_box([FACTOR, TERM]).map(|x| vdupq_n_f32(x));
+    let mut chains = [[vdupq_n_f32(1.0); 2]; CHAINS];
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            for lanes in chain {
+                *lanes = vfmaq_f32(term, *lanes, factor);
+            }
+        }
+    }
+    let sum = chains
+        .as_flattened()
+        .iter()
+        .fold(vdupq_n_f32(0.0), |sum, lanes| vaddq_f32(sum, *lanes));
+    let mut lanes = [0.0; MR];
+    add_to([sum, vdupq_n_f32(0.0)], &mut lanes);
+    lanes.iter().sum()
 }
 
 #[target_feature(enable = "neon")]

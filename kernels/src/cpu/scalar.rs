@@ -1,6 +1,9 @@
 //! Plain Rust, for machines without a better path and for Miri. A product is rounded before it is added.
 
+use std::hint::black_box;
+
 use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
+use super::peak::{CHAINS, FACTOR, TERM};
 
 /// The path that every machine has.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,17 @@ impl Isa<MR, NR> for Scalar {
         for m in 0..MR {
             scores[m] += sums[m];
         }
+    }
+
+    fn multiply_add_chains(self, rounds: u64) -> f32 {
+        let [factor, term] = black_box([FACTOR, TERM]);
+        let mut chains = [[1.0_f32; MR]; CHAINS];
+        for _ in 0..rounds {
+            for lanes in chains.as_flattened_mut() {
+                *lanes = *lanes * factor + term;
+            }
+        }
+        chains.as_flattened().iter().sum()
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {

@@ -8,7 +8,9 @@ mod kernel;
 mod memory;
 mod operations;
 mod search;
+mod threads;
 
 pub(crate) use device::available_devices;
 pub use heap::keep_freed_memory;
 pub use kernel::LibtorchKernel;
+pub use threads::use_threads;

@@ -140,7 +140,7 @@ pub(super) fn axes_json(values: &[AxisValue]) -> Json {
     )
 }
 
-fn label(values: &[AxisValue]) -> String {
+pub(super) fn label(values: &[AxisValue]) -> String {
     if values.is_empty() {
         "the only cell".to_owned()
     } else {
@@ -269,7 +269,7 @@ impl<'a> PlanView<'a> {
 }
 
 /// Digits in groups of three.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

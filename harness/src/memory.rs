@@ -2,15 +2,16 @@
 
 use std::fs;
 
+#[cfg(any(feature = "torch", test))]
 /// Starts a new count of the peak. Where the system has none, [`peak_bytes`] keeps the peak since the start of
 /// the process.
-pub(super) fn reset_peak() {
+pub(crate) fn reset_peak() {
     // Refused inside some containers; the count then covers the whole process, which the reader is told.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Most resident memory since [`reset_peak`], in bytes; `None` where the system does not say.
-pub(super) fn peak_bytes() -> Option<u64> {
+pub(crate) fn peak_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     parse_peak(&status)
 }

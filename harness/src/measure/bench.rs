@@ -1,0 +1,117 @@
+//! From a cell and its inputs to something that can be called again and again.
+
+use hitbench_kernels::conformance::compare::Deviation;
+use hitbench_kernels::{
+    Dtype, KernelError, KernelId, ema_update_kernel, enqueue_kernel, info_nce_kernel, rank_counts_kernel,
+    top_k_kernel,
+};
+
+use super::inputs::Inputs;
+use super::opponent::{GEMM, GemmBench};
+use super::search::{RankBench, TopKBench};
+use super::upkeep::{ContrastBench, EmaBench, EnqueueBench};
+use crate::suite::{KernelCell, Operation, Work};
+
+/// Queries whose results are compared with the reference.
+const SAMPLE: usize = 16;
+
+/// How far results are from the reference; none where there is nothing to compare.
+pub(super) type Judged = Option<Deviation>;
+
+/// An operation at a shape by one kernel.
+pub(super) trait Bench {
+    /// One call: what is timed.
+    fn call(&mut self) -> Result<(), BenchError>;
+
+    /// One call whose results are compared with the reference.
+    fn verify(&mut self) -> Result<Judged, BenchError>;
+}
+
+/// Why a cell cannot be measured.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BenchError {
+    /// There is no such implementation.
+    #[error("has no {0}")]
+    Lacks(Operation),
+    /// This build cannot train.
+    #[cfg(not(feature = "torch"))]
+    #[error("built without the feature `torch`")]
+    NeedsTorch,
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The model refused.
+    #[cfg(feature = "torch")]
+    #[error("the model failed")]
+    Model(#[from] hitbench_models::ModelError),
+}
+
+impl BenchError {
+    /// Why the cell is unavailable here; `None` if it should have worked.
+    pub(super) fn unavailable(&self) -> Option<String> {
+        match self {
+            Self::Lacks(_) => Some(self.to_string()),
+            #[cfg(not(feature = "torch"))]
+            Self::NeedsTorch => Some(self.to_string()),
+            Self::Kernel(KernelError::Unavailable { reason, .. }) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The concrete name of a cell's kernel, and the element type of its rows.
+pub(super) fn concrete(kernel: &str) -> Result<(String, Dtype), KernelError> {
+    if kernel == GEMM {
+        return Ok((GEMM.to_owned(), Dtype::F32));
+    }
+    let id = kernel.parse::<KernelId>()?.resolve();
+    Ok((id.to_string(), id.dtype()))
+}
+
+/// Makes a cell callable; `inputs` are those of its work.
+pub(super) fn bench<'a>(
+    cell: &KernelCell,
+    inputs: &'a mut Inputs,
+) -> Result<Box<dyn Bench + 'a>, BenchError> {
+    let kernel = cell.kernel.as_str();
+    let lacks = || Err(BenchError::Lacks(cell.work.operation()));
+    if kernel == GEMM {
+        return match inputs {
+            Inputs::Search(inputs) => Ok(Box::new(GemmBench::new(inputs, cell.measure.threads as usize))),
+            _ => lacks(),
+        };
+    }
+    Ok(match (&cell.work, inputs) {
+        (Work::RankCounts(shape), Inputs::Search(inputs)) => Box::new(RankBench::new(
+            inputs,
+            shape.directions == 2,
+            rank_counts_kernel(kernel)?,
+        )?),
+        (Work::TopK(shape), Inputs::Search(inputs)) => {
+            Box::new(TopKBench::new(inputs, shape.k as usize, top_k_kernel(kernel)?)?)
+        }
+        (Work::InfoNce(_), Inputs::Contrast(inputs)) => {
+            Box::new(ContrastBench::new(inputs, info_nce_kernel(kernel)?)?)
+        }
+        (Work::EmaUpdate(_), Inputs::Ema(inputs)) => {
+            Box::new(EmaBench::new(inputs, ema_update_kernel(kernel)?))
+        }
+        (Work::Enqueue(_), Inputs::Queue(inputs)) => {
+            Box::new(EnqueueBench::new(inputs, enqueue_kernel(kernel)?)?)
+        }
+        #[cfg(feature = "torch")]
+        (Work::TrainStep(shape), _) => match super::train_step::TrainStepBench::new(shape, cell)? {
+            Some(bench) => Box::new(bench),
+            None => return lacks(),
+        },
+        #[cfg(not(feature = "torch"))]
+        (Work::TrainStep(_), _) => return Err(BenchError::NeedsTorch),
+        _ => return lacks(),
+    })
+}
+
+/// Indices spread over `0..n`.
+pub(super) fn sample(n: usize) -> Vec<usize> {
+    let count = n.min(SAMPLE);
+    (0..count).map(|index| index * n / count).collect()
+}

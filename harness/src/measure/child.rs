@@ -1,0 +1,307 @@
+//! The child: measures what its job says, in this process.
+
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use hitbench_kernels::conformance::compare::Deviation;
+use hitbench_reports::record::AccuracyRecord;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use super::bench::{Bench, BenchError, bench};
+use super::cache::Evictor;
+use super::inputs::Inputs;
+use super::peak::Peaks;
+use super::protocol::{Event, Found, Job, JobCell, Timed};
+use super::timer;
+use crate::memory;
+use crate::suite::{KernelCell, Operation, Work};
+
+/// What ends a child before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// The job could not be read, or nobody listens any more.
+    #[error("cannot read the job or write what was found")]
+    Io(#[from] io::Error),
+    /// The job is none.
+    #[error("the job is not one of this program")]
+    Job(#[from] serde_json::Error),
+    /// The threads could not be started.
+    #[error("cannot start the threads")]
+    Threads(#[from] ThreadPoolBuildError),
+}
+
+/// Reads a job, does it, and writes what was found, a line each.
+///
+/// # Errors
+/// [`ChildError`]; what goes wrong in a cell is told as its [`Found`].
+pub fn run_job(input: impl Read, out: &mut impl Write) -> Result<(), ChildError> {
+    let job: Job = serde_json::from_reader(input)?;
+    let mut say = |event: &Event| -> Result<(), ChildError> {
+        serde_json::to_writer(&mut *out, event)?;
+        out.write_all(b"\n")?;
+        Ok(out.flush()?)
+    };
+    let peaks = match job.peak_threads {
+        Some(threads) => Some(pool(threads)?.install(Peaks::measure)),
+        None => None,
+    };
+    let mut stage = Stage::new(job.verify);
+    for JobCell { index, cell } in &job.cells {
+        say(&Event::Started { index: *index })?;
+        let found = pool(cell.measure.threads)?.install(|| stage.measure(cell));
+        say(&Event::Done { index: *index, found })?;
+    }
+    match peaks {
+        Some(peaks) => say(&Event::Peaks(peaks.finish())),
+        None => Ok(()),
+    }
+}
+
+fn pool(threads: u64) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new().num_threads(threads as usize).build()
+}
+
+/// What cells share: the inputs of the last shape and the memory that pushes them out of the caches.
+struct Stage {
+    verify: bool,
+    inputs: Option<(Work, Inputs)>,
+    evictor: Option<Evictor>,
+}
+
+impl Stage {
+    fn new(verify: bool) -> Self {
+        Self {
+            verify,
+            inputs: None,
+            evictor: None,
+        }
+    }
+
+    /// Measures a cell on the threads of the pool that this is called in.
+    fn measure(&mut self, cell: &KernelCell) -> Found {
+        #[cfg(feature = "torch")]
+        hitbench_kernels::libtorch::use_threads(cell.measure.threads as usize);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.try_measure(cell)));
+        match outcome {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => match error.unavailable() {
+                Some(reason) => Found::Unavailable(reason),
+                None => Found::Failed(chain(&error)),
+            },
+            Err(panic) => {
+                // Inputs may be half written.
+                self.inputs = None;
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                Found::Failed(format!("panicked: {}", text.unwrap_or("without words")))
+            }
+        }
+    }
+
+    fn try_measure(&mut self, cell: &KernelCell) -> Result<Found, BenchError> {
+        if self.inputs.as_ref().is_none_or(|(work, _)| *work != cell.work) {
+            self.inputs = None;
+            self.inputs = Some((cell.work.clone(), Inputs::of(&cell.work)?));
+        }
+        let Some((_, inputs)) = &mut self.inputs else {
+            return Ok(Found::Failed("without inputs".to_owned()));
+        };
+        let mut bench = bench(cell, inputs)?;
+        let accuracy = if self.verify {
+            match bench.verify()? {
+                Some(deviation) if !deviation.is_within() => return Ok(Found::Wrong(record(deviation))),
+                judged => judged.map(record),
+            }
+        } else {
+            None
+        };
+        time(cell, &mut *bench, &mut self.evictor, accuracy)
+    }
+}
+
+/// Times a bench in every state of the caches.
+fn time(
+    cell: &KernelCell,
+    bench: &mut dyn Bench,
+    evictor: &mut Option<Evictor>,
+    accuracy: Option<AccuracyRecord>,
+) -> Result<Found, BenchError> {
+    let start = Instant::now();
+    bench.call()?;
+    let first = start.elapsed();
+    let is_alone = cell.work.operation() == Operation::TrainStep;
+    let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
+    for cache in &cell.measure.cache {
+        let mut evict = || evictor.get_or_insert_with(Evictor::new).evict();
+        let taken = timer::take(&cell.measure, *cache, &mut evict, first, &mut || bench.call())?;
+        samples.push((*cache, taken));
+        // What pushes the operation out of the caches is no memory of the operation.
+        if is_alone && evictor.is_none() {
+            peak_memory_bytes = memory::peak_bytes();
+        }
+    }
+    Ok(Found::Timed(Timed {
+        accuracy,
+        samples,
+        peak_memory_bytes,
+    }))
+}
+
+fn record(deviation: Deviation) -> AccuracyRecord {
+    let Deviation {
+        error,
+        tolerance,
+        worst,
+        n_compared,
+    } = deviation;
+    AccuracyRecord {
+        // JSON has no infinity; nothing finite is further off.
+        error: if error.is_finite() { error } else { f64::MAX },
+        tolerance,
+        worst,
+        n_compared,
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::MeasureConfig;
+    use crate::suite::kernel_cell::{
+        Cache, EmaUpdateShape, EnqueueShape, InfoNceShape, RankCountsShape, TopKShape, TrainStepShape,
+    };
+
+    fn events(cells: &[(Work, &str)], peak_threads: Option<u64>, verify: bool) -> Vec<Event> {
+        let measure = MeasureConfig {
+            processes: 1,
+            samples: 3,
+            min_time_ms: 3,
+            cache: vec![Cache::Warm, Cache::Cold],
+            threads: 2,
+        };
+        let cell = |(index, (work, kernel)): (usize, &(Work, &str))| JobCell {
+            index,
+            cell: KernelCell {
+                device: "cpu".to_owned(),
+                work: work.clone(),
+                kernel: (*kernel).to_owned(),
+                measure: measure.clone(),
+            },
+        };
+        let cells = cells.iter().enumerate().map(cell).collect();
+        let job = Job {
+            peak_threads,
+            verify,
+            cells,
+        };
+        let mut out = Vec::new();
+        run_job(serde_json::to_vec(&job).unwrap().as_slice(), &mut out).unwrap();
+        let lines = String::from_utf8(out).unwrap();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn works() -> Vec<Work> {
+        vec![
+            Work::RankCounts(RankCountsShape {
+                queries: 60,
+                gallery: 50,
+                dim: 33,
+                directions: 2,
+            }),
+            Work::TopK(TopKShape {
+                queries: 20,
+                gallery: 50,
+                dim: 33,
+                k: 5,
+            }),
+            Work::InfoNce(InfoNceShape {
+                batch: 20,
+                queue_len: 90,
+                dim: 16,
+            }),
+            Work::EmaUpdate(EmaUpdateShape {
+                tensors: 5,
+                parameters: 20_000,
+            }),
+            Work::Enqueue(EnqueueShape {
+                batch: 20,
+                queue_len: 50,
+                dim: 16,
+            }),
+        ]
+    }
+
+    #[test]
+    fn every_operation_is_verified_and_timed_in_every_kernel() {
+        for kernel in hitbench_kernels::available_kernels() {
+            let kernel = kernel.to_string();
+            if kernel.contains("cuda") {
+                continue;
+            }
+            let cells: Vec<(Work, &str)> = works().into_iter().map(|work| (work, kernel.as_str())).collect();
+            let events = events(&cells, None, true);
+            assert_eq!(events.len(), 2 * cells.len());
+            for (index, pair) in events.chunks(2).enumerate() {
+                assert_eq!(pair[0], Event::Started { index });
+                let Event::Done {
+                    found: Found::Timed(timed),
+                    ..
+                } = &pair[1]
+                else {
+                    panic!("{kernel}: {:?}", pair[1]);
+                };
+                assert!(
+                    timed
+                        .accuracy
+                        .as_ref()
+                        .is_some_and(|accuracy| accuracy.n_compared > 0)
+                );
+                assert_eq!(
+                    timed.samples.iter().map(|(cache, _)| *cache).collect::<Vec<_>>(),
+                    [Cache::Warm, Cache::Cold]
+                );
+                assert!(timed.samples.iter().all(|(_, samples)| samples.len() == 3));
+            }
+        }
+    }
+
+    #[test]
+    fn opponents_are_timed_and_what_does_not_exist_is_unavailable() {
+        let step = TrainStepShape {
+            batch: 4,
+            tokens: 4,
+            queue_len: 0,
+        };
+        let mut cells: Vec<(Work, &str)> = works().into_iter().map(|work| (work, "gemm/f32")).collect();
+        cells.push((Work::TrainStep(step), "gemm/f32"));
+        let events = events(&cells, Some(1), true);
+        let found: Vec<&Found> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Done { found, .. } => Some(found),
+                _ => None,
+            })
+            .collect();
+        assert!(matches!(found[0], Found::Timed(timed) if timed.accuracy.is_none()));
+        assert!(matches!(found[1], Found::Timed(_)));
+        for (found, operation) in found[2..]
+            .iter()
+            .zip(["info_nce", "ema_update", "enqueue", "train_step"])
+        {
+            assert_eq!(**found, Found::Unavailable(format!("has no {operation}")));
+        }
+        assert!(matches!(events.last(), Some(Event::Peaks(peaks)) if peaks.fma_flops_per_s > 0.0));
+    }
+}

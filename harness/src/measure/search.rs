@@ -1,0 +1,98 @@
+//! `rank_counts` and `top_k`.
+
+use std::hint::black_box;
+
+use hitbench_kernels::conformance::compare;
+use hitbench_kernels::{KernelError, RankCounts, RankJob, Rows, TopK};
+
+use super::bench::{Bench, BenchError, Judged, sample};
+use super::inputs::SearchInputs;
+
+/// Counts ranks.
+pub(super) struct RankBench<'a> {
+    job: RankJob<'a>,
+    kernel: Box<dyn RankCounts + Send + Sync>,
+}
+
+impl<'a> RankBench<'a> {
+    pub(super) fn new(
+        inputs: &'a SearchInputs,
+        both: bool,
+        kernel: Box<dyn RankCounts + Send + Sync>,
+    ) -> Result<Self, KernelError> {
+        let dtype = kernel.id().dtype();
+        let job = RankJob {
+            query: inputs.query.rows(dtype)?,
+            gallery: inputs.gallery.rows(dtype)?,
+            t2v: &inputs.t2v,
+            v2t: both.then_some(&inputs.v2t),
+            ids: None,
+        };
+        Ok(Self { job, kernel })
+    }
+}
+
+impl Bench for RankBench<'_> {
+    fn call(&mut self) -> Result<(), BenchError> {
+        black_box(self.kernel.rank_counts(&self.job)?);
+        Ok(())
+    }
+
+    fn verify(&mut self) -> Result<Judged, BenchError> {
+        let output = self.kernel.rank_counts(&self.job)?;
+        let v2t = self.job.v2t.map_or(Vec::new(), |own| sample(own.n_queries()));
+        let t2v = sample(self.job.query.n_rows());
+        Ok(Some(compare::rank_counts(
+            self.kernel.id(),
+            &self.job,
+            &output,
+            &t2v,
+            &v2t,
+        )?))
+    }
+}
+
+/// Finds the best items.
+pub(super) struct TopKBench<'a> {
+    query: Rows<'a>,
+    gallery: Rows<'a>,
+    k: usize,
+    kernel: Box<dyn TopK + Send + Sync>,
+}
+
+impl<'a> TopKBench<'a> {
+    pub(super) fn new(
+        inputs: &'a SearchInputs,
+        k: usize,
+        kernel: Box<dyn TopK + Send + Sync>,
+    ) -> Result<Self, KernelError> {
+        let dtype = kernel.id().dtype();
+        Ok(Self {
+            query: inputs.query.rows(dtype)?,
+            gallery: inputs.gallery.rows(dtype)?,
+            k,
+            kernel,
+        })
+    }
+}
+
+impl Bench for TopKBench<'_> {
+    fn call(&mut self) -> Result<(), BenchError> {
+        black_box(self.kernel.top_k(self.query, self.gallery, self.k)?);
+        Ok(())
+    }
+
+    fn verify(&mut self) -> Result<Judged, BenchError> {
+        let hits = self.kernel.top_k(self.query, self.gallery, self.k)?;
+        let queries = sample(self.query.n_rows());
+        let id = self.kernel.id();
+        Ok(Some(compare::top_k(
+            id,
+            self.query,
+            self.gallery,
+            self.k,
+            &hits,
+            &queries,
+        )?))
+    }
+}

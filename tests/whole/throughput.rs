@@ -1,0 +1,162 @@
+//! Measuring end to end on small shapes: verified, timed in processes of their own, recorded, resumed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use hitbench_tests::{Said, hitbench, run};
+use serde_json::Value as Json;
+
+fn measure(out: &Path, more: &[&str]) -> Said {
+    let mut args = vec![
+        "run",
+        "suites/ci/kernels.yaml",
+        "--out",
+        out.to_str().expect("UTF-8"),
+    ];
+    args.extend(more);
+    run(args)
+}
+
+fn measurements(folder: &Path) -> Vec<Json> {
+    fs::read_to_string(folder.join("measurements.jsonl"))
+        .unwrap_or_default()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a record a line"))
+        .collect()
+}
+
+#[test]
+fn kernels_are_verified_timed_and_recorded_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let said = measure(&out, &[]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("rank_counts"), "{}", said.out);
+    let records = measurements(&out);
+    assert_eq!(records.len(), 15, "{}", said.err);
+    for record in &records {
+        let kernel = record["kernel"].as_str().expect("a kernel");
+        assert!(!kernel.contains("auto"), "{kernel}");
+        let outcome = &record["outcome"];
+        if kernel.starts_with("libtorch") && !cfg!(feature = "torch") {
+            assert_eq!(outcome["status"], "unavailable");
+            continue;
+        }
+        assert_eq!(outcome["status"], "ok", "{record}");
+        let result = &outcome["result"];
+        assert_eq!(result["accuracy"].is_null(), kernel == "gemm/f32", "{record}");
+        let caches: Vec<&str> = result["times"]
+            .as_array()
+            .expect("times")
+            .iter()
+            .map(|times| {
+                assert_eq!(
+                    times["process_medians_ns"].as_array().map(Vec::len),
+                    Some(2),
+                    "{times}"
+                );
+                assert_eq!(times["n_samples"], 6, "{times}");
+                assert!(
+                    times["median_ns"].as_f64().is_some_and(|median| median > 0.0),
+                    "{times}"
+                );
+                times["cache"].as_str().expect("a state")
+            })
+            .collect();
+        assert_eq!(caches, ["warm", "cold"]);
+    }
+    let peaks: Json =
+        serde_json::from_str(&fs::read_to_string(out.join("peaks.json")).expect("peaks")).expect("JSON");
+    assert_eq!(peaks["processes"].as_array().map(Vec::len), Some(2));
+    let timed = records
+        .iter()
+        .filter(|record| record["outcome"]["status"] == "ok")
+        .count();
+    let timing = fs::read_to_string(out.join("timing.csv")).expect("samples");
+    // Two processes, two states of the caches, three samples each; and a header.
+    assert_eq!(timing.lines().count(), 1 + timed * 12);
+
+    let said = run(["status", out.to_str().expect("UTF-8")]);
+    assert!(
+        said.out.contains("15 done, 0 stale, 0 failed, 0 left"),
+        "{}",
+        said.out
+    );
+    let said = run(["report", out.to_str().expect("UTF-8"), "--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let said = measure(&out, &["--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let outcome: Json = serde_json::from_str(&said.out).expect("one object");
+    assert_eq!(
+        (&outcome["n_reused"], &outcome["n_ok"]),
+        (&Json::from(15), &Json::from(0)),
+        "{outcome}"
+    );
+    assert_eq!(measurements(&out).len(), 15, "nothing is recorded twice");
+    let said = run([
+        "plan",
+        "suites/ci/kernels.yaml",
+        "--out",
+        out.to_str().expect("UTF-8"),
+        "--json",
+    ]);
+    let plan: Json = serde_json::from_str(&said.out).expect("one object");
+    assert_eq!(plan["cells"][0]["state"], "done", "{plan}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_is_recorded_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let many = ["--set", "measure.processes=1000", "--filter", "enqueue"];
+    let mut args = vec![
+        "run",
+        "suites/ci/kernels.yaml",
+        "--out",
+        out.to_str().expect("UTF-8"),
+    ];
+    args.extend(many);
+    let mut child = hitbench(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("hitbench starts");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !out.join("peaks.json").is_file() {
+        assert!(Instant::now() < end, "no process was done within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill is there");
+    assert!(interrupted.success());
+    let status = child.wait().expect("a child of ours");
+    assert_eq!(status.code(), Some(75));
+    let said = measure(&out, &["--filter", "enqueue"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        measurements(&out)
+            .iter()
+            .any(|record| record["outcome"]["status"] == "ok")
+    );
+}
+
+#[test]
+fn a_wrong_throughput_suite_is_an_error_with_its_place() {
+    for (set, named) in [
+        ("measure.processes=0", "measure.processes"),
+        ("seeds=[1]", "seeds"),
+        (
+            "shapes=[{operation: top_k, queries: 2, gallery: 3, dim: 4, k: 5}]",
+            "shape.k",
+        ),
+    ] {
+        let said = run(["run", "suites/ci/kernels.yaml", "--set", set]);
+        assert_eq!(said.code, Some(2), "{set}: {}", said.err);
+        assert!(said.err.contains(named), "{set}: {}", said.err);
+    }
+}
