@@ -41,16 +41,13 @@ pub(super) fn conclude(
 ) -> Result<ExitCode, Failure> {
     let folder = writer.folder();
     let run = folder.run()?;
-    let eval = &suite.cells[0].config.eval;
-    let k = if eval.recall_at.contains(&10) {
-        10
-    } else {
-        eval.recall_at[eval.recall_at.len() - 1]
-    };
-    if let Some(found) = differences(&run, folder, k, eval.ties)? {
-        writer.write_comparisons(&found)?;
+    let found = differences(&run, folder);
+    if let Ok(found) = &found {
+        writer.write_comparisons(found)?;
     }
+    // Whatever is wrong with the differences, the records get their tables and plots.
     let rendered = render_all(folder)?;
+    found?;
     let trials = folder.trials()?;
     let unmet = unmet(suite, &run, &trials);
 
@@ -96,7 +93,8 @@ fn unmet(suite: &Suite, run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> 
     let planned = run.plan.iter().flat_map(|cell| &cell.trials);
     let mut lines = Vec::new();
     for plan in planned {
-        let Some(trial) = trials.iter().find(|trial| trial.id == plan.id) else {
+        let of_this_build = |trial: &&TrialRecord| trial.id == plan.id && trial.build_id == run.tool.build_id;
+        let Some(trial) = trials.iter().find(of_this_build) else {
             continue;
         };
         let Some(pair) = trial.directions(ScoreKind::Combined) else {

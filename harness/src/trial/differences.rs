@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hitbench_kernels::RankCount;
 use hitbench_reports::record::{
-    ComparisonRecord, ComparisonsFile, FORMAT, PlannedCell, RunFolder, RunRecord, ScoreKind,
+    AxisValues, ComparisonRecord, ComparisonsFile, FORMAT, PlannedCell, ProtocolRecord, RunFolder, RunRecord,
+    ScoreKind, TrialRecord, headline_cutoff,
 };
+use serde_json::Value as Json;
 
 use super::error::TrialError;
 use crate::metric::{Contrast, Direction, Resampling, SeedHits, TieRule, compare_all};
@@ -21,43 +24,76 @@ const METHOD: &str = "Queries are paired; test videos are resampled, and the spr
     Student's t with the standard deviation pooled over the cells compared. Levels are adjusted (Holm) so that the \
     chance of any false statement is at most 5 % among the statements on axes, and again among those on cells.";
 
-/// Compares the finished trials of a run in R@`k`, text to video, under `ties`.
+/// Compares the finished trials of a run's own build in R@K, text to video, at the cut-off of headlines.
 ///
 /// Two families, Holm's method in each: for every axis that the reference names, each other value against the
 /// reference's, averaged over the cells that exist with both; and every cell against the reference cell. Cells
-/// without finished trials are left out. `None` without a reference or with nothing to compare.
+/// without finished trials are left out, and so are, with a word in the method, those on other data or under other
+/// rules than what they would be compared to. Empty without a reference or with nothing to compare.
 ///
 /// # Errors
 /// Those of reading ranks; [`TrialError::Metric`] when trials do not share their queries.
-pub fn differences(
-    run: &RunRecord,
-    folder: &RunFolder,
-    k: u64,
-    ties: TieRule,
-) -> Result<Option<ComparisonsFile>, TrialError> {
-    let Some(reference) = run.reference_cell() else {
-        return Ok(None);
+pub fn differences(run: &RunRecord, folder: &RunFolder) -> Result<ComparisonsFile, TrialError> {
+    let mut file = ComparisonsFile {
+        format: FORMAT,
+        method: METHOD.to_owned(),
+        comparisons: Vec::new(),
     };
-    let hits = Hits::read(run, folder, k, ties)?;
-    let cells: Vec<Pairs<'_>> = run
+    let finished = finished(run, folder)?;
+    let cutoffs = finished.values().flatten().flat_map(|trial| {
+        let pair = trial.directions(ScoreKind::Combined);
+        pair.into_iter().flat_map(|pair| pair.t2v.r_at.keys().copied())
+    });
+    let (Some(reference), Some(k)) = (run.reference_cell(), headline_cutoff(cutoffs)) else {
+        return Ok(file);
+    };
+    let hits = Hits::read(&finished, folder, k)?;
+    let mut cells = Vec::new();
+    let mut n_unlike = 0;
+    for cell in run.plan.iter().filter(|cell| cell.hash != reference.hash) {
+        if hits.comparable(cell, reference) {
+            cells.push(Pairs {
+                references: vec![reference],
+                candidates: vec![cell],
+            });
+        } else if hits.has(cell) && hits.has(reference) {
+            n_unlike += 1;
+        }
+    }
+    if n_unlike > 0 {
+        file.method += &format!(
+            " Left out: {n_unlike} cells on other data, with other cut-offs or under other rules than the reference \
+             cell."
+        );
+    }
+    for family in [axis_effects(run, &hits), cells] {
+        file.comparisons
+            .extend(hits.compare(&family, &format!("t2v.r_at.{k}"))?);
+    }
+    Ok(file)
+}
+
+/// The finished trials of each cell, by its hash; those of another build say nothing about this run.
+fn finished(run: &RunRecord, folder: &RunFolder) -> Result<BTreeMap<String, Vec<TrialRecord>>, TrialError> {
+    let trials = folder.trials()?;
+    let of_cell = |cell: &PlannedCell| -> Vec<TrialRecord> {
+        let planned = cell.trials.iter();
+        planned
+            .filter_map(|planned| {
+                let ours = |trial: &&TrialRecord| {
+                    trial.id == planned.id
+                        && trial.build_id == run.tool.build_id
+                        && trial.directions(ScoreKind::Combined).is_some()
+                };
+                trials.iter().find(ours).cloned()
+            })
+            .collect()
+    };
+    Ok(run
         .plan
         .iter()
-        .filter(|cell| cell.hash != reference.hash)
-        .map(|cell| Pairs {
-            references: vec![reference],
-            candidates: vec![cell],
-        })
-        .collect();
-    let mut comparisons = Vec::new();
-    for family in [axis_effects(run, &hits), cells] {
-        comparisons.extend(hits.compare(&family, &format!("t2v.r_at.{k}"))?);
-    }
-    let method = METHOD.to_owned();
-    Ok((!comparisons.is_empty()).then_some(ComparisonsFile {
-        format: FORMAT,
-        method,
-        comparisons,
-    }))
+        .map(|cell| (cell.hash.clone(), of_cell(cell)))
+        .collect())
 }
 
 /// Cells against cells; the `i`-th of one side is the partner of the `i`-th of the other.
@@ -68,10 +104,25 @@ struct Pairs<'a> {
 
 /// For each axis value, the cells with it and those that differ from them only in having the reference's value. A
 /// single pair is left to the comparison of cells.
+///
+/// A cell stands for the axis values that were merged into it too; where the axis has no effect, both values are one
+/// cell, which is no pair.
 fn axis_effects<'a>(run: &'a RunRecord, hits: &Hits) -> Vec<Pairs<'a>> {
     let mut family = Vec::new();
     let Some(reference) = &run.suite.reference else {
         return family;
+    };
+    let combinations: Vec<(&AxisValues, &PlannedCell)> = run
+        .plan
+        .iter()
+        .flat_map(|cell| {
+            let own = std::iter::once(&cell.axis_values).chain(&cell.merged);
+            own.map(move |values| (values, cell))
+        })
+        .collect();
+    let cell_with = |wanted: &AxisValues| {
+        let found = combinations.iter().find(|(values, _)| *values == wanted);
+        found.map(|(_, cell)| *cell)
     };
     for axis in &run.suite.axes {
         let Some(base) = reference.get(&axis.path) else {
@@ -82,15 +133,16 @@ fn axis_effects<'a>(run: &'a RunRecord, hits: &Hits) -> Vec<Pairs<'a>> {
                 references: Vec::new(),
                 candidates: Vec::new(),
             };
-            for cell in run
-                .plan
-                .iter()
-                .filter(|cell| cell.axis_values.get(&axis.path) == Some(value))
-            {
-                let mut partner = cell.axis_values.clone();
+            for (values, cell) in &combinations {
+                if values.get(&axis.path) != Some(value) {
+                    continue;
+                }
+                let mut partner = (*values).clone();
                 partner.insert(axis.path.clone(), base.clone());
-                let partner = run.plan.iter().find(|other| other.stands_for(&partner));
-                if let Some(partner) = partner.filter(|partner| hits.has(partner) && hits.has(cell)) {
+                if let Some(partner) = cell_with(&partner)
+                    && partner.hash != cell.hash
+                    && hits.comparable(cell, partner)
+                {
                     pairs.references.push(partner);
                     pairs.candidates.push(cell);
                 }
@@ -103,54 +155,76 @@ fn axis_effects<'a>(run: &'a RunRecord, hits: &Hits) -> Vec<Pairs<'a>> {
     family
 }
 
-/// Hits of every finished trial, by cell hash.
+/// What a cell's hits are hits of; cells that differ in it do not compare.
+#[derive(Debug, PartialEq)]
+struct Basis {
+    content_hash: String,
+    /// Without the kernel, which may differ: that is a comparison of kernels.
+    protocol: ProtocolRecord,
+}
+
+/// The finished trials of one cell.
+struct CellHits {
+    basis: Basis,
+    seeds: Vec<SeedHits>,
+}
+
+/// Hits of every cell with finished trials, by its hash.
 struct Hits {
-    by_cell: BTreeMap<String, Vec<SeedHits>>,
+    by_cell: BTreeMap<String, CellHits>,
 }
 
 impl Hits {
-    fn read(run: &RunRecord, folder: &RunFolder, k: u64, ties: TieRule) -> Result<Self, TrialError> {
-        let trials = folder.trials()?;
+    fn read(
+        finished: &BTreeMap<String, Vec<TrialRecord>>,
+        folder: &RunFolder,
+        k: u64,
+    ) -> Result<Self, TrialError> {
         let mut by_cell = BTreeMap::new();
-        for cell in &run.plan {
-            let mut of_cell = Vec::new();
-            for planned in &cell.trials {
-                let finished = trials
-                    .iter()
-                    .any(|trial| trial.id == planned.id && trial.result().is_some());
-                if finished {
-                    let rows = folder.ranks(&planned.id)?;
-                    of_cell.push(SeedHits::from_rows(&rows, Direction::T2v, |count| {
-                        ties.hits(count, k)
-                    }));
+        for (hash, trials) in finished {
+            let mut seeds = Vec::with_capacity(trials.len());
+            let mut basis = None;
+            for trial in trials {
+                let (Some(result), Some(ties)) = (trial.result(), tie_rule(&trial.protocol)) else {
+                    continue;
+                };
+                let pair = trial.directions(ScoreKind::Combined);
+                if !pair.is_some_and(|pair| pair.t2v.r_at.contains_key(&k)) {
+                    continue;
                 }
+                seeds.push(hits_of(folder, &trial.id, ties, k)?);
+                basis = Some(Basis {
+                    content_hash: result.data.content_hash.clone(),
+                    protocol: ProtocolRecord {
+                        kernel: None,
+                        ..trial.protocol.clone()
+                    },
+                });
             }
-            by_cell.insert(cell.hash.clone(), of_cell);
+            if let Some(basis) = basis {
+                by_cell.insert(hash.clone(), CellHits { basis, seeds });
+            }
         }
         Ok(Self { by_cell })
     }
 
     fn of(&self, cell: &PlannedCell) -> &[SeedHits] {
-        self.by_cell.get(&cell.hash).map_or(&[], Vec::as_slice)
+        self.by_cell.get(&cell.hash).map_or(&[], |cell| &cell.seeds)
     }
 
     fn has(&self, cell: &PlannedCell) -> bool {
-        !self.of(cell).is_empty()
+        self.by_cell.contains_key(&cell.hash)
     }
 
-    /// Compares one family; pairs with a cell without trials are left out.
+    /// Whether both cells have finished trials on the same data under the same rules.
+    fn comparable(&self, one: &PlannedCell, other: &PlannedCell) -> bool {
+        let basis = |cell: &PlannedCell| self.by_cell.get(&cell.hash).map(|cell| &cell.basis);
+        basis(one).is_some() && basis(one) == basis(other)
+    }
+
+    /// Compares one family.
     fn compare(&self, family: &[Pairs<'_>], metric: &str) -> Result<Vec<ComparisonRecord>, TrialError> {
-        let complete: Vec<&Pairs<'_>> = family
-            .iter()
-            .filter(|pairs| {
-                pairs
-                    .references
-                    .iter()
-                    .chain(&pairs.candidates)
-                    .all(|cell| self.has(cell))
-            })
-            .collect();
-        let contrasts: Vec<Contrast<'_>> = complete
+        let contrasts: Vec<Contrast<'_>> = family
             .iter()
             .map(|pairs| {
                 let side = |cells: &[&PlannedCell]| -> Vec<&[SeedHits]> {
@@ -161,7 +235,7 @@ impl Hits {
             .collect();
         let hashes = |cells: &[&PlannedCell]| cells.iter().map(|cell| cell.hash.clone()).collect();
         let compared = compare_all(&contrasts, ALPHA, RESAMPLING)?;
-        Ok(complete
+        Ok(family
             .iter()
             .zip(compared)
             .map(|(pairs, found)| ComparisonRecord {
@@ -180,3 +254,25 @@ impl Hits {
             .collect())
     }
 }
+
+/// The rule that a trial's ranks were made under.
+fn tie_rule(protocol: &ProtocolRecord) -> Option<TieRule> {
+    serde_json::from_value(Json::String(protocol.ties.clone())).ok()
+}
+
+/// Each query's part in R@`k` of a trial: their plain mean is the R@K of the tables. Where a rule gives queries
+/// weights, each hit is scaled by the mean weight of the trial.
+fn hits_of(folder: &RunFolder, trial: &str, ties: TieRule, k: u64) -> Result<SeedHits, TrialError> {
+    let rows = folder.ranks(trial)?;
+    let of = |value: &dyn Fn(&RankCount) -> f64| SeedHits::from_rows(&rows, Direction::T2v, value);
+    let mut hits = of(&|count| ties.hits(count, k));
+    let weights = of(&|count| ties.weight(count) as f64).values;
+    let mean_weight = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+    for value in &mut hits.values {
+        *value /= mean_weight;
+    }
+    Ok(hits)
+}
+
+#[cfg(test)]
+mod tests;

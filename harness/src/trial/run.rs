@@ -9,7 +9,7 @@ use std::time::Instant;
 use hitbench_models::{InputSpec, ParameterCounts};
 use hitbench_reports::record::{
     AxisValues, Direction, RankRow, RunWriter, ScoreKind, TimingRow, TrainingRecord, TrialOutcome,
-    TrialRecord, TrialResult,
+    TrialRecord, TrialResult, headline_cutoff,
 };
 
 use super::checkpoint::{self, TrainingState};
@@ -131,13 +131,11 @@ pub fn run_trials(
     Ok(outcome)
 }
 
-/// R@10 text to video if there is one, else the largest cut-off's.
+/// R@K text to video at the cut-off of headlines.
 fn headline(record: &TrialRecord) -> Option<(u64, f64)> {
     let recalls = &record.direction(ScoreKind::Combined, Direction::T2v)?.r_at;
-    recalls
-        .get_key_value(&10)
-        .or_else(|| recalls.last_key_value())
-        .map(|(&k, &recall)| (k, recall))
+    let k = headline_cutoff(recalls.keys().copied())?;
+    Some((k, recalls[&k]))
 }
 
 fn record(task: &TrialTask<'_>, options: RunOptions<'_>, outcome: TrialOutcome) -> TrialRecord {

@@ -14,7 +14,9 @@ use serde::Serialize;
 
 use super::error::TrialError;
 use crate::data::{Dataset, Split, lexical_scores};
-use crate::metric::{Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, count_matrix, evaluate};
+use crate::metric::{
+    CaptionRule, Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, count_matrix, evaluate,
+};
 use crate::suite::CellConfig;
 
 /// Seed of the bootstrap; every trial resamples the same test videos.
@@ -89,11 +91,7 @@ impl<'a> TestSplit<'a> {
             v2t: rules
                 .recall_at
                 .iter()
-                .map(|&k| {
-                    let asked = own.iter().filter(|&&n| n > 0);
-                    let sum: f64 = asked.clone().map(|&n| chance(n_captions, n, k)).sum();
-                    (k, sum / asked.count() as f64)
-                })
+                .map(|&k| (k, chance_of_videos(&own, n_captions, rules.captions, k)))
                 .collect(),
         };
         let tf_idf = match lexical_scores(self.data, Split::Test) {
@@ -126,6 +124,17 @@ fn chance(n: usize, own: usize, k: u64) -> f64 {
         })
         .product();
     1.0 - none
+}
+
+/// Mean chance of R@`k` over the videos that have captions, `own` of each: among the captions, or among the videos
+/// with captions where each of these scores by its best one.
+fn chance_of_videos(own: &[usize], n_captions: usize, captions: CaptionRule, k: u64) -> f64 {
+    let asked: Vec<usize> = own.iter().copied().filter(|&n| n > 0).collect();
+    let of_video = |n: usize| match captions {
+        CaptionRule::MinRank => chance(n_captions, n, k),
+        CaptionRule::MaxOverCaptions => chance(asked.len(), 1, k),
+    };
+    asked.iter().map(|&n| of_video(n)).sum::<f64>() / asked.len() as f64
 }
 
 /// Ranks the test split under the combined score and under each trained level alone.
@@ -283,5 +292,18 @@ mod tests {
         assert!((chance(4, 2, 1) - 0.5).abs() < 1e-12);
         assert!((chance(4, 2, 2) - 5.0 / 6.0).abs() < 1e-12);
         assert_eq!(chance(5, 1, 50), 1.0);
+    }
+
+    #[test]
+    fn chance_of_videos_is_among_what_they_are_ranked_against() {
+        // Two videos with two captions each, one without any.
+        let chance = |captions| chance_of_videos(&[2, 0, 2], 4, captions, 1);
+        assert!((chance(CaptionRule::MinRank) - 0.5).abs() < 1e-12);
+        assert!((chance(CaptionRule::MaxOverCaptions) - 0.5).abs() < 1e-12);
+        let chance = |captions| chance_of_videos(&[3, 1], 4, captions, 1);
+        assert!((chance(CaptionRule::MinRank) - (0.75 + 0.25) / 2.0).abs() < 1e-12);
+        let uneven = |captions| chance_of_videos(&[2, 2, 2], 6, captions, 2);
+        assert!((uneven(CaptionRule::MinRank) - (1.0 - 4.0 * 3.0 / 30.0)).abs() < 1e-12);
+        assert!((uneven(CaptionRule::MaxOverCaptions) - 2.0 / 3.0).abs() < 1e-12);
     }
 }

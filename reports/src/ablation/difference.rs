@@ -1,5 +1,7 @@
 //! Differences to the reference cell, in words that claim no more than their interval carries.
 
+use serde_json::Value;
+
 use super::view::RunView;
 use crate::record::{
     ComparisonRecord, ComparisonsFile, PlannedCell, RunRecord, ScoreKind, Verdict, value_text,
@@ -115,7 +117,7 @@ impl<'a> Difference<'a> {
         };
         let contrast = |path: &str| {
             let (candidates, references) = (values(&self.candidates, path), values(&self.references, path));
-            match (candidates == references, &candidates[..]) {
+            match (self.shares(path), &candidates[..]) {
                 (true, [held]) => Contrast::Held(held.clone()),
                 (true, _) => Contrast::Averaged,
                 (false, _) => Contrast::Changed(candidates.join(" and "), references.join(" and ")),
@@ -125,6 +127,21 @@ impl<'a> Difference<'a> {
             .iter()
             .map(|axis| (axis.name, contrast(axis.path)))
             .collect()
+    }
+
+    /// Whether partners agree in an axis: they have a value in common, those of cells merged into them included.
+    fn shares(&self, path: &str) -> bool {
+        let has = |cell: &PlannedCell, value: &Value| {
+            let mut values = std::iter::once(&cell.axis_values).chain(&cell.merged);
+            values.any(|values| values.get(path) == Some(value))
+        };
+        self.candidates
+            .iter()
+            .zip(&self.references)
+            .all(|(candidate, reference)| {
+                let mut values = std::iter::once(&candidate.axis_values).chain(&candidate.merged);
+                values.any(|values| values.get(path).is_some_and(|value| has(reference, value)))
+            })
     }
 
     /// Short name for tables and plots: the cell, or what changed.
@@ -209,7 +226,10 @@ mod tests {
     use crate::fixture;
 
     fn sentence(change: impl Fn(&mut ComparisonRecord, &RunRecord)) -> String {
-        let run = fixture::queue_by_hierarchy(&[0, 1, 2]);
+        sentence_of(fixture::queue_by_hierarchy(&[0, 1, 2]), change)
+    }
+
+    fn sentence_of(run: RunRecord, change: impl Fn(&mut ComparisonRecord, &RunRecord)) -> String {
         let mut comparisons = fixture::comparisons(&run);
         comparisons.comparisons.truncate(1);
         change(&mut comparisons.comparisons[0], &run);
@@ -240,6 +260,28 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         queue_len 256 instead of 0, averaged over hierarchy: t2v R@10 changed by -4.9 points, 99.38 % interval [-8.9, -0.9], 3 seeds: it helped.
         ");
+    }
+
+    #[test]
+    fn a_merged_cell_stands_for_every_value_merged_into_it() {
+        // As if the hierarchy had no effect without a queue.
+        let mut run = fixture::queue_by_hierarchy(&[0, 1, 2]);
+        let is_without = |cell: &PlannedCell| cell.axis_values[fixture::QUEUE] == 0;
+        let merged = run.plan.iter().filter(|cell| is_without(cell)).skip(1);
+        let merged = merged.map(|cell| cell.axis_values.clone()).collect();
+        let first = run.plan.iter().position(is_without).unwrap();
+        run.plan[first].merged = merged;
+        let text = sentence_of(run, |record, run| {
+            let with = |n: u64| {
+                run.plan
+                    .iter()
+                    .filter(move |cell| cell.axis_values[fixture::QUEUE] == n)
+            };
+            let first = with(0).next().unwrap();
+            record.candidates = with(256).map(|cell| cell.hash.clone()).collect();
+            record.references = vec![first.hash.clone(); record.candidates.len()];
+        });
+        assert!(text.contains("averaged over hierarchy"), "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::record::{
     AxisValues, Direction, DirectionRecord, PlannedCell, PlannedTrial, RunRecord, ScoreKind, TrialOutcome,
-    TrialRecord, TrialResult, value_text,
+    TrialRecord, TrialResult, headline_cutoff, value_text,
 };
 
 /// A run in plan order, whatever order its trials finished in.
@@ -133,14 +133,9 @@ impl<'a> RunView<'a> {
         cutoffs
     }
 
-    /// The cut-off of headlines and plots: 10 where it is reported, else the middle one.
+    /// The cut-off of headlines and plots.
     pub(crate) fn headline_cutoff(&self) -> Option<u64> {
-        let cutoffs = self.cutoffs();
-        if cutoffs.contains(&10) {
-            Some(10)
-        } else {
-            cutoffs.get(cutoffs.len() / 2).copied()
-        }
+        headline_cutoff(self.cutoffs())
     }
 }
 

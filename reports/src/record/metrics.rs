@@ -165,3 +165,8 @@ pub struct ProtocolRecord {
     /// Post-processing of scores, part of the protocol's name.
     pub post: Option<String>,
 }
+
+/// The cut-off K of headlines, plots and differences: 10 where it is reported, else the largest.
+pub fn headline_cutoff(cutoffs: impl IntoIterator<Item = u64>) -> Option<u64> {
+    cutoffs.into_iter().max_by_key(|&k| (k == 10, k))
+}

@@ -20,7 +20,9 @@ pub use measurement::{
     AccuracyRecord, CacheState, MeasurementOutcome, MeasurementRecord, MeasurementResult, PeaksRecord,
     ProcessRecord, TimesRecord, WorkRecord,
 };
-pub use metrics::{Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord};
+pub use metrics::{
+    Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord, headline_cutoff,
+};
 pub use rows::{CurveRow, RankRow, TimingRow};
 pub(crate) use run::value_text;
 pub use run::{
