@@ -110,15 +110,21 @@ impl Stage {
             return Ok(Found::Failed("without inputs".to_owned()));
         };
         let mut bench = bench(cell, inputs)?;
-        let accuracy = if self.verify {
-            match bench.verify()? {
-                Some(deviation) if !deviation.is_within() => return Ok(Found::Wrong(record(deviation))),
-                judged => judged.map(record),
-            }
-        } else {
-            None
-        };
-        time(cell, &mut *bench, &mut self.evictor, accuracy)
+        judge_and_time(cell, &mut *bench, self.verify, &mut self.evictor)
+    }
+}
+
+/// Verifies a bench if asked to, and times it unless it is wrong.
+fn judge_and_time(
+    cell: &KernelCell,
+    bench: &mut dyn Bench,
+    verify: bool,
+    evictor: &mut Option<Evictor>,
+) -> Result<Found, BenchError> {
+    let judged = if verify { bench.verify()? } else { None };
+    match judged {
+        Some(deviation) if !deviation.is_within() => Ok(Found::Wrong(record(deviation))),
+        judged => time(cell, bench, evictor, judged.map(record)),
     }
 }
 
@@ -210,6 +216,58 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Off by twice its tolerance; must not be timed.
+    struct WrongBench {
+        verifies: bool,
+    }
+
+    impl Bench for WrongBench {
+        fn call(&mut self) -> Result<(), BenchError> {
+            assert!(!self.verifies, "a wrong kernel is called again");
+            Ok(())
+        }
+
+        fn verify(&mut self) -> Result<Option<Deviation>, BenchError> {
+            Ok(Some(Deviation {
+                error: f64::INFINITY,
+                tolerance: 1.0,
+                worst: "query 3".to_owned(),
+                n_compared: 16,
+            }))
+        }
+    }
+
+    #[test]
+    fn a_wrong_kernel_is_not_timed() {
+        let cell = KernelCell {
+            device: "cpu".to_owned(),
+            work: works().remove(0),
+            kernel: "cpu/auto/f16".to_owned(),
+            measure: MeasureConfig {
+                samples: 3,
+                min_time_ms: 1,
+                cache: vec![Cache::Warm],
+                ..MeasureConfig::default()
+            },
+        };
+        let found = judge_and_time(&cell, &mut WrongBench { verifies: true }, true, &mut None).unwrap();
+        let Found::Wrong(accuracy) = &found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((accuracy.error, accuracy.worst.as_str()), (f64::MAX, "query 3"));
+        let line = serde_json::to_string(&Event::Done {
+            index: 0,
+            found: found.clone(),
+        })
+        .unwrap();
+        assert_eq!(
+            serde_json::from_str::<Event>(&line).unwrap(),
+            Event::Done { index: 0, found }
+        );
+        let found = judge_and_time(&cell, &mut WrongBench { verifies: false }, false, &mut None).unwrap();
+        assert!(matches!(found, Found::Timed(timed) if timed.accuracy.is_none()));
     }
 
     fn works() -> Vec<Work> {
