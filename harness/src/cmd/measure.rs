@@ -91,6 +91,12 @@ pub(super) fn measure(args: &RunArgs, suite: &ThroughputSuite) -> Result<ExitCod
             cell: &measurement.cell.config,
         })
         .collect();
+    if cfg!(debug_assertions) {
+        writeln!(
+            io::stderr(),
+            "a debug build: its times say nothing about a release build's"
+        )?;
+    }
     let outcome = measure_cells(&tasks, &writer, options, &mut Progress::new())?;
     conclude(&writer, tasks.len(), outcome, args.json)
 }

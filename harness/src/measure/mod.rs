@@ -1,6 +1,6 @@
 //! Throughput suites: plans them, verifies and times kernels in child processes, records samples.
 //!
-//! The parent ([`run`]) starts this program again for each process that the suite asks for ([`process`]); the child
+//! The parent ([`run`]) starts this program again for each process that the suite asks for (`process`); the child
 //! ([`child`]) measures the machine's peaks and each cell once, and says so in the lines of [`protocol`].
 
 mod bench;
