@@ -45,6 +45,12 @@ pub(super) struct Softmax<const N: usize> {
     pub(super) score_sum: [f64; N],
 }
 
+/// `2^n` for the exponents of normal numbers. Sums are exact only with exact units, which `exp2` of the standard
+/// library does not promise.
+fn power_of_two(n: i32) -> f64 {
+    f64::from_bits(((n + 1023) as u64) << 52)
+}
+
 /// The lowest `e` for a logit.
 fn exponent_for(t: f32) -> f32 {
     ((f64::from(t) / f64::from(STEP)).ceil() * f64::from(STEP)) as f32
@@ -80,7 +86,7 @@ impl<const N: usize> Softmax<N> {
         let mut factors = [1.0; N];
         for m in 0..N {
             let steps = ((needed[m] - self.exponent[m]) / STEP) as usize;
-            let factor = (-f64::from(STEP)).exp2().powi(steps.min(16) as i32);
+            let factor = power_of_two(-(STEP as i32) * steps.min(16) as i32);
             for b in (0..BINS).rev() {
                 self.bins[b][m] = if b >= steps {
                     self.bins[b - steps][m] * factor
@@ -114,7 +120,7 @@ impl<const N: usize> Softmax<N> {
     /// Sum of the weights of query `m`, from the digits of all bins: these may lie in other bins after another
     /// order of keys, but together they are the same.
     pub(super) fn sum(&self, m: usize) -> f64 {
-        let unit = f64::from(STEP).exp2();
+        let unit = power_of_two(STEP as i32);
         let (mut digits, mut scale) = (0_i128, 1.0);
         for bin in &self.bins {
             scale *= unit;
@@ -189,7 +195,7 @@ impl<const MR: usize> Body for Weigh<'_, MR> {
             }
         }
         // Adding and subtracting 1.5 * 2^(52 - d) rounds to d binary digits.
-        let units = [30.0, 60.0, 90.0].map(|digits: f64| 1.5 * (52.0 - digits).exp2());
+        let units = [30, 60, 90].map(|digits| 1.5 * power_of_two(52 - digits));
         for start in (0..MR).step_by(BLOCK) {
             let mut bins = [[0.0_f64; BLOCK]; BINS];
             for row in self.rows.iter() {
@@ -283,6 +289,21 @@ mod tests {
         }
         assert_eq!(weight::<false>(f32::NEG_INFINITY, SCALE, 30.0), 0.0);
         assert_eq!(weight::<false>(-10.0, SCALE, 0.0), 0.0);
+    }
+
+    #[test]
+    fn powers_of_two_are_exact() {
+        assert_eq!(
+            [0, 30, -38, -480, 1023, -1022].map(power_of_two),
+            [
+                1.0,
+                1_073_741_824.0,
+                3.637_978_807_091_713e-12,
+                3.203_332_952_292_961_5e-145,
+                2.0_f64.powi(1023),
+                f64::MIN_POSITIVE
+            ]
+        );
     }
 
     #[test]
