@@ -11,4 +11,5 @@ mod momentum;
 mod properties;
 mod rank;
 mod scores;
+mod small;
 mod suite;

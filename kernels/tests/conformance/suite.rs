@@ -1,11 +1,16 @@
-//! The shared cases, on every kernel of this machine.
+//! The shared cases, on every kernel of this machine; a test for each family of kernels.
 
 use hitbench_kernels::conformance::{Verdict, verify};
 use hitbench_kernels::{KernelError, KernelId, available_kernels, unavailable_kernels};
 
-#[test]
-fn every_available_kernel_passes() {
-    for id in available_kernels() {
+fn check(family: &str) {
+    let belongs = |id: &KernelId| id.to_string().starts_with(family);
+    let kernels: Vec<KernelId> = available_kernels().into_iter().filter(belongs).collect();
+    if kernels.is_empty() {
+        let reason = unavailable_kernels().into_iter().find(|(id, _)| belongs(id));
+        println!("skipped: {}", reason.unwrap().1);
+    }
+    for id in kernels {
         let findings = verify(id).unwrap();
         let operations: Vec<_> = findings.iter().map(|finding| finding.operation).collect();
         assert_eq!(
@@ -32,14 +37,42 @@ fn every_available_kernel_passes() {
     }
 }
 
+/// One test a family, and the list of families.
+macro_rules! families {
+    ($($test:ident: $family:literal;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check($family);
+            }
+        )*
+        const FAMILIES: &[&str] = &[$($family),*];
+    };
+}
+
+families! {
+    reference_passes: "reference/";
+    scalar_passes: "cpu/scalar/";
+    avx2_passes: "cpu/avx2/";
+    avx512_passes: "cpu/avx512/";
+    neon_passes: "cpu/neon/";
+    cuda_passes: "cuda/";
+    libtorch_on_the_cpu_passes: "libtorch/cpu/";
+    libtorch_on_cuda_passes: "libtorch/cuda/";
+}
+
 #[test]
-fn each_concrete_kernel_is_available_or_has_a_reason() {
+fn each_concrete_kernel_has_a_family_and_is_available_or_has_a_reason() {
     let unavailable = unavailable_kernels();
-    let (available, concrete) = (
-        available_kernels(),
-        KernelId::all().filter(|id| id.resolve() == *id),
-    );
-    assert_eq!(concrete.count(), available.len() + unavailable.len());
+    let available = available_kernels();
+    let concrete: Vec<KernelId> = KernelId::all().filter(|id| id.resolve() == *id).collect();
+    assert_eq!(concrete.len(), available.len() + unavailable.len());
+    for id in concrete {
+        let families = FAMILIES
+            .iter()
+            .filter(|family| id.to_string().starts_with(**family));
+        assert_eq!(families.count(), 1, "{id}");
+    }
     for (id, reason) in unavailable {
         assert!(!available.contains(&id) && !reason.is_empty());
         assert!(matches!(verify(id), Err(KernelError::Unavailable { .. })));
