@@ -3,6 +3,7 @@
 
 pub mod cmd;
 pub mod data;
+pub mod eval;
 pub mod exit_code;
 pub mod machine;
 pub mod measure;

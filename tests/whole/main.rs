@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod eval;
 #[cfg(feature = "torch")]
 mod real;
 mod throughput;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{data, doctor, measure_cells, plan, report, run, schema, status, verify};
+use super::{data, doctor, eval, measure_cells, plan, protocols, report, run, schema, status, verify};
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
@@ -28,6 +28,8 @@ enum Command {
     Status(status::StatusArgs),
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
+    Eval(Box<eval::EvalArgs>),
+    Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
@@ -47,6 +49,10 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Report(args) => report::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Eval(args) => eval::run(args),
+            Command::Protocols(args) => protocols::run(args)
+                .map(|()| ExitCode::Fine)
+                .map_err(Failure::from),
             Command::Data(args) => data::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
@@ -62,6 +68,8 @@ impl Cli {
             Command::Status(args) => args.json,
             Command::Report(args) => args.json,
             Command::Verify(args) => args.json,
+            Command::Eval(args) => args.json,
+            Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,
             Command::Schema(_) | Command::MeasureCells(_) => false,

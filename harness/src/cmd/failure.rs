@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::plan::PlanError;
 use crate::data::DataError;
+use crate::eval::EvalError;
 use crate::exit_code::ExitCode;
 use crate::suite::SuiteError;
 use crate::trial::TrialError;
@@ -129,6 +130,21 @@ impl From<DataError> for Failure {
         match error {
             DataError::Write { .. } => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             _ => Self::new(ExitCode::Input, "data", error),
+        }
+    }
+}
+
+impl From<EvalError> for Failure {
+    fn from(error: EvalError) -> Self {
+        match error {
+            EvalError::Record(error) => error.into(),
+            error => Self {
+                code: ExitCode::Input,
+                reason: error.reason(),
+                file: error.file(),
+                position: error.line().map(|line| (line, 1)),
+                report: miette::Report::new(error),
+            },
         }
     }
 }

@@ -4,12 +4,14 @@
 mod conclude;
 pub mod data;
 pub mod doctor;
+pub mod eval;
 pub mod failure;
 mod folder;
 mod measure;
 pub mod measure_cells;
 pub mod plan;
 pub mod progress;
+pub mod protocols;
 pub mod report;
 pub mod run;
 pub mod schema;

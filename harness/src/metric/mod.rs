@@ -1,6 +1,7 @@
 //! Metrics and statistics: ranks, protocols, intervals. Does no I/O.
 
 pub mod bootstrap;
+pub mod chance;
 pub mod compare;
 pub mod contrast;
 pub mod count;
@@ -15,6 +16,7 @@ pub mod rules;
 pub mod summary;
 
 pub use bootstrap::Resampling;
+pub use chance::chance;
 pub use compare::{Comparison, compare_all, compare_cells};
 pub use contrast::{Contrast, SeedHits};
 pub use count::count_matrix;
@@ -24,5 +26,5 @@ pub use evaluate::{Evaluation, count_embeddings, evaluate};
 pub use hitbench_reports::record::{Direction, Verdict};
 pub use pairing::Pairing;
 pub use protocol::{PROTOCOLS, Protocol};
-pub use rules::{CaptionRule, MedianRule, Rules, TieRule};
+pub use rules::{CaptionRule, MedianRule, Rules, TieRule, word};
 pub use summary::{DirectionMetrics, summarize};

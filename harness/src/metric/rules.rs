@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How equal scores become a rank; formulas in [`rank`](super::rank).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum TieRule {
     /// Mean position of the tied (MMT, Collaborative Experts).
@@ -20,7 +20,7 @@ pub enum TieRule {
 }
 
 /// Several captions a video, direction `v2t`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptionRule {
     /// Rank of the best own caption among all captions.
@@ -30,7 +30,7 @@ pub enum CaptionRule {
 }
 
 /// Median of an even number of ranks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum MedianRule {
     /// Mean of the two middle values (NumPy).
@@ -60,5 +60,34 @@ impl Default for Rules {
             median: MedianRule::MeanOfMiddle,
             recall_at: vec![1, 5, 10, 50],
         }
+    }
+}
+
+/// The word that files have for a choice.
+///
+/// # Panics
+/// When the choice is no plain enum.
+pub fn word(choice: &impl Serialize) -> String {
+    let json = serde_json::to_value(choice).expect("a choice is plain data");
+    json.as_str().expect("a choice is a word").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_the_words_of_files() {
+        fn check<T: ValueEnum + Serialize>() {
+            for choice in T::value_variants() {
+                let named = choice.to_possible_value().expect("no choice is hidden");
+                assert_eq!(named.get_name(), word(choice));
+            }
+        }
+        check::<TieRule>();
+        check::<CaptionRule>();
+        check::<MedianRule>();
     }
 }

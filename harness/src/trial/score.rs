@@ -10,12 +10,11 @@ use hitbench_reports::record::{
     BaselineRecord, BaselinesRecord, DataRecord, DirectionPair, ProtocolRecord, RankRow, ScoreKind,
     ScoreRecord,
 };
-use serde::Serialize;
 
 use super::error::TrialError;
 use crate::data::{Dataset, Split, lexical_scores};
 use crate::metric::{
-    CaptionRule, Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, count_matrix, evaluate,
+    Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, chance, count_matrix, evaluate, word,
 };
 use crate::suite::CellConfig;
 
@@ -80,20 +79,7 @@ impl<'a> TestSplit<'a> {
     /// Those of counting.
     pub(super) fn baselines(&self, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
         let rules = rules(cell);
-        let (n_captions, n_videos) = (self.pairing.n_captions(), self.pairing.n_videos());
-        let own: Vec<usize> = self.pairing.captions_by_video().iter().map(Vec::len).collect();
-        let chance = BaselineRecord {
-            t2v: rules
-                .recall_at
-                .iter()
-                .map(|&k| (k, chance(n_videos, 1, k)))
-                .collect(),
-            v2t: rules
-                .recall_at
-                .iter()
-                .map(|&k| (k, chance_of_videos(&own, n_captions, rules.captions, k)))
-                .collect(),
-        };
+        let chance = chance(&self.pairing, &rules);
         let tf_idf = match lexical_scores(self.data, Split::Test) {
             None => None,
             Some(lexical) => {
@@ -113,28 +99,6 @@ impl<'a> TestSplit<'a> {
         };
         Ok(BaselinesRecord { chance, tf_idf })
     }
-}
-
-/// Chance that one of `own` true items is among the first `k` of `n` in a random order.
-fn chance(n: usize, own: usize, k: u64) -> f64 {
-    let none: f64 = (0..own)
-        .map(|i| {
-            let left = (n - i) as f64;
-            ((left - k as f64) / left).max(0.0)
-        })
-        .product();
-    1.0 - none
-}
-
-/// Mean chance of R@`k` over the videos that have captions, `own` of each: among the captions, or among the videos
-/// with captions where each of these scores by its best one.
-fn chance_of_videos(own: &[usize], n_captions: usize, captions: CaptionRule, k: u64) -> f64 {
-    let asked: Vec<usize> = own.iter().copied().filter(|&n| n > 0).collect();
-    let of_video = |n: usize| match captions {
-        CaptionRule::MinRank => chance(n_captions, n, k),
-        CaptionRule::MaxOverCaptions => chance(asked.len(), 1, k),
-    };
-    asked.iter().map(|&n| of_video(n)).sum::<f64>() / asked.len() as f64
 }
 
 /// Ranks the test split under the combined score and under each trained level alone.
@@ -272,38 +236,5 @@ pub(super) fn protocol_record(cell: &CellConfig) -> ProtocolRecord {
         score: "cosine".to_owned(),
         kernel: Some(kernel.unwrap_or_else(|_| cell.eval.kernel.clone())),
         post: None,
-    }
-}
-
-/// The word that a suite file has for a choice.
-fn word(choice: &impl Serialize) -> String {
-    let json = serde_json::to_value(choice).expect("a choice is plain data");
-    json.as_str().expect("a choice is a word").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chance_is_the_hypergeometric_hit_rate() {
-        assert!((chance(1000, 1, 10) - 0.01).abs() < 1e-12);
-        // Two own items of four, one place: half; two places: all but the one pair without own items of six.
-        assert!((chance(4, 2, 1) - 0.5).abs() < 1e-12);
-        assert!((chance(4, 2, 2) - 5.0 / 6.0).abs() < 1e-12);
-        assert_eq!(chance(5, 1, 50), 1.0);
-    }
-
-    #[test]
-    fn chance_of_videos_is_among_what_they_are_ranked_against() {
-        // Two videos with two captions each, one without any.
-        let chance = |captions| chance_of_videos(&[2, 0, 2], 4, captions, 1);
-        assert!((chance(CaptionRule::MinRank) - 0.5).abs() < 1e-12);
-        assert!((chance(CaptionRule::MaxOverCaptions) - 0.5).abs() < 1e-12);
-        let chance = |captions| chance_of_videos(&[3, 1], 4, captions, 1);
-        assert!((chance(CaptionRule::MinRank) - (0.75 + 0.25) / 2.0).abs() < 1e-12);
-        let uneven = |captions| chance_of_videos(&[2, 2, 2], 6, captions, 2);
-        assert!((uneven(CaptionRule::MinRank) - (1.0 - 4.0 * 3.0 / 30.0)).abs() < 1e-12);
-        assert!((uneven(CaptionRule::MaxOverCaptions) - 2.0 / 3.0).abs() < 1e-12);
     }
 }

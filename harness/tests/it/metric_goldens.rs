@@ -13,7 +13,7 @@ use hitbench_kernels::matrix::RowsData;
 use serde_json::Value;
 
 /// The folder of test data, or `None` after saying that it is absent.
-fn data() -> Option<PathBuf> {
+pub(crate) fn data() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     if folder.is_dir() {
         return Some(folder);
@@ -22,7 +22,7 @@ fn data() -> Option<PathBuf> {
     None
 }
 
-fn json(path: PathBuf) -> Value {
+pub(crate) fn json(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn metrics(counts: &DirectionCounts, ties: TieRule) -> DirectionMetrics {
 
 /// Equal within 1e-12 relative.
 #[track_caller]
-fn assert_close(found: f64, expected: f64, what: &str) {
+pub(crate) fn assert_close(found: f64, expected: f64, what: &str) {
     let error = (found - expected).abs();
     assert!(
         error <= 1e-12 * expected.abs(),
@@ -103,7 +103,7 @@ fn assert_close(found: f64, expected: f64, what: &str) {
 
 /// Compares everything that a golden block of MMT, CLIP4Clip or the tie policies has.
 #[track_caller]
-fn check(counts: &DirectionCounts, ties: TieRule, golden: &Value, what: &str) {
+pub(crate) fn check(counts: &DirectionCounts, ties: TieRule, golden: &Value, what: &str) {
     let found = metrics(counts, ties);
     let mut compared = 0;
     for (key, value) in golden.as_object().unwrap() {

@@ -1,0 +1,247 @@
+//! `hitbench eval`: ranks given scores or embeddings under an exact protocol.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use hitbench_kernels::KernelId;
+
+use super::failure::Failure;
+use crate::eval::{
+    Bank, EvalError, EvalReport, EvalRequest, Given, IdList, IdMap, Location, Mask, Matrix, Names, Post,
+    check_out, evaluate, table, write_run,
+};
+use crate::exit_code::ExitCode;
+use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
+
+/// How often intervals are resampled, and from which seed: every evaluation alike.
+const RESAMPLING: Resampling = Resampling {
+    seed: 0,
+    resamples: 10_000,
+};
+
+/// Evaluates a similarity matrix or embeddings of any model: R@K, MdR, MnR and more, in both directions.
+///
+/// Files are .npy, .npz or safetensors (f16, f32, f64); FILE::NAME names an array in a container. Rows of a
+/// similarity matrix are texts and its columns videos, and it is ranked in the type that it is stored in. Without
+/// ids, row i belongs to column i.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hitbench eval --sim sims.npy --protocol msrvtt-1ka\n  \
+    hitbench eval --text embeds.npz::text --video embeds.npz::video --normalize --json\n  \
+    hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv"
+)]
+pub struct EvalArgs {
+    /// Similarity matrix: text rows, video columns.
+    #[arg(long, value_name = "FILE", required_unless_present = "text", conflicts_with_all = ["text", "video"])]
+    sim: Option<Location>,
+    /// Text embeddings, a row a text.
+    #[arg(long, value_name = "FILE", requires = "video")]
+    text: Option<Location>,
+    /// Video embeddings, a row a video.
+    #[arg(long, value_name = "FILE", requires = "text")]
+    video: Option<Location>,
+    /// Ids of the texts in row order: one a line, or FILE.csv::COLUMN.
+    #[arg(long, value_name = "FILE")]
+    text_ids: Option<Location>,
+    /// Ids of the videos in column order: one a line, or FILE.csv::COLUMN. Without --map, a text belongs to the
+    /// video of the same id.
+    #[arg(long, value_name = "FILE")]
+    video_ids: Option<Location>,
+    /// CSV file with the header text_id,video_id: which text belongs to which video.
+    #[arg(long, value_name = "FILE")]
+    map: Option<Location>,
+    /// Zeros and ones, one a text: which texts exist. Of shape (videos, captions) it also says that rows are
+    /// captions video by video.
+    #[arg(long, value_name = "FILE")]
+    mask: Option<Location>,
+    /// Leaves out ids that are repeated, unknown or missing instead of refusing them, and says how many.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Named protocol, whose counts must be met; `hitbench protocols` lists them.
+    #[arg(long, value_name = "NAME", default_value = "custom")]
+    protocol: String,
+    /// How equal scores become a rank; default that of the protocol.
+    #[arg(long, value_name = "RULE")]
+    ties: Option<TieRule>,
+    /// How several captions of a video count in v2t; default that of the protocol.
+    #[arg(long, value_name = "RULE")]
+    captions: Option<CaptionRule>,
+    /// Median of an even number of ranks; default that of the protocol.
+    #[arg(long, value_name = "RULE")]
+    median: Option<MedianRule>,
+    /// Cut-offs of R@K; default those of the protocol.
+    #[arg(long, value_name = "K,...", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    recall_at: Vec<u64>,
+    /// Kernel that scores embeddings; default cpu/auto/f32.
+    #[arg(long, value_name = "ID", conflicts_with = "sim")]
+    kernel: Option<KernelId>,
+    /// Scales embeddings to length 1 first, so that scores are cosines.
+    #[arg(long, conflicts_with = "sim")]
+    normalize: bool,
+    /// Changes scores first: dsl, dsl:temperature=T, qbnorm or qbnorm:beta=B,k=K. Becomes part of the protocol's
+    /// name; holds a matrix of all scores in memory.
+    #[arg(long, value_name = "NAME")]
+    post: Option<Post>,
+    /// For --post qbnorm: scores of training captions (rows) with the test videos (columns).
+    #[arg(long, value_name = "FILE", requires = "post")]
+    bank: Option<Location>,
+    /// For --post qbnorm in v2t: scores of the test captions (rows) with training videos (columns).
+    #[arg(long, value_name = "FILE", requires = "bank")]
+    bank_v2t: Option<Location>,
+    /// Leaves out the bootstrap intervals.
+    #[arg(long)]
+    no_ci: bool,
+    /// Writes a run folder of one trial.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Prints one JSON object (schema hitbench.eval/1).
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] with exit code 2 for inputs that cannot be evaluated, 74 when something cannot be written.
+pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
+    let request = args.request()?;
+    if args.out.is_some() {
+        check_out(&request)?;
+    }
+    let found = evaluate(request)?;
+    for notice in &found.notices {
+        writeln!(io::stderr(), "warning: {notice}")?;
+    }
+    let rendered = args
+        .out
+        .as_deref()
+        .map(|folder| write_run(folder, &found, args.command()))
+        .transpose()?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &EvalReport::from(&found)).map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(ExitCode::Fine);
+    }
+    write!(out, "{}", table(&found))?;
+    if let Some(rendered) = rendered {
+        writeln!(out, "report: {}", rendered.report.display())?;
+    }
+    Ok(ExitCode::Fine)
+}
+
+impl EvalArgs {
+    /// Reads everything that the arguments name.
+    fn request(&self) -> Result<EvalRequest, EvalError> {
+        let protocol = Protocol::find(&self.protocol)?;
+        let rules = protocol.rules();
+        let rules = Rules {
+            ties: self.ties.unwrap_or(rules.ties),
+            captions: self.captions.unwrap_or(rules.captions),
+            median: self.median.unwrap_or(rules.median),
+            recall_at: if self.recall_at.is_empty() {
+                rules.recall_at
+            } else {
+                self.recall_at.clone()
+            },
+        };
+        let bank = match (self.post, &self.bank) {
+            (Some(Post::QbNorm { .. }), Some(bank)) => Some(Bank {
+                t2v: Matrix::read(bank)?,
+                v2t: self.bank_v2t.as_ref().map(Matrix::read).transpose()?,
+            }),
+            (Some(Post::Dsl { .. }), Some(_)) => {
+                return Err(EvalError::Usage {
+                    problem: "--post dsl uses no --bank",
+                    remedy: "leave --bank out, or say --post qbnorm",
+                });
+            }
+            _ => None,
+        };
+        if self.allow_missing && self.text_ids.is_none() {
+            return Err(EvalError::Usage {
+                problem: "--allow-missing is about ids, and none are given",
+                remedy: "give --text-ids and --video-ids",
+            });
+        }
+        Ok(EvalRequest {
+            given: self.given()?,
+            names: Names {
+                texts: self.text_ids.as_ref().map(IdList::read).transpose()?,
+                videos: self.video_ids.as_ref().map(IdList::read).transpose()?,
+                map: self.map.as_ref().map(IdMap::read).transpose()?,
+                mask: self.mask.as_ref().map(Mask::read).transpose()?,
+                allow_missing: self.allow_missing,
+            },
+            protocol,
+            rules,
+            post: self.post,
+            bank,
+            resampling: (!self.no_ci).then_some(RESAMPLING),
+        })
+    }
+
+    fn given(&self) -> Result<Given, EvalError> {
+        match (&self.sim, &self.text, &self.video) {
+            (Some(sim), _, _) => Ok(Given::Scores(Matrix::read(sim)?)),
+            (None, Some(text), Some(video)) => Ok(Given::Embeddings {
+                text: Matrix::read(text)?,
+                video: Matrix::read(video)?,
+                kernel: self.kernel.unwrap_or(DEFAULT_KERNEL),
+                normalize: self.normalize,
+            }),
+            _ => Err(EvalError::Usage {
+                problem: "nothing to evaluate",
+                remedy: "give --sim, or --text and --video",
+            }),
+        }
+    }
+
+    /// The command that makes the same evaluation: what decides it, without where it is written.
+    fn command(&self) -> Vec<String> {
+        let mut words = vec!["hitbench".to_owned(), "eval".to_owned()];
+        let mut add = |name: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
+        };
+        for (name, file) in [
+            ("sim", &self.sim),
+            ("text", &self.text),
+            ("video", &self.video),
+            ("text-ids", &self.text_ids),
+            ("video-ids", &self.video_ids),
+            ("map", &self.map),
+            ("mask", &self.mask),
+            ("bank", &self.bank),
+            ("bank-v2t", &self.bank_v2t),
+        ] {
+            add(name, file.as_ref().map(ToString::to_string));
+        }
+        add("protocol", Some(self.protocol.clone()));
+        add("ties", self.ties.as_ref().map(word));
+        add("captions", self.captions.as_ref().map(word));
+        add("median", self.median.as_ref().map(word));
+        let cuts: Vec<String> = self.recall_at.iter().map(ToString::to_string).collect();
+        add("recall-at", (!cuts.is_empty()).then(|| cuts.join(",")));
+        add("kernel", self.kernel.map(|kernel| kernel.to_string()));
+        add("post", self.post.map(|post| post.to_string()));
+        let switches = [
+            ("--allow-missing", self.allow_missing),
+            ("--normalize", self.normalize),
+            ("--no-ci", self.no_ci),
+        ];
+        words.extend(
+            switches
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .map(|(name, _)| name.to_owned()),
+        );
+        words
+    }
+}
+
+/// The kernel of embeddings where none is named.
+const DEFAULT_KERNEL: KernelId = KernelId::Cpu {
+    isa: hitbench_kernels::id::CpuIsa::Auto,
+    dtype: hitbench_kernels::Dtype::F32,
+};

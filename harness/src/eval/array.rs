@@ -1,0 +1,207 @@
+//! One array out of any file that holds some: found, checked against the file's length, put into row-major order.
+
+use std::fs;
+use std::sync::Arc;
+
+use hitbench_kernels::map::FileMap;
+
+use super::buffer::{Aligned, Buffer};
+use super::error::EvalError;
+use super::layout::{Element, Layout, Shape};
+use super::location::Location;
+use super::{npy, npz, safetensors};
+
+/// Rows of an array in Fortran order that are gathered in one sweep over its columns.
+const ROWS_AT_ONCE: usize = 64;
+
+/// What a file is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// One NumPy array.
+    Npy,
+    /// A zip archive of NumPy arrays.
+    Npz,
+    /// Named tensors.
+    Safetensors,
+}
+
+impl Format {
+    /// The format whose files begin so; `None` for anything else.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(npy::MAGIC) {
+            return Some(Self::Npy);
+        }
+        if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+            return Some(Self::Npz);
+        }
+        safetensors::is_likely(bytes).then_some(Self::Safetensors)
+    }
+}
+
+/// An array of one or two axes in row-major order and this machine's byte order.
+#[derive(Debug)]
+pub(super) struct Array {
+    pub(super) location: Location,
+    pub(super) element: Element,
+    pub(super) shape: Vec<usize>,
+    pub(super) buffer: Buffer,
+}
+
+impl Array {
+    /// Reads the array at `location`. Its values stay in the file where they can.
+    ///
+    /// # Errors
+    /// [`EvalError`] that names the file, and the position of whatever is wrong in it.
+    pub(super) fn read(location: &Location) -> Result<Self, EvalError> {
+        let map = Arc::new(open(location)?);
+        let (layout, buffer) = match Format::of(&map) {
+            Some(Format::Npy) => read_npy(location, &map)?,
+            Some(Format::Npz) => npz::read(location, &map)?,
+            Some(Format::Safetensors) => safetensors::read(location, &map)?,
+            None => {
+                return Err(EvalError::Format {
+                    location: location.clone(),
+                    found: describe(&map),
+                });
+            }
+        };
+        Self::new(location, layout, buffer)
+    }
+
+    /// Puts the values into row-major order and this machine's byte order, copying only where that changes them.
+    fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, EvalError> {
+        let size = layout.element.size();
+        let memory = |error| EvalError::memory(location, error);
+        if !matches!(layout.shape.len(), 1 | 2) {
+            return Err(EvalError::Axes {
+                location: location.clone(),
+                shape: Shape(layout.shape),
+            });
+        }
+        let buffer = if layout.is_native() && buffer.is_aligned(size) {
+            buffer
+        } else {
+            let mut owned = match (layout.fortran, &layout.shape[..]) {
+                (true, &[n_rows, n_columns]) => {
+                    transposed(buffer.bytes(), n_rows, n_columns, size).map_err(memory)?
+                }
+                _ => buffer.into_owned().map_err(memory)?,
+            };
+            if layout.swapped {
+                owned.bytes_mut().chunks_exact_mut(size).for_each(<[u8]>::reverse);
+            }
+            Buffer::Owned(owned)
+        };
+        Ok(Self {
+            location: location.clone(),
+            element: layout.element,
+            shape: layout.shape,
+            buffer,
+        })
+    }
+}
+
+/// Maps the file of `location`.
+fn open(location: &Location) -> Result<FileMap, EvalError> {
+    let read_error = |source| EvalError::Read {
+        path: location.path.clone(),
+        source,
+    };
+    if !fs::metadata(&location.path).map_err(read_error)?.is_file() {
+        return Err(EvalError::NotAFile {
+            path: location.path.clone(),
+        });
+    }
+    FileMap::open(&location.path).map_err(read_error)
+}
+
+/// What an unknown file looks like, for the error.
+fn describe(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "an empty file".to_owned(),
+        [0x80, 2..=5, ..] => "a Python pickle".to_owned(),
+        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file".to_owned(),
+        bytes => format!(
+            "a file that begins with `{}`",
+            bytes[..bytes.len().min(8)].escape_ascii()
+        ),
+    }
+}
+
+fn read_npy(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), EvalError> {
+    if let Some(member) = &location.member {
+        return Err(EvalError::NoMembers {
+            path: location.path.clone(),
+            member: member.clone(),
+        });
+    }
+    let flawed = |flaw| EvalError::flaw(location, flaw);
+    let (start, length) = npy::dictionary(&map[..map.len().min(npy::PREFIX)]).map_err(flawed)?;
+    let Some(dictionary) = map.get(start..start + length) else {
+        let expected = format!("a header of {length} bytes");
+        return Err(flawed(npy::Flaw::new(map.len(), expected, "the end of the file")));
+    };
+    let layout = npy::parse(dictionary, start).map_err(flawed)?;
+    let values = start + length..map.len();
+    check_length(location, &layout, values.start, values.len())?;
+    let buffer = Buffer::Mapped {
+        map: Arc::clone(map),
+        range: values,
+    };
+    Ok((layout, buffer))
+}
+
+/// Checks that the values of an array, which begin at byte `start`, are `found` bytes.
+///
+/// # Errors
+/// [`EvalError::TooLarge`] for a shape that no machine could hold, [`EvalError::ValueBytes`] for another length.
+pub(super) fn check_length(
+    location: &Location,
+    layout: &Layout,
+    start: usize,
+    found: usize,
+) -> Result<usize, EvalError> {
+    let shape = || Shape(layout.shape.clone());
+    let expected = layout.n_bytes().ok_or_else(|| EvalError::TooLarge {
+        location: location.clone(),
+        shape: shape(),
+    })?;
+    if expected != found {
+        return Err(EvalError::ValueBytes {
+            location: location.clone(),
+            start,
+            array: format!("{} of shape {}", layout.element, shape()),
+            expected,
+            found,
+        });
+    }
+    Ok(expected)
+}
+
+/// Row-major bytes of a matrix `[n_rows, n_columns]` whose columns lie one after another in `bytes`.
+fn transposed(
+    bytes: &[u8],
+    n_rows: usize,
+    n_columns: usize,
+    size: usize,
+) -> Result<Aligned, super::buffer::OutOfMemory> {
+    let mut out = Aligned::zeros(bytes.len())?;
+    let row_bytes = n_columns * size;
+    if row_bytes == 0 {
+        return Ok(out);
+    }
+    let blocks = out.bytes_mut().chunks_mut(ROWS_AT_ONCE * row_bytes);
+    for (block, rows) in blocks.enumerate() {
+        for column in 0..n_columns {
+            let column_start = (column * n_rows + block * ROWS_AT_ONCE) * size;
+            let values = bytes[column_start..].chunks_exact(size);
+            for (row, value) in rows.chunks_exact_mut(row_bytes).zip(values) {
+                row[column * size..][..size].copy_from_slice(value);
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! From files in hand to counts and metrics.
+
+use hitbench_kernels::{KernelId, Rows, RowsData, rank_counts_kernel, scores_kernel};
+
+use super::buffer::Aligned;
+use super::error::EvalError;
+use super::join::{Joined, Names, join};
+use super::location::Location;
+use super::matrix::Matrix;
+use super::norms::{count_off_unit, normalised};
+use super::notice::{CHANCE_CUT, Notice, dot, of_chance, of_order};
+use super::post::{Post, dual_softmax, first_not_finite, qb_norm};
+use crate::metric::{
+    Counts, Direction, DirectionCounts, DirectionMetrics, MetricError, Pairing, Protocol, Resampling, Rules,
+    TieRule, count_embeddings, count_matrix, summarize,
+};
+
+/// What is evaluated.
+#[derive(Debug)]
+pub enum Given {
+    /// Scores of texts (rows) with videos (columns), ranked in the type that they are stored in.
+    Scores(Matrix),
+    /// A row a text and a row a video; the score of a pair is the dot product of its rows.
+    Embeddings {
+        /// Rows of the texts.
+        text: Matrix,
+        /// Rows of the videos.
+        video: Matrix,
+        /// Which kernel computes the scores.
+        kernel: KernelId,
+        /// Whether rows are scaled to length 1 first.
+        normalize: bool,
+    },
+}
+
+/// Scores of other queries, for [`Post::QbNorm`]; rows are texts and columns videos here too.
+#[derive(Debug)]
+pub struct Bank {
+    /// Other texts with the test videos.
+    pub t2v: Matrix,
+    /// The test texts with other videos; without them `v2t` has no result.
+    pub v2t: Option<Matrix>,
+}
+
+/// Everything that decides the result.
+#[derive(Debug)]
+pub struct EvalRequest {
+    /// Scores or embeddings.
+    pub given: Given,
+    /// Ids, map and mask.
+    pub names: Names,
+    /// Counts that must be met.
+    pub protocol: Protocol,
+    /// How counts are read.
+    pub rules: Rules,
+    /// How scores are changed first.
+    pub post: Option<Post>,
+    /// What [`Post::QbNorm`] needs.
+    pub bank: Option<Bank>,
+    /// How intervals are resampled; `None` leaves them out.
+    pub resampling: Option<Resampling>,
+}
+
+/// Counts and metrics of one direction.
+#[derive(Debug)]
+pub struct DirectionResult {
+    /// Counts of every query.
+    pub counts: DirectionCounts,
+    /// What they sum up to.
+    pub metrics: DirectionMetrics,
+}
+
+/// A finished evaluation.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// What was asked, with the rows and columns that took part.
+    pub request: EvalRequest,
+    /// Which text belongs to which video.
+    pub joined: Joined,
+    /// The kernel that counted, resolved for this machine; `None` for given scores.
+    pub kernel: Option<KernelId>,
+    /// Text to video.
+    pub t2v: DirectionResult,
+    /// Video to text; `None` when its bank is missing.
+    pub v2t: Option<DirectionResult>,
+    /// What may be wrong.
+    pub notices: Vec<Notice>,
+}
+
+impl Given {
+    fn texts(&self) -> (usize, &Location) {
+        match self {
+            Self::Scores(scores) => (scores.n_rows(), scores.location()),
+            Self::Embeddings { text, .. } => (text.n_rows(), text.location()),
+        }
+    }
+
+    fn videos(&self) -> (usize, &Location) {
+        match self {
+            Self::Scores(scores) => (scores.n_columns(), scores.location()),
+            Self::Embeddings { video, .. } => (video.n_rows(), video.location()),
+        }
+    }
+
+    fn with_videos(self, kept: &[u32]) -> Result<Self, EvalError> {
+        Ok(match self {
+            Self::Scores(scores) => Self::Scores(scores.with_columns(kept)?),
+            Self::Embeddings {
+                text,
+                video,
+                kernel,
+                normalize,
+            } => Self::Embeddings {
+                text,
+                video: video.with_rows(kept)?,
+                kernel,
+                normalize,
+            },
+        })
+    }
+
+    /// How a pair scores: `matrix`, `dot` or `cosine`.
+    pub fn score(&self) -> &'static str {
+        match self {
+            Self::Scores(_) => "matrix",
+            Self::Embeddings { normalize: false, .. } => "dot",
+            Self::Embeddings { normalize: true, .. } => "cosine",
+        }
+    }
+}
+
+impl Evaluated {
+    /// Name of the protocol with the post-processing that belongs to it.
+    pub fn protocol_name(&self) -> String {
+        let id = self.request.protocol.id;
+        self.request
+            .post
+            .map_or(id.to_owned(), |post| format!("{id} + {post}"))
+    }
+}
+
+/// Evaluates. Nothing of the size of texts times videos is allocated, except by post-processing.
+///
+/// # Errors
+/// [`EvalError`].
+pub fn evaluate(mut request: EvalRequest) -> Result<Evaluated, EvalError> {
+    check_dims(&request.given)?;
+    let joined = join(&request.names, request.given.texts(), request.given.videos())?;
+    if let Some(kept) = &joined.kept_videos {
+        request.given = request.given.with_videos(kept)?;
+        if let Some(bank) = request.bank.take() {
+            check_bank(
+                &bank.t2v,
+                bank.t2v.n_columns(),
+                joined_columns(&request, &joined),
+                "columns, one a video",
+            )?;
+            request.bank = Some(Bank {
+                t2v: bank.t2v.with_columns(kept)?,
+                v2t: bank.v2t,
+            });
+        }
+    }
+    let pairing = &joined.pairing;
+    check_protocol(request.protocol, pairing)?;
+    let kept = pairing.kept_captions();
+    let mut notices = Vec::new();
+    request.given = prepared(request.given, &kept, &mut notices)?;
+    notices.extend(order_notices(&request.given, &joined));
+
+    let (counts, has_v2t) = match request.post {
+        None => (count(&request.given, pairing, &request.rules)?, true),
+        Some(post) => count_changed(&request, post, pairing)?,
+    };
+    let result = |counts: DirectionCounts| -> Result<DirectionResult, MetricError> {
+        let metrics = summarize(&counts, &request.rules, request.resampling)?;
+        Ok(DirectionResult { counts, metrics })
+    };
+    let t2v = result(counts.t2v)?;
+    let v2t = has_v2t.then(|| result(counts.v2t)).transpose()?;
+    let hits = |count| TieRule::Expected.hits(count, CHANCE_CUT);
+    let hits = t2v.counts.counts.iter().map(hits).sum();
+    notices.extend(of_chance(&joined, &t2v.metrics, hits));
+    let kernel = match &request.given {
+        Given::Scores(_) => None,
+        Given::Embeddings { kernel, .. } => Some(kernel.resolve()),
+    };
+    Ok(Evaluated {
+        request,
+        joined,
+        kernel,
+        t2v,
+        v2t,
+        notices,
+    })
+}
+
+/// Columns that a bank had to have before some were left out.
+fn joined_columns(request: &EvalRequest, joined: &Joined) -> usize {
+    let all = request.names.videos.as_ref().map(|videos| videos.ids.len());
+    all.unwrap_or(joined.pairing.n_videos())
+}
+
+fn check_dims(given: &Given) -> Result<(), EvalError> {
+    match given {
+        Given::Embeddings { text, video, .. } if text.n_columns() != video.n_columns() => {
+            Err(EvalError::Dim {
+                text: text.location().clone(),
+                text_dim: text.n_columns(),
+                video: video.location().clone(),
+                video_dim: video.n_columns(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_protocol(protocol: Protocol, pairing: &Pairing) -> Result<(), EvalError> {
+    let (n_texts, n_videos) = (pairing.n_captions() - pairing.n_masked(), pairing.n_videos());
+    protocol
+        .check(n_texts, n_videos)
+        .map_err(|counts| EvalError::Protocol {
+            counts,
+            transposed: protocol.check(n_videos, n_texts).is_ok(),
+        })
+}
+
+/// Scales rows where that was asked for, and counts those that are no unit vectors where it was not.
+fn prepared(given: Given, kept: &[u32], notices: &mut Vec<Notice>) -> Result<Given, EvalError> {
+    let Given::Embeddings {
+        text,
+        video,
+        kernel,
+        normalize,
+    } = given
+    else {
+        return Ok(given);
+    };
+    let all: Vec<u32> = (0..video.n_rows() as u32).collect();
+    let (text, video) = if normalize {
+        (normalised(text, kept)?, normalised(video, &all)?)
+    } else {
+        for (side, matrix, rows) in [("text", &text, kept), ("video", &video, &all)] {
+            let n = count_off_unit(matrix, rows);
+            let of = rows.len();
+            notices.extend((n > 0).then_some(Notice::Norms { side, n, of }));
+        }
+        (text, video)
+    };
+    Ok(Given::Embeddings {
+        text,
+        video,
+        kernel,
+        normalize,
+    })
+}
+
+fn order_notices(given: &Given, joined: &Joined) -> Vec<Notice> {
+    match given {
+        Given::Scores(scores) => {
+            let rows = scores.rows();
+            of_order(joined, |row, column| rows.get(row, column))
+        }
+        Given::Embeddings { text, video, .. } => {
+            let (text, video) = (text.rows(), video.rows());
+            of_order(joined, |row, column| dot(text, row, video, column))
+        }
+    }
+}
+
+fn count(given: &Given, pairing: &Pairing, rules: &Rules) -> Result<Counts, EvalError> {
+    match given {
+        Given::Scores(scores) => {
+            count_matrix(scores.rows(), pairing, rules.captions).map_err(|error| match error {
+                MetricError::NotFinite { row, column, value } => EvalError::NotFinite {
+                    location: scores.location().clone(),
+                    row,
+                    column,
+                    value,
+                },
+                other => other.into(),
+            })
+        }
+        Given::Embeddings {
+            text, video, kernel, ..
+        } => {
+            let kernel = rank_counts_kernel(&kernel.to_string()).map_err(MetricError::from)?;
+            let counts = count_embeddings(
+                text.rows(),
+                video.rows(),
+                pairing,
+                kernel.as_ref(),
+                rules.captions,
+            );
+            counts.map_err(|error| match error {
+                MetricError::Kernel(error) => EvalError::of_kernel(error, text.location(), video.location()),
+                other => other.into(),
+            })
+        }
+    }
+}
+
+/// Counts of changed scores, and whether those of `v2t` mean anything.
+fn count_changed(request: &EvalRequest, post: Post, pairing: &Pairing) -> Result<(Counts, bool), EvalError> {
+    let (given, captions) = (&request.given, request.rules.captions);
+    let (_, location) = given.texts();
+    let computed = match given {
+        Given::Scores(_) => None,
+        Given::Embeddings {
+            text, video, kernel, ..
+        } => Some(all_scores(text, video, *kernel)?),
+    };
+    let shape = (pairing.n_captions(), pairing.n_videos());
+    let scores = match (given, &computed) {
+        (Given::Scores(scores), _) => scores.rows(),
+        (_, Some(computed)) => f32_rows(computed, shape)?,
+        (Given::Embeddings { .. }, None) => unreachable!("scores of embeddings were computed above"),
+    };
+    let kept = pairing.kept_captions();
+    refuse_not_finite(scores, &kept, location)?;
+    let memory = |error| EvalError::memory(location, error);
+    let change = |direction: Direction| -> Result<Option<Aligned>, EvalError> {
+        match post {
+            Post::Dsl { temperature } => dual_softmax(scores, pairing, direction, temperature)
+                .map(Some)
+                .map_err(memory),
+            Post::QbNorm { beta, k } => {
+                let Some(bank) = bank_of(request, direction)? else {
+                    return Ok(None);
+                };
+                match direction {
+                    Direction::T2v => {
+                        check_bank(bank, bank.n_columns(), shape.1, "columns, one a video")?;
+                        let all: Vec<u32> = (0..bank.n_rows() as u32).collect();
+                        refuse_not_finite(bank.rows(), &all, bank.location())?;
+                    }
+                    Direction::V2t => {
+                        check_bank(bank, bank.n_rows(), shape.0, "rows, one a text")?;
+                        refuse_not_finite(bank.rows(), &kept, bank.location())?;
+                    }
+                }
+                let changed = qb_norm(scores, bank.rows(), pairing, direction, (beta, k));
+                changed.map(Some).map_err(memory)
+            }
+        }
+    };
+    let counted = |changed: &Aligned| -> Result<Counts, EvalError> {
+        let rows = RowsData::F64(bytemuck::cast_slice(changed.bytes()));
+        let rows = Rows::new(rows, shape.0, shape.1).map_err(MetricError::from)?;
+        count_matrix(rows, pairing, captions).map_err(|error| match error {
+            MetricError::NotFinite { row, column, value } => EvalError::Post {
+                post: post.to_string(),
+                row,
+                column,
+                value,
+            },
+            other => other.into(),
+        })
+    };
+    // One direction at a time, so that only one changed matrix is in memory.
+    let t2v = change(Direction::T2v)?.ok_or(BANK_NEEDED)?;
+    let mut counts = counted(&t2v)?;
+    drop(t2v);
+    match change(Direction::V2t)? {
+        None => Ok((counts, false)),
+        Some(v2t) => {
+            counts.v2t = counted(&v2t)?.v2t;
+            Ok((counts, true))
+        }
+    }
+}
+
+/// What [`Post::QbNorm`] without a bank gets.
+const BANK_NEEDED: EvalError = EvalError::Usage {
+    problem: "--post qbnorm needs --bank",
+    remedy: "the bank holds the scores of training captions (rows) with the test videos (columns)",
+};
+
+fn bank_of(request: &EvalRequest, direction: Direction) -> Result<Option<&Matrix>, EvalError> {
+    let bank = request.bank.as_ref().ok_or(BANK_NEEDED)?;
+    Ok(match direction {
+        Direction::T2v => Some(&bank.t2v),
+        Direction::V2t => bank.v2t.as_ref(),
+    })
+}
+
+fn check_bank(bank: &Matrix, found: usize, expected: usize, what: &'static str) -> Result<(), EvalError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(EvalError::Bank {
+        bank: bank.location().clone(),
+        found: bank.shape(),
+        expected,
+        what,
+    })
+}
+
+fn refuse_not_finite(rows: Rows<'_>, chosen: &[u32], location: &Location) -> Result<(), EvalError> {
+    match first_not_finite(rows, chosen) {
+        None => Ok(()),
+        Some((row, column)) => Err(EvalError::NotFinite {
+            location: location.clone(),
+            row,
+            column,
+            value: rows.get(row, column),
+        }),
+    }
+}
+
+/// All scores of embeddings in f32.
+fn all_scores(text: &Matrix, video: &Matrix, kernel: KernelId) -> Result<Aligned, EvalError> {
+    let n_bytes = (text.n_rows() as u128) * (video.n_rows() as u128) * size_of::<f32>() as u128;
+    let n_bytes = usize::try_from(n_bytes).unwrap_or(usize::MAX);
+    let mut scores = Aligned::zeros(n_bytes).map_err(|error| EvalError::memory(text.location(), error))?;
+    let kernel = scores_kernel(&kernel.to_string()).map_err(MetricError::from)?;
+    kernel
+        .scores(
+            text.rows(),
+            video.rows(),
+            bytemuck::cast_slice_mut(scores.bytes_mut()),
+        )
+        .map_err(|error| EvalError::of_kernel(error, text.location(), video.location()))?;
+    Ok(scores)
+}
+
+fn f32_rows(scores: &Aligned, (n_rows, dim): (usize, usize)) -> Result<Rows<'_>, MetricError> {
+    Ok(Rows::new(
+        RowsData::F32(bytemuck::cast_slice(scores.bytes())),
+        n_rows,
+        dim,
+    )?)
+}

@@ -1,0 +1,375 @@
+//! Lists of ids and the map from texts to videos, as files hold them.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use super::error::EvalError;
+use super::location::Location;
+
+/// Ids that a message names of each kind.
+const NAMED: usize = 5;
+/// Column names of a map.
+const MAP_COLUMNS: [&str; 2] = ["text_id", "video_id"];
+
+/// Ids in the order of the rows or columns that they name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdList {
+    /// Where they come from.
+    pub location: Location,
+    /// The ids, blanks around them cut off.
+    pub ids: Vec<String>,
+}
+
+/// Which text belongs to which video, in file order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdMap {
+    /// Where it comes from.
+    pub location: Location,
+    /// Id of a text and id of its video.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl IdList {
+    /// Reads ids: one a line, or with `FILE::COLUMN` a column of a CSV file with a header.
+    ///
+    /// Blank lines at the end do not count, nor does it matter whether the last line has an end.
+    ///
+    /// # Errors
+    /// [`EvalError::Read`], [`EvalError::IdLine`] for text that is not UTF-8 or a blank line between others,
+    /// [`EvalError::Column`] for a column that is not there, or a table whose column is not named.
+    pub fn read(location: &Location) -> Result<Self, EvalError> {
+        let text = read_text(location)?;
+        let ids = match &location.member {
+            Some(column) => read_columns(location, &text, [column])?
+                .into_iter()
+                .map(|[id]| id)
+                .collect(),
+            None => read_lines(location, &text)?,
+        };
+        Ok(Self {
+            location: location.clone(),
+            ids,
+        })
+    }
+}
+
+impl IdMap {
+    /// Reads a CSV file with the header `text_id,video_id`; other columns are passed over.
+    ///
+    /// # Errors
+    /// As [`IdList::read`].
+    pub fn read(location: &Location) -> Result<Self, EvalError> {
+        let text = read_text(location)?;
+        let rows = read_columns(location, &text, MAP_COLUMNS)?;
+        Ok(Self {
+            location: location.clone(),
+            pairs: rows.into_iter().map(|[text, video]| (text, video)).collect(),
+        })
+    }
+}
+
+/// The file as text, without a byte order mark.
+fn read_text(location: &Location) -> Result<String, EvalError> {
+    let path = &location.path;
+    let bytes = fs::read(path).map_err(|source| EvalError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        line_error(location, 1 + count_lines(before), "expected UTF-8")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+fn line_error(location: &Location, line: u64, problem: impl Into<String>) -> EvalError {
+    EvalError::IdLine {
+        location: location.clone(),
+        line,
+        problem: problem.into(),
+    }
+}
+
+fn read_lines(location: &Location, text: &str) -> Result<Vec<String>, EvalError> {
+    let text = text.trim_end();
+    let first = text.lines().next().unwrap_or_default();
+    if let Some(delimiter) = delimiter_of(first).filter(|_| is_table(&location.path)) {
+        return Err(EvalError::Column {
+            location: location.clone(),
+            known: first
+                .split(delimiter)
+                .map(|name| name.trim().to_owned())
+                .collect(),
+        });
+    }
+    let lines = text.lines().zip(1..).map(|(line, number)| match line.trim() {
+        "" => Err(line_error(location, number, "expected an id, found a blank line")),
+        id => Ok(id.to_owned()),
+    });
+    lines.collect()
+}
+
+fn is_table(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["csv", "tsv"].contains(&extension.to_lowercase().as_str()))
+}
+
+/// What separates the columns of a header: the most frequent of comma, semicolon and tab.
+fn delimiter_of(header: &str) -> Option<char> {
+    let count = |delimiter: char| header.matches(delimiter).count();
+    let best = [',', ';', '\t']
+        .into_iter()
+        .rev()
+        .max_by_key(|&delimiter| count(delimiter))?;
+    (count(best) > 0).then_some(best)
+}
+
+/// The values of some columns, row by row.
+fn read_columns<const N: usize>(
+    location: &Location,
+    text: &str,
+    columns: [&str; N],
+) -> Result<Vec<[String; N]>, EvalError> {
+    let header = text.lines().next().unwrap_or_default();
+    let delimiter = delimiter_of(header).unwrap_or(',');
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter as u8)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let torn = |error: csv::Error| {
+        let line = error.position().map_or(1, csv::Position::line);
+        let problem = match error.kind() {
+            csv::ErrorKind::UnequalLengths {
+                expected_len, len, ..
+            } => {
+                format!("expected {expected_len} values, found {len}")
+            }
+            _ => error.to_string(),
+        };
+        line_error(location, line, problem)
+    };
+    let header = reader.headers().map_err(torn)?.clone();
+    let mut places = [0; N];
+    for (place, column) in places.iter_mut().zip(columns) {
+        *place = header
+            .iter()
+            .position(|name| name == column)
+            .ok_or_else(|| EvalError::Column {
+                location: Location {
+                    path: location.path.clone(),
+                    member: Some(column.to_owned()),
+                },
+                known: header.iter().map(str::to_owned).collect(),
+            })?;
+    }
+    let mut rows = Vec::new();
+    for record in reader.into_records() {
+        let record = record.map_err(torn)?;
+        let row = places.map(|place| record.get(place).unwrap_or_default().to_owned());
+        if let Some(empty) = row.iter().position(String::is_empty) {
+            let line = record.position().map_or(1, csv::Position::line);
+            let problem = format!("expected an id in column `{}`, found nothing", columns[empty]);
+            return Err(line_error(location, line, problem));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// What can be wrong between ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdProblemKind {
+    /// Rows whose id an earlier row has.
+    RepeatedText,
+    /// Columns whose id an earlier column has.
+    RepeatedVideo,
+    /// Entries of the map for a text that an earlier entry has.
+    RepeatedEntry,
+    /// Rows that the map does not have or, without a map, whose id is no column's.
+    UnknownText,
+    /// Rows whose video, by the map, has no column.
+    NoColumn,
+    /// Entries of the map whose text has no row.
+    NoRow,
+    /// Columns that no row belongs to.
+    VideoWithoutText,
+}
+
+impl IdProblemKind {
+    /// The word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RepeatedText => "repeated_texts",
+            Self::RepeatedVideo => "repeated_videos",
+            Self::RepeatedEntry => "repeated_map_entries",
+            Self::UnknownText => "unknown_texts",
+            Self::NoColumn => "texts_without_column",
+            Self::NoRow => "map_entries_without_row",
+            Self::VideoWithoutText => "videos_without_text",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::RepeatedText => "rows repeat the id of an earlier text",
+            Self::RepeatedVideo => "columns repeat the id of an earlier video",
+            Self::RepeatedEntry => "entries of the map repeat a text",
+            Self::UnknownText => "texts belong to no known video",
+            Self::NoColumn => "texts belong to a video without a column",
+            Self::NoRow => "entries of the map have no text among the rows",
+            Self::VideoWithoutText => "videos have no text",
+        }
+    }
+}
+
+/// How many ids have one problem, and the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdProblem {
+    /// The problem.
+    pub kind: IdProblemKind,
+    /// How many ids have it.
+    pub n: usize,
+    /// The first five.
+    pub first: Vec<String>,
+}
+
+impl IdProblem {
+    /// The problem of these ids; `None` when there are none.
+    pub(super) fn of<'a>(kind: IdProblemKind, ids: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut ids = ids.into_iter();
+        let first: Vec<String> = ids.by_ref().take(NAMED).map(str::to_owned).collect();
+        let n = first.len() + ids.count();
+        (n > 0).then_some(Self { kind, n, first })
+    }
+}
+
+impl fmt::Display for IdProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.n > self.first.len() { ", ..." } else { "" };
+        write!(
+            f,
+            "{} {} (`{}`{more})",
+            self.n,
+            self.kind.sentence(),
+            self.first.join("`, `")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, Location) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (folder, Location::file(path))
+    }
+
+    fn column(location: &Location, column: &str) -> Location {
+        Location {
+            member: Some(column.to_owned()),
+            ..location.clone()
+        }
+    }
+
+    fn message(found: Result<IdList, EvalError>, location: &Location) -> String {
+        let text = found.unwrap_err().to_string();
+        text.replace(&location.path.display().to_string(), "F")
+    }
+
+    #[test]
+    fn lines_of_any_system_with_or_without_a_last_end() {
+        for text in [
+            "a.b\nc d\n",
+            "a.b\nc d",
+            "a.b\r\nc d\r\n",
+            "\u{feff} a.b \nc d\n\n\n",
+        ] {
+            let (_folder, location) = file("ids.txt", text);
+            assert_eq!(IdList::read(&location).unwrap().ids, ["a.b", "c d"], "{text:?}");
+        }
+        let (_folder, location) = file("empty.txt", "");
+        assert_eq!(IdList::read(&location).unwrap().ids, [""; 0]);
+    }
+
+    #[test]
+    fn columns_under_any_usual_separator() {
+        for text in [
+            "key,video_id,sentence\nret0,video1,\"a, b\"\nret1,video2,c\n",
+            "key;video_id;sentence\r\nret0;video1;a, b\r\nret1;video2;c",
+            "key\tvideo_id\tsentence\nret0\tvideo1\ta\nret1\tvideo2\tc\n",
+        ] {
+            let (_folder, location) = file("ids.csv", text);
+            let found = IdList::read(&column(&location, "video_id")).unwrap();
+            assert_eq!(found.ids, ["video1", "video2"], "{text:?}");
+            let unnamed = message(IdList::read(&location), &location);
+            assert_eq!(unnamed, "`F` has the columns `key`, `video_id`, `sentence`");
+            let absent = message(IdList::read(&column(&location, "id")), &location);
+            assert_eq!(absent, "`F::id` has the columns `key`, `video_id`, `sentence`");
+        }
+        let (_folder, one) = file("ids.csv", "0\nvideo7000\nvideo7007\n");
+        assert_eq!(
+            IdList::read(&column(&one, "0")).unwrap().ids,
+            ["video7000", "video7007"]
+        );
+        assert_eq!(IdList::read(&one).unwrap().ids.len(), 3);
+    }
+
+    #[test]
+    fn a_map_needs_its_two_columns() {
+        let (_folder, location) = file("map.csv", "video_id,note,text_id\nv1,x,t1\nv1,y,t2\n");
+        let pair = |text: &str, video: &str| (text.to_owned(), video.to_owned());
+        assert_eq!(
+            IdMap::read(&location).unwrap().pairs,
+            [pair("t1", "v1"), pair("t2", "v1")]
+        );
+        let (_folder, other) = file("map.csv", "text,video\nt,v\n");
+        assert!(matches!(IdMap::read(&other), Err(EvalError::Column { known, .. }) if known.len() == 2));
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        for (name, bytes, expected) in [
+            (
+                "a.txt",
+                &b"a\n\nb\n"[..],
+                "`F`, line 2: expected an id, found a blank line",
+            ),
+            ("a.txt", b"a\nb\n\xff\n", "`F`, line 3: expected UTF-8"),
+        ] {
+            let (_folder, location) = file(name, bytes);
+            assert_eq!(message(IdList::read(&location), &location), expected);
+        }
+        for (text, expected) in [
+            ("i,j\na,b\nc\n", "`F::i`, line 3: expected 2 values, found 1"),
+            (
+                "i,j\na,b\n ,d\n",
+                "`F::i`, line 3: expected an id in column `i`, found nothing",
+            ),
+        ] {
+            let (_folder, location) = file("a.csv", text);
+            assert_eq!(
+                message(IdList::read(&column(&location, "i")), &location),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_problem_names_five_and_counts_all() {
+        let ids: Vec<String> = (0..7).map(|i| format!("v{i}")).collect();
+        let problem = IdProblem::of(IdProblemKind::VideoWithoutText, ids.iter().map(String::as_str)).unwrap();
+        assert_eq!(
+            problem.to_string(),
+            "7 videos have no text (`v0`, `v1`, `v2`, `v3`, `v4`, ...)"
+        );
+        assert_eq!(IdProblem::of(IdProblemKind::NoRow, []), None);
+    }
+}

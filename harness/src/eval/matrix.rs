@@ -1,0 +1,247 @@
+//! A matrix of scores or embeddings in the type that its file stores.
+
+use half::{bf16, f16};
+use hitbench_kernels::{Dtype, Rows, RowsData};
+
+use super::array::Array;
+use super::buffer::{Aligned, Buffer};
+use super::error::EvalError;
+use super::layout::{Element, Shape};
+use super::location::Location;
+
+/// Rows and columns of f16, f32 or f64, as stored; in the file's own pages where it lies there as this machine
+/// would have it.
+///
+/// bf16, which no kernel ranks, becomes f32: every value stays what it was, so that equal scores stay equal.
+#[derive(Debug)]
+pub struct Matrix {
+    location: Location,
+    dtype: Dtype,
+    n_rows: usize,
+    n_columns: usize,
+    buffer: Buffer,
+}
+
+impl Matrix {
+    /// Reads a matrix. Nothing is said yet about its values: NaN is found when they are used.
+    ///
+    /// # Errors
+    /// [`EvalError`] that names file and place.
+    pub fn read(location: &Location) -> Result<Self, EvalError> {
+        let Array {
+            location,
+            element,
+            shape,
+            buffer,
+        } = Array::read(location)?;
+        let [n_rows, n_columns] = shape[..] else {
+            return Err(EvalError::Axes {
+                location,
+                shape: Shape(shape),
+            });
+        };
+        let numbered = 1..=u32::MAX as usize;
+        if !numbered.contains(&n_rows) || !numbered.contains(&n_columns) {
+            return Err(EvalError::Size {
+                location,
+                shape: Shape(shape),
+            });
+        }
+        let (dtype, buffer) = match element {
+            Element::F16 => (Dtype::F16, buffer),
+            Element::F32 => (Dtype::F32, buffer),
+            Element::F64 => (Dtype::F64, buffer),
+            Element::Bf16 => (Dtype::F32, widened(&location, &buffer)?),
+            other @ (Element::Bool | Element::Int(_)) => {
+                return Err(EvalError::Element {
+                    location,
+                    found: other.to_string(),
+                });
+            }
+        };
+        Ok(Self {
+            location,
+            dtype,
+            n_rows,
+            n_columns,
+            buffer,
+        })
+    }
+
+    /// Where it comes from.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Number of columns.
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// Rows and columns.
+    pub(super) fn shape(&self) -> Shape {
+        Shape(vec![self.n_rows, self.n_columns])
+    }
+
+    /// The stored values in row-major order, as bytes of this machine.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.bytes()
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> Rows<'_> {
+        let bytes = self.buffer.bytes();
+        let data = match self.dtype {
+            Dtype::F16 => RowsData::F16(bytemuck::cast_slice(bytes)),
+            Dtype::F32 => RowsData::F32(bytemuck::cast_slice(bytes)),
+            Dtype::F64 => RowsData::F64(bytemuck::cast_slice(bytes)),
+        };
+        Rows::new(data, self.n_rows, self.n_columns).expect("the file's length was checked against the shape")
+    }
+
+    /// Only the columns `kept`, in that order; copies them.
+    ///
+    /// # Errors
+    /// [`EvalError::Memory`].
+    pub(super) fn with_columns(self, kept: &[u32]) -> Result<Self, EvalError> {
+        let size = self.bytes().len() / (self.n_rows * self.n_columns);
+        let memory = |error| EvalError::memory(&self.location, error);
+        let mut chosen = Aligned::zeros(self.n_rows * kept.len() * size).map_err(memory)?;
+        let row_bytes = kept.len() * size;
+        let rows = self.bytes().chunks_exact(self.n_columns * size);
+        for (row, out) in rows.zip(chosen.bytes_mut().chunks_exact_mut(row_bytes.max(1))) {
+            for (&column, value) in kept.iter().zip(out.chunks_exact_mut(size)) {
+                value.copy_from_slice(&row[column as usize * size..][..size]);
+            }
+        }
+        Ok(Self {
+            n_columns: kept.len(),
+            buffer: Buffer::Owned(chosen),
+            ..self
+        })
+    }
+
+    /// Only the rows `kept`, in that order; copies them.
+    ///
+    /// # Errors
+    /// [`EvalError::Memory`].
+    pub(super) fn with_rows(self, kept: &[u32]) -> Result<Self, EvalError> {
+        let row_bytes = self.bytes().len() / self.n_rows;
+        let memory = |error| EvalError::memory(&self.location, error);
+        let mut chosen = Aligned::zeros(kept.len() * row_bytes).map_err(memory)?;
+        for (&row, out) in kept.iter().zip(chosen.bytes_mut().chunks_exact_mut(row_bytes)) {
+            out.copy_from_slice(&self.bytes()[row as usize * row_bytes..][..row_bytes]);
+        }
+        Ok(Self {
+            n_rows: kept.len(),
+            buffer: Buffer::Owned(chosen),
+            ..self
+        })
+    }
+
+    /// A matrix of the same shape and origin with values of type f32 or f64, row-major.
+    pub(super) fn with_values(self, values: Values) -> Self {
+        let (dtype, aligned) = match values {
+            Values::F32(aligned) => (Dtype::F32, aligned),
+            Values::F64(aligned) => (Dtype::F64, aligned),
+        };
+        debug_assert_eq!(
+            aligned.bytes().len(),
+            self.n_rows * self.n_columns * if dtype == Dtype::F64 { 8 } else { 4 }
+        );
+        Self {
+            dtype,
+            buffer: Buffer::Owned(aligned),
+            ..self
+        }
+    }
+}
+
+/// New values of a matrix.
+pub(super) enum Values {
+    F32(Aligned),
+    F64(Aligned),
+}
+
+fn widened(location: &Location, buffer: &Buffer) -> Result<Buffer, EvalError> {
+    let halves: &[u16] = bytemuck::cast_slice(buffer.bytes());
+    let memory = |error| EvalError::memory(location, error);
+    let mut wide = Aligned::zeros(size_of_val(halves) * 2).map_err(memory)?;
+    let out: &mut [f32] = bytemuck::cast_slice_mut(wide.bytes_mut());
+    for (out, &half) in out.iter_mut().zip(halves) {
+        *out = bf16::from_bits(half).to_f32();
+    }
+    Ok(Buffer::Owned(wide))
+}
+
+/// Which texts take part, from a file of zeros and ones.
+#[derive(Debug)]
+pub struct Mask {
+    /// Where it comes from.
+    pub location: Location,
+    /// One or two axes; two are videos by captions, as MMT and Collaborative Experts have them.
+    pub shape: Vec<usize>,
+    /// Whether each text takes part, row-major.
+    pub kept: Vec<bool>,
+}
+
+impl Mask {
+    /// Reads a mask of any element type.
+    ///
+    /// # Errors
+    /// [`EvalError`]; [`EvalError::Mask`] for an entry that is neither 0 nor 1.
+    pub fn read(location: &Location) -> Result<Self, EvalError> {
+        let array = Array::read(location)?;
+        let size = array.element.size();
+        let values = array.buffer.bytes().chunks_exact(size).enumerate();
+        let kept = values.map(|(place, bytes)| {
+            let value = match array.element {
+                Element::Bool | Element::Int(_) => whole(bytes),
+                Element::F16 => f16::from_ne_bytes([bytes[0], bytes[1]]).to_f64(),
+                Element::Bf16 => bf16::from_ne_bytes([bytes[0], bytes[1]]).to_f64(),
+                Element::F32 => bytemuck::pod_read_unaligned::<f32>(bytes).into(),
+                Element::F64 => bytemuck::pod_read_unaligned(bytes),
+            };
+            match value {
+                0.0 => Ok(false),
+                1.0 => Ok(true),
+                other => Err(EvalError::Mask {
+                    location: location.clone(),
+                    expected: "zeros and ones".to_owned(),
+                    found: format!("{other} at entry {place}"),
+                }),
+            }
+        });
+        Ok(Self {
+            location: location.clone(),
+            kept: kept.collect::<Result<_, _>>()?,
+            shape: array.shape,
+        })
+    }
+}
+
+/// An integer of this machine's byte order; only whether it is 0 or 1 matters, so no sign.
+fn whole(bytes: &[u8]) -> f64 {
+    let place = |index: usize| {
+        if cfg!(target_endian = "big") {
+            bytes.len() - 1 - index
+        } else {
+            index
+        }
+    };
+    let digits = (0..bytes.len()).map(|index| f64::from(bytes[place(index)]) * 256f64.powi(index as i32));
+    digits.sum()
+}
+
+#[cfg(test)]
+mod tests;

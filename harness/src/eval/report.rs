@@ -1,0 +1,62 @@
+//! The result for machines, schema `hitbench.eval/1`. Holds no times, paths or dates.
+
+use std::collections::BTreeMap;
+
+use hitbench_reports::record::DirectionRecord;
+use serde::Serialize;
+
+use super::evaluate::Evaluated;
+use super::join::JoinedBy;
+use crate::metric::word;
+
+/// One evaluation as JSON. Recalls are fractions; unknown is null.
+#[derive(Debug, Serialize)]
+pub struct EvalReport {
+    schema: &'static str,
+    protocol: &'static str,
+    ties: String,
+    caption_rule: String,
+    median: String,
+    score: &'static str,
+    kernel: Option<String>,
+    post: Option<String>,
+    joined_by: &'static str,
+    /// Ids that did not fit and were left out, by kind.
+    left_out: BTreeMap<&'static str, usize>,
+    notices: Vec<String>,
+    directions: Directions,
+}
+
+#[derive(Debug, Serialize)]
+struct Directions {
+    t2v: DirectionRecord,
+    v2t: Option<DirectionRecord>,
+}
+
+impl From<&Evaluated> for EvalReport {
+    fn from(found: &Evaluated) -> Self {
+        let rules = &found.request.rules;
+        let problems = found.joined.problems.iter();
+        Self {
+            schema: "hitbench.eval/1",
+            protocol: found.request.protocol.id,
+            ties: word(&rules.ties),
+            caption_rule: word(&rules.captions),
+            median: word(&rules.median),
+            score: found.request.given.score(),
+            kernel: found.kernel.map(|kernel| kernel.to_string()),
+            post: found.request.post.map(|post| post.to_string()),
+            joined_by: match found.joined.by {
+                JoinedBy::Position => "position",
+                JoinedBy::MaskLayout => "mask-layout",
+                JoinedBy::Ids | JoinedBy::ReorderedIds => "ids",
+            },
+            left_out: problems.map(|problem| (problem.kind.name(), problem.n)).collect(),
+            notices: found.notices.iter().map(ToString::to_string).collect(),
+            directions: Directions {
+                t2v: (&found.t2v.metrics).into(),
+                v2t: found.v2t.as_ref().map(|v2t| (&v2t.metrics).into()),
+            },
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The result for a person: metrics down, directions across.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+use super::evaluate::{DirectionResult, Evaluated};
+use super::join::JoinedBy;
+use crate::metric::{DirectionMetrics, word};
+
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+
+/// The table with its caption, what was left out, and what the rows mean.
+pub fn table(found: &Evaluated) -> String {
+    let rules = &found.request.rules;
+    let mut text = format!(
+        "protocol {}, ties: {}, captions: {}, median: {}, score: {}",
+        found.protocol_name(),
+        word(&rules.ties),
+        word(&rules.captions),
+        word(&rules.median),
+        found.request.given.score()
+    );
+    if let Some(kernel) = found.kernel {
+        text += &format!(", kernel: {kernel}");
+    }
+    let directions: Vec<(&str, &DirectionMetrics)> = [("t2v", Some(&found.t2v)), ("v2t", found.v2t.as_ref())]
+        .into_iter()
+        .filter_map(|(name, result): (_, Option<&DirectionResult>)| Some((name, &result?.metrics)))
+        .collect();
+    let columns = Columns {
+        directions: &directions,
+        intervals: found.request.resampling.is_some(),
+        ties: directions.iter().any(|(_, metrics)| is_open(metrics)),
+    };
+    text += &format!("\n{}\n", columns.drawn());
+    // A string takes everything that is written to it.
+    let _ = legend(&mut text, found, &columns);
+    text
+}
+
+/// Whether the order of tied items could move some R@K.
+fn is_open(metrics: &DirectionMetrics) -> bool {
+    metrics.r_at_interval.values().any(|[low, high]| low < high)
+}
+
+fn legend(text: &mut String, found: &Evaluated, columns: &Columns<'_>) -> std::fmt::Result {
+    writeln!(
+        text,
+        "R@K in per cent: share of queries with a true item among the K best (hit rate)."
+    )?;
+    if columns.intervals {
+        writeln!(text, "95 %: bootstrap interval, videos resampled.")?;
+    }
+    if columns.ties {
+        writeln!(text, "ties: R@K if all tied items were ranked worst and best.")?;
+    }
+    if found.joined.by == JoinedBy::MaskLayout {
+        writeln!(
+            text,
+            "Rows are captions video by video, as the mask's shape says."
+        )?;
+    }
+    if found.v2t.is_none() {
+        writeln!(text, "v2t has no result: QB-Norm needs --bank-v2t for it.")?;
+    }
+    for problem in &found.joined.problems {
+        writeln!(text, "left out: {problem}")?;
+    }
+    Ok(())
+}
+
+struct Columns<'a> {
+    directions: &'a [(&'a str, &'a DirectionMetrics)],
+    intervals: bool,
+    ties: bool,
+}
+
+/// A count of one direction.
+type Count = fn(&DirectionMetrics) -> u64;
+/// A metric of one direction and its interval.
+type Number = fn(&DirectionMetrics) -> (Option<f64>, Option<[f64; 2]>);
+/// How a number looks on paper.
+type Print = fn(f64) -> String;
+
+/// One metric of one direction: its value, its interval, what ties leave open.
+struct Entry(String, Option<[f64; 2]>, Option<[f64; 2]>);
+
+impl Columns<'_> {
+    fn drawn(&self) -> String {
+        let mut table = Table::new();
+        table
+            .load_style(STYLE)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        let mut header = vec![String::new()];
+        for (name, _) in self.directions {
+            header.push((*name).to_owned());
+            header.extend(self.intervals.then(|| "95 %".to_owned()));
+            header.extend(self.ties.then(|| "ties".to_owned()));
+        }
+        table.set_header(header);
+        let metrics = || self.directions.iter().map(|(_, metrics)| *metrics);
+
+        let counts: [(&str, Count); 6] = [
+            ("queries", |m| m.n_queries),
+            ("counted as queries", |m| m.denominator),
+            ("gallery", |m| m.n_gallery),
+            ("masked captions", |m| m.n_masked),
+            ("videos without caption", |m| m.n_without_caption),
+            ("tied queries", |m| m.n_tied),
+        ];
+        for (name, value) in counts {
+            let shown = match name {
+                "counted as queries" => metrics().any(|m| m.denominator != m.n_queries),
+                "masked captions" | "videos without caption" => metrics().any(|m| value(m) > 0),
+                _ => true,
+            };
+            if shown {
+                let entries = metrics().map(|m| Entry(value(m).to_string(), None, None));
+                table.add_row(self.row(name, entries, |_| String::new()));
+            }
+        }
+        let cuts: Vec<u64> = metrics()
+            .next()
+            .map_or(Vec::new(), |m| m.r_at.keys().copied().collect());
+        for k in cuts {
+            let entries = metrics().map(|m| {
+                let ci95 = m.r_at_ci95.as_ref().and_then(|by_k| by_k.get(&k)).copied();
+                let open = m.r_at_interval.get(&k).copied().filter(|[low, high]| low < high);
+                Entry(percent(m.r_at[&k]), ci95, open)
+            });
+            table.add_row(self.row(&format!("R@{k}"), entries, percent));
+        }
+        let numbers: [(&str, Number, Print); 8] = [
+            ("MdR", |m| (Some(m.median_rank), m.median_rank_ci95), one_digit),
+            ("MnR", |m| (Some(m.mean_rank), m.mean_rank_ci95), one_digit),
+            ("R@1 + R@5 + R@10", |m| (Some(m.sum_r), None), percent),
+            (
+                "their geometric mean",
+                |m| (Some(m.geometric_mean), None),
+                percent,
+            ),
+            ("MRR", |m| (Some(m.mrr), m.mrr_ci95), three_digits),
+            ("nDCG@10", |m| (m.ndcg_at_10, None), three_digits),
+            ("mAP", |m| (m.map, None), three_digits),
+            (
+                "true recall@10",
+                |m| (m.recall_at.as_ref().and_then(|by_k| by_k.get(&10)).copied(), None),
+                percent,
+            ),
+        ];
+        for (name, value, print) in numbers {
+            if metrics().all(|m| value(m).0.is_none()) {
+                continue;
+            }
+            let entries = metrics().map(|m| {
+                let (number, ci95) = value(m);
+                Entry(number.map_or("-".to_owned(), print), ci95, None)
+            });
+            table.add_row(self.row(name, entries, print));
+        }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if index > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.trim_fmt()
+    }
+
+    fn row(
+        &self,
+        name: &str,
+        entries: impl Iterator<Item = Entry>,
+        print: impl Fn(f64) -> String,
+    ) -> Vec<String> {
+        let interval = |ends: Option<[f64; 2]>| {
+            ends.map_or(String::new(), |[low, high]| {
+                format!("[{}, {}]", print(low), print(high))
+            })
+        };
+        let mut row = vec![name.to_owned()];
+        for Entry(value, ci95, open) in entries {
+            row.push(value);
+            row.extend(self.intervals.then(|| interval(ci95)));
+            row.extend(self.ties.then(|| interval(open)));
+        }
+        row
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.1}", fraction * 100.0)
+}
+
+fn one_digit(number: f64) -> String {
+    format!("{number:.1}")
+}
+
+fn three_digits(number: f64) -> String {
+    format!("{number:.3}")
+}
