@@ -272,6 +272,13 @@ impl Dataset {
         of
     }
 
+    /// Training videos that have a caption, in the split's order: those that batches are made of.
+    pub fn training_videos(&self) -> Vec<usize> {
+        let of = self.captions_of_videos();
+        let train = self.splits.train.iter().copied();
+        train.filter(|&video| !of[video].is_empty()).collect()
+    }
+
     /// Captions of a split as indices into `captions`: video by video in the split's order.
     pub fn split_captions(&self, split: Split) -> Vec<usize> {
         let of = self.captions_of_videos();

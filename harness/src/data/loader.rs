@@ -68,13 +68,7 @@ impl<'a> Loader<'a> {
             }
         }
         let captions_of = data.captions_of_videos();
-        let train: Vec<usize> = data
-            .splits
-            .train
-            .iter()
-            .copied()
-            .filter(|&video| !captions_of[video].is_empty())
-            .collect();
+        let train = data.training_videos();
         let batch = cell.train.batch;
         if batch > train.len() {
             let (what, name) = (
@@ -281,7 +275,10 @@ impl<'a> Loader<'a> {
 }
 
 /// The vocabulary file, or a vocabulary of the training captions.
-fn tokenizer(data: &Dataset, config: &TextConfig) -> Result<Tokenizer, TokenizerError> {
+///
+/// # Errors
+/// Those of [`Tokenizer::from_vocab_file`] and [`Tokenizer::from_captions`].
+pub fn tokenizer(data: &Dataset, config: &TextConfig) -> Result<Tokenizer, TokenizerError> {
     match &config.vocab {
         Some(path) => Tokenizer::from_vocab_file(path, config.lower_case),
         None => {

@@ -16,5 +16,5 @@ mod words;
 pub use config::DataConfig;
 pub use dataset::{Caption, Dataset, ExpertFeatures, Split, Video};
 pub use error::DataError;
-pub use loader::{EvalBatch, Loader};
+pub use loader::{EvalBatch, Loader, tokenizer};
 pub use tfidf::{LexicalScores, lexical_scores};

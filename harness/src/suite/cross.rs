@@ -185,7 +185,7 @@ pub(crate) fn cross<C: Configuration>(crossing: &Crossing<'_>) -> Result<Crossed
         }
         config
             .validate()
-            .map_err(|error| impossible(error, &tree, &axis_values, crossing.sources))?;
+            .map_err(|error| impossible(error, &tree, &axis_values, crossing.sources, None))?;
         crossed.cells.push(SuiteCell {
             axis_values,
             config,

@@ -1,5 +1,8 @@
 //! Turns what is wrong with a tree into errors with a place.
 
+use std::str::FromStr;
+
+use hitbench_kernels::KernelId;
 use hitbench_models::ConfigError;
 use serde_json::Value as Json;
 
@@ -145,12 +148,13 @@ fn example(path: &str) -> String {
 }
 
 /// An impossible value of a resolved cell. Its place is the value itself if somebody wrote it, else a written
-/// value that the error names beside it.
+/// value that the error names beside it, else the section `beside`.
 pub(crate) fn impossible(
     error: ConfigError,
     tree: &Node,
     axis_values: &[AxisValue],
     sources: &Sources,
+    beside: Option<&str>,
 ) -> SuiteError {
     let ConfigError { path, value, allowed } = error;
     let (allowed, names) = full_paths(&allowed, &path, tree);
@@ -171,16 +175,19 @@ pub(crate) fn impossible(
         .filter(|(_, origin, _)| origin.is_written())
         .collect();
     let own = tree.get(&path).map_or(Origin::Default, |node| node.origin);
-    let (place, from) = match named.first() {
-        _ if own.is_written() => (sources.place(own), String::new()),
-        Some((_, origin, _)) => (sources.place(*origin), format!("({})", sources.describe(own))),
-        None => (sources.place(own), format!("({})", sources.describe(own))),
+    let section = beside.and_then(|path| tree.get(path)).map(|node| node.origin);
+    let other = named.first().map(|(_, origin, _)| *origin).or(section);
+    let (place, from) = if own.is_written() {
+        (sources.place(own), String::new())
+    } else {
+        let origin = other.filter(|origin| origin.is_written()).unwrap_or(own);
+        (sources.place(origin), format!("({})", sources.describe(own)))
     };
     let known: Vec<String> = match &*path {
-        "eval.kernel" => hitbench_kernels::KernelId::all()
-            .map(|id| id.to_string())
-            .collect(),
-        "kernel" => hitbench_kernels::KernelId::all()
+        // A kernel that exists, but not here, is no unknown one.
+        "eval.kernel" if KernelId::from_str(&value).is_ok() => Vec::new(),
+        "eval.kernel" => KernelId::all().map(|id| id.to_string()).collect(),
+        "kernel" => KernelId::all()
             .map(|id| id.to_string())
             .filter(|id| !id.contains("cuda"))
             .chain(OPPONENTS.map(str::to_owned))

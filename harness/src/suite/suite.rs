@@ -126,14 +126,14 @@ impl Suite {
     }
 
     /// An error about a value of a cell that only shows when data are read, such as an empty split; it has the
-    /// value's place, as errors of the suite itself have.
+    /// value's place, as errors of the suite itself have, or where nobody wrote the value that of the data.
     pub fn error_at(&self, cell: &SuiteCell, path: &str, value: &str, allowed: &str) -> SuiteError {
         let error = ConfigError {
             path: path.to_owned(),
             value: value.to_owned(),
             allowed: allowed.to_owned(),
         };
-        impossible(error, &cell.tree, &cell.axis_values, &self.sources)
+        impossible(error, &cell.tree, &cell.axis_values, &self.sources, Some("data"))
     }
 }
 

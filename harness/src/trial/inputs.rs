@@ -1,11 +1,16 @@
 //! What the cells of a plan read: data sets, each loaded once, and the identity that their contents give a cell.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hitbench_kernels::{KernelError, rank_counts_kernel};
+use hitbench_models::{InputSpec, TokenizerError};
+
 use super::plan::{CellHash, PlannedCell};
-use crate::data::{DataConfig, DataError, Dataset};
+use crate::data::{DataConfig, DataError, Dataset, Split, tokenizer};
+use crate::metric::Protocol;
 use crate::suite::{Suite, SuiteError};
 
 /// A cell's data and identity.
@@ -13,6 +18,8 @@ use crate::suite::{Suite, SuiteError};
 pub struct CellInputs {
     /// The data set.
     pub dataset: Arc<Dataset>,
+    /// What the data decide about the model.
+    pub model_inputs: InputSpec,
     /// The cell's hash.
     pub hash: CellHash,
 }
@@ -37,37 +44,35 @@ pub enum InputError {
     },
 }
 
-/// Data sets loaded so far, by their configuration.
+/// Data sets loaded and vocabularies made so far, by their configurations.
 #[derive(Debug, Default)]
 pub struct InputCache {
     by_config: BTreeMap<String, Arc<Dataset>>,
+    /// Sizes of vocabularies, by the configurations of data and text.
+    vocab_sizes: BTreeMap<(String, String), usize>,
 }
 
 impl InputCache {
-    /// Loads what a cell reads, unless another cell has read it.
+    /// Loads what a cell reads, unless another cell has read it, and checks all of the cell that depends on data or
+    /// machine, so that no trial trains in vain.
     ///
     /// # Errors
     /// [`InputError`]; what can be blamed on a value of the suite has that value's place.
     pub fn load(&mut self, suite: &Suite, planned: &PlannedCell<'_>) -> Result<CellInputs, InputError> {
         let config = &planned.cell.config;
+        check_kernel(suite, planned)?;
         let key = serde_json::to_string(&config.data).expect("configurations are plain data");
         let dataset = match self.by_config.get(&key) {
             Some(dataset) => Arc::clone(dataset),
             None => {
                 let dataset = Dataset::load(&config.data).map_err(|error| blame(error, suite, planned))?;
                 let dataset = Arc::new(dataset);
-                self.by_config.insert(key, Arc::clone(&dataset));
+                self.by_config.insert(key.clone(), Arc::clone(&dataset));
                 dataset
             }
         };
-        let train = dataset.splits.train.len();
-        if config.train.batch > train {
-            let value = config.train.batch.to_string();
-            let allowed = format!("at most {train}, the training videos of `{}`", dataset.name);
-            return Err(suite
-                .error_at(planned.cell, "train.batch", &value, &allowed)
-                .into());
-        }
+        check_batch(suite, planned, &dataset)?;
+        check_protocol(suite, planned, &dataset)?;
         let mut contents = vec![dataset.content_hash.clone()];
         if let Some(path) = &config.text.vocab {
             let bytes = std::fs::read(path).map_err(|source| InputError::Vocabulary {
@@ -76,9 +81,88 @@ impl InputCache {
             })?;
             contents.push(blake3::hash(&bytes).to_hex().to_string());
         }
+        let text = serde_json::to_string(&config.text).expect("configurations are plain data");
+        let vocab_size = match self.vocab_sizes.entry((key, text)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let tokenizer = tokenizer(&dataset, &config.text)
+                    .map_err(|error| blame_text(error, suite, planned, &dataset))?;
+                *place.insert(tokenizer.vocab_size())
+            }
+        };
         let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
         let hash = planned.hash(suite.version, &contents);
-        Ok(CellInputs { dataset, hash })
+        let model_inputs = InputSpec {
+            experts: dataset.experts.clone(),
+            vocab_size,
+        };
+        Ok(CellInputs {
+            dataset,
+            model_inputs,
+            hash,
+        })
+    }
+}
+
+/// Refuses a kernel that exists, but not on this machine or in this build.
+fn check_kernel(suite: &Suite, planned: &PlannedCell<'_>) -> Result<(), SuiteError> {
+    let kernel = &planned.cell.config.eval.kernel;
+    let reason = match rank_counts_kernel(kernel) {
+        Ok(_) => return Ok(()),
+        Err(KernelError::Unavailable { reason, .. }) => reason,
+        Err(error) => error.to_string(),
+    };
+    let allowed = format!("a kernel that `hitbench doctor` lists as available ({reason})");
+    Err(suite.error_at(planned.cell, "eval.kernel", kernel, &allowed))
+}
+
+/// Refuses a batch that the training videos do not fill.
+fn check_batch(suite: &Suite, planned: &PlannedCell<'_>, data: &Dataset) -> Result<(), SuiteError> {
+    let (batch, train) = (planned.cell.config.train.batch, data.training_videos().len());
+    if batch <= train {
+        return Ok(());
+    }
+    let allowed = format!(
+        "at most {train}, the training videos of `{}` with a caption",
+        data.name
+    );
+    Err(suite.error_at(planned.cell, "train.batch", &batch.to_string(), &allowed))
+}
+
+/// Refuses a protocol that stands for another test split.
+fn check_protocol(suite: &Suite, planned: &PlannedCell<'_>, data: &Dataset) -> Result<(), SuiteError> {
+    let id = &planned.cell.config.protocol;
+    let n_captions = data.split_captions(Split::Test).len();
+    let checked = Protocol::find(id).and_then(|found| found.check(n_captions, data.splits.test.len()));
+    checked.map_err(|error| {
+        let allowed = format!(
+            "custom, or a protocol of the test split of `{}` ({error})",
+            data.name
+        );
+        suite.error_at(planned.cell, "protocol", &format!("`{id}`"), &allowed)
+    })
+}
+
+/// Puts an error about the vocabulary where the suite chose it.
+fn blame_text(error: TokenizerError, suite: &Suite, planned: &PlannedCell<'_>, data: &Dataset) -> InputError {
+    let at =
+        |path: &str, value: &str, allowed: &str| suite.error_at(planned.cell, path, value, allowed).into();
+    match (&error, &planned.cell.config.text.vocab) {
+        (TokenizerError::TooSmall { size, needed }, _) => {
+            let allowed = format!(
+                "at least {needed}, for the special tokens and the alphabet of the training captions of `{}`",
+                data.name
+            );
+            at("text.vocab_size", &size.to_string(), &allowed)
+        }
+        (TokenizerError::MissingToken { .. } | TokenizerError::DuplicateToken { .. }, Some(path)) => {
+            let allowed = format!("a file of distinct tokens, BERT's special ones among them ({error})");
+            at("text.vocab", &format!("`{}`", path.display()), &allowed)
+        }
+        _ => InputError::Data(DataError::Tokenizer {
+            name: data.name.clone(),
+            source: error,
+        }),
     }
 }
 
@@ -111,6 +195,8 @@ fn blame(error: DataError, suite: &Suite, planned: &PlannedCell<'_>) -> InputErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::config::SyntheticConfig;
+    use crate::data::folder::write_folder;
     use crate::trial::Plan;
 
     fn suite(rest: &str) -> Suite {
@@ -139,6 +225,101 @@ mod tests {
         assert_eq!(hashes.len(), 4);
     }
 
+    /// What is said about a suite whose data have 20 training videos and a test split of 10, and where.
+    fn refused(rest: &str) -> (String, Option<(u64, u64)>) {
+        let suite = suite(&format!(
+            "data: {{synthetic: {{videos: 30, test_videos: 10}}}},\n{rest}"
+        ));
+        let plan = Plan::new(&suite, None).expect("no filter");
+        match InputCache::default().load(&suite, &plan.cells[0]) {
+            Err(InputError::Suite(error)) => (error.problem().to_string(), error.position()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_only_data_and_machine_refuse_has_its_place() {
+        let small = "train: {batch: 8}, momentum: {queue_len: 0}";
+        let (message, place) = refused(&format!("{small}, protocol: msrvtt-1ka"));
+        assert_eq!(
+            message,
+            "impossible value for `protocol`: `msrvtt-1ka`; \
+             allowed: custom, or a protocol of the test split of `synthetic` \
+             (protocol `msrvtt-1ka` has 1000 captions, found 20)"
+        );
+        assert_eq!(place, Some((2, 56)));
+        let (message, place) = refused(&format!("{small}, eval: {{kernel: cuda/sm80/f16}}"));
+        assert_eq!(
+            message,
+            "impossible value for `eval.kernel`: cuda/sm80/f16; \
+             allowed: a kernel that `hitbench doctor` lists as available (this build has no CUDA kernels)"
+        );
+        assert_eq!(place, Some((2, 61)));
+        let folder = tempfile::tempdir().expect("a folder for tests");
+        let vocab = folder.path().join("vocab.txt");
+        std::fs::write(&vocab, "[PAD]\n").expect("the file can be written");
+        let (message, place) = refused(&format!("{small}, text: {{vocab: {}}}", vocab.display()));
+        let message = message.replace(&vocab.display().to_string(), "vocab.txt");
+        assert_eq!(
+            message,
+            "impossible value for `text.vocab`: `vocab.txt`; \
+             allowed: a file of distinct tokens, BERT's special ones among them (the vocabulary has no `[CLS]`)"
+        );
+        assert_eq!(place, Some((2, 60)));
+    }
+
+    #[test]
+    fn a_small_vocabulary_and_a_large_batch_have_their_place() {
+        let config = SyntheticConfig {
+            videos: 30,
+            test_videos: 10,
+            ..SyntheticConfig::default()
+        };
+        let mut data = Dataset::load(&DataConfig::Synthetic(config)).expect("the data can be made");
+        let (without, wordy) = (data.splits.train[0], data.splits.train[1]);
+        data.captions.retain(|caption| caption.video != without);
+        let wordy = data.captions.iter_mut().find(|caption| caption.video == wordy);
+        wordy.expect("every video has captions").text = ('α'..='ω').chain('а'..='я').collect();
+        let folder = tempfile::tempdir().expect("a folder for tests");
+        let path = folder.path().join("set");
+        let data = data.finish().expect("a video may lack captions");
+        write_folder(&data, &path).expect("the folder can be written");
+        let refused = |rest: &str| {
+            let suite = suite(&format!(
+                "data: {{folder: {{path: {}}}}},\n{rest}",
+                path.display()
+            ));
+            let plan = Plan::new(&suite, None).expect("no filter");
+            match InputCache::default().load(&suite, &plan.cells[0]) {
+                Err(InputError::Suite(error)) => (error.problem().to_string(), error.position()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (message, place) = refused("momentum: {queue_len: 0}, train: {batch: 20}");
+        assert_eq!(
+            message,
+            "impossible value for `train.batch`: 20; \
+             allowed: at most 19, the training videos of `synthetic` with a caption"
+        );
+        assert_eq!(place, Some((2, 42)));
+        // Nobody wrote the batch; the data are what is too small for it.
+        let (message, place) = refused("momentum: {queue_len: 512}");
+        assert_eq!(
+            message,
+            "impossible value for `train.batch`: 64 (default); \
+             allowed: at most 19, the training videos of `synthetic` with a caption"
+        );
+        assert_eq!(place, Some((1, 66)));
+        let (message, place) =
+            refused("momentum: {queue_len: 0}, train: {batch: 19}, text: {vocab_size: 70}");
+        assert_eq!(
+            message,
+            "impossible value for `text.vocab_size`: 70; \
+             allowed: at least 165, for the special tokens and the alphabet of the training captions of `synthetic`"
+        );
+        assert_eq!(place, Some((2, 66)));
+    }
+
     #[test]
     fn a_vocabulary_counts_by_its_contents() {
         let folder = tempfile::tempdir().expect("a folder for tests");
@@ -157,7 +338,11 @@ mod tests {
                 .expect("inputs load")
                 .hash
         };
-        assert_eq!(load("one.txt", "[PAD]\n"), load("two.txt", "[PAD]\n"));
-        assert_ne!(load("one.txt", "[PAD]\n"), load("two.txt", "[UNK]\n"));
+        let (text, other) = (
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n",
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\nb\n",
+        );
+        assert_eq!(load("one.txt", text), load("two.txt", text));
+        assert_ne!(load("one.txt", text), load("two.txt", other));
     }
 }

@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 
 use super::super::console::table;
 use super::earlier::{Earlier, State};
-use crate::data::Loader;
 use crate::suite::cross::describe;
 use crate::suite::{AxisValue, Suite, SuiteError};
 use crate::trial::{CellInputs, InputCache, InputError, Plan, PlannedCell};
@@ -111,9 +110,8 @@ fn inspect(
 ) -> Result<(CellInputs, SizeView), InputError> {
     let inputs = cache.load(suite, planned)?;
     let config = &planned.cell.config;
-    let loader = Loader::new(&inputs.dataset, config, 0)?;
-    let counts = ParameterCounts::of(&config.model, loader.inputs());
-    let held = HeldCounts::of(&config.model, loader.inputs(), &config.momentum);
+    let counts = ParameterCounts::of(&config.model, &inputs.model_inputs);
+    let held = HeldCounts::of(&config.model, &inputs.model_inputs, &config.momentum);
     let size = SizeView {
         video_tower_parameters: counts.video_tower(),
         text_tower_parameters: counts.text_tower(),
