@@ -153,7 +153,7 @@ impl Draft {
     /// Gives the folder its final name and removes the checkpoints before it.
     pub(crate) fn finish(self) -> Result<PathBuf, CheckpointError> {
         flush(&self.temporary)?;
-        // In the way is at most a checkpoint of the same step.
+        // In the way is at most a checkpoint that a newer one beside it stands for.
         remove_folder(&self.target)?;
         fs::rename(&self.temporary, &self.target).map_err(io_error("rename", &self.temporary))?;
         flush(&self.parent)?;

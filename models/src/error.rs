@@ -1,6 +1,7 @@
 //! What can go wrong in the model.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 
 use hitbench_kernels::KernelError;
 
@@ -68,6 +69,17 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether a checkpoint is there but holds no trainer of this configuration: torn, incomplete, or of
+    /// another form.
+    pub fn is_damaged_checkpoint(&self) -> bool {
+        match self {
+            Self::Checkpoint(CheckpointError::Io { source, .. })
+            | Self::Weights(WeightsError::Io { source, .. }) => source.kind() == ErrorKind::NotFound,
+            Self::Checkpoint(_) | Self::Weights(_) => true,
+            _ => false,
+        }
+    }
+
     /// A [`ModelError::Shape`] when `found` is not `expected`.
     pub(crate) fn check_len(what: &str, expected: usize, found: usize) -> Result<(), Self> {
         if expected == found {

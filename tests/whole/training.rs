@@ -61,6 +61,20 @@ fn has_checkpoint(folder: &Path) -> bool {
         .any(|trial| fs::read_dir(trial.path().join("model")).is_ok_and(|mut steps| steps.next().is_some()))
 }
 
+/// Cuts the state of every checkpoint in half, and says how many there were.
+fn tear_states(folder: &Path) -> usize {
+    let trials = fs::read_dir(folder.join("checkpoints")).expect("the folder is there");
+    let files = trials.flat_map(|trial| fs::read_dir(trial.expect("readable").path()).expect("a folder"));
+    let states = files
+        .map(|file| file.expect("readable").path())
+        .filter(|path| path.is_file());
+    let tear = |path: PathBuf| {
+        let bytes = read(&path);
+        fs::write(&path, &bytes[..bytes.len() / 2]).expect("writable");
+    };
+    states.map(tear).count()
+}
+
 fn start(suite: &Path, out: &Path) -> Child {
     hitbench([
         "run",
@@ -132,7 +146,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
 }
 
 #[test]
-fn an_interrupted_run_says_so_and_a_finished_one_is_reused() {
+fn an_interrupted_run_says_so_goes_on_whatever_its_state_and_a_finished_one_is_reused() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = small_suite(folder.path(), TWO_CELLS);
     let out = folder.path().join("run");
@@ -145,6 +159,7 @@ fn an_interrupted_run_says_so_and_a_finished_one_is_reused() {
     assert!(sent.success());
     let status = child.wait().expect("a child of ours");
     assert_eq!(status.code(), Some(75));
+    assert!(tear_states(&out) > 0, "a stopped trial leaves a state");
 
     let said = run_suite(&suite, &out, &["--json"]);
     assert_eq!(said.code, Some(0), "{}", said.err);

@@ -184,7 +184,8 @@ impl From<TrialError> for Failure {
     fn from(error: TrialError) -> Self {
         match error {
             TrialError::Record(error) => error.into(),
-            TrialError::Io(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            TrialError::Read { .. } => Self::new(ExitCode::Input, "checkpoint", error),
+            TrialError::Write { .. } => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             #[cfg(feature = "torch")]
             TrialError::Save(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             _ => Self::new(ExitCode::Input, "trial", error),

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use hitbench_reports::record::CurveRow;
 use serde::{Deserialize, Serialize};
 
+use super::error::TrialError;
+
 /// What the harness itself must remember.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct TrainingState {
@@ -42,38 +44,60 @@ impl CheckpointFolder {
         self.path.join("model")
     }
 
-    /// The state of `step`.
+    /// The state of `step` as `build_id` wrote it; none where it is missing, torn or of another build, whose fields may
+    /// be others.
     ///
     /// # Errors
-    /// When the file is missing or damaged.
-    pub(super) fn read(&self, step: u64) -> io::Result<TrainingState> {
-        Ok(serde_json::from_slice(&fs::read(self.state_file(step))?)?)
+    /// [`TrialError::Read`] when a file is there that the system does not let read.
+    pub(super) fn read(&self, step: u64, build_id: &str) -> Result<Option<TrainingState>, TrialError> {
+        /// What the state of every build has.
+        #[derive(Deserialize)]
+        struct Build {
+            build_id: String,
+        }
+        let path = self.state_file(step);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|source| TrialError::Read { path, source })?,
+        };
+        match serde_json::from_slice::<Build>(&bytes) {
+            Ok(build) if build.build_id == build_id => Ok(serde_json::from_slice(&bytes).ok()),
+            _ => Ok(None),
+        }
     }
 
     /// Writes the state of `state.step`; call before the model's checkpoint of that step.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(super) fn write(&self, state: &TrainingState) -> io::Result<()> {
-        fs::create_dir_all(&self.path)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-        serde_json::to_writer(&mut file, state)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(self.state_file(state.step))?;
-        File::open(&self.path)?.sync_all()
+    /// [`TrialError::Write`].
+    pub(super) fn write(&self, state: &TrainingState) -> Result<(), TrialError> {
+        let target = self.state_file(state.step);
+        let written = || {
+            fs::create_dir_all(&self.path)?;
+            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+            serde_json::to_writer(&mut file, state)?;
+            file.flush()?;
+            file.as_file().sync_all()?;
+            file.persist(&target)?;
+            File::open(&self.path)?.sync_all()
+        };
+        written().map_err(write_error(&target))
     }
 
     /// Drops the states of other steps than `step`; call after the model's checkpoint of that step.
     ///
     /// # Errors
-    /// When the folder cannot be read or a file cannot be removed.
-    pub(super) fn keep_only(&self, step: u64) -> io::Result<()> {
+    /// [`TrialError::Read`] when the folder cannot be listed, [`TrialError::Write`] when a file cannot be removed.
+    pub(super) fn keep_only(&self, step: u64) -> Result<(), TrialError> {
         let kept = self.state_file(step);
-        for entry in fs::read_dir(&self.path)? {
-            let path = entry?.path();
+        let list_error = |source| TrialError::Read {
+            path: self.path.clone(),
+            source,
+        };
+        for entry in fs::read_dir(&self.path).map_err(list_error)? {
+            let path = entry.map_err(list_error)?.path();
             if path.is_file() && path != kept {
-                fs::remove_file(path)?;
+                fs::remove_file(&path).map_err(write_error(&path))?;
             }
         }
         Ok(())
@@ -82,17 +106,22 @@ impl CheckpointFolder {
     /// Drops everything; the trial is recorded.
     ///
     /// # Errors
-    /// When the folder cannot be removed.
-    pub(super) fn clear(&self) -> io::Result<()> {
+    /// [`TrialError::Write`] when the folder cannot be removed.
+    pub(super) fn clear(&self) -> Result<(), TrialError> {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+            other => other.map_err(write_error(&self.path)),
         }
     }
 
     fn state_file(&self, step: u64) -> PathBuf {
         self.path.join(format!("state-{step}.json"))
     }
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> TrialError {
+    let path = path.to_owned();
+    move |source| TrialError::Write { path, source }
 }
 
 /// The checkpoint folder of trial `id` in a run folder.
@@ -125,12 +154,36 @@ mod tests {
         let folder = folder_of(run.path(), "abc-s0");
         folder.write(&state(90)).expect("writable");
         folder.write(&state(100)).expect("writable");
-        assert_eq!(folder.read(90).expect("still there"), state(90));
+        let read = |step| folder.read(step, "b").expect("readable or not there");
+        assert_eq!(read(90), Some(state(90)));
         folder.keep_only(100).expect("removable");
-        assert!(folder.read(90).is_err());
-        assert_eq!(folder.read(100).expect("kept"), state(100));
+        assert_eq!(read(90), None);
+        assert_eq!(read(100), Some(state(100)));
         folder.clear().expect("removable");
-        assert!(folder.read(100).is_err());
+        assert_eq!(read(100), None);
         folder.clear().expect("nothing to remove is fine");
+    }
+
+    #[test]
+    fn only_a_whole_state_of_the_same_build_is_gone_on_from() {
+        let run = tempfile::tempdir().expect("a folder");
+        let folder = folder_of(run.path(), "abc-s0");
+        folder.write(&state(1)).expect("writable");
+        let whole = fs::read_to_string(folder.state_file(1)).expect("written");
+        let later = whole.replace("\"build_id\":\"b\"", "\"build_id\":\"c\",\"new\":1");
+        for (text, build, found) in [
+            (&*whole, "b", Some(state(1))),
+            (&*whole, "c", None),
+            (r#"{"build_id": "b", "of": "an older form"}"#, "c", None),
+            (&*later.replace("train_time_ns", "renamed"), "b", None),
+            (&whole[..whole.len() / 2], "b", None),
+            ("", "b", None),
+        ] {
+            fs::write(folder.state_file(1), text).expect("writable");
+            assert_eq!(folder.read(1, build).expect("readable"), found, "{text} {build}");
+        }
+        fs::create_dir(folder.state_file(2)).expect("writable");
+        let error = folder.read(2, "b").expect_err("a folder is no file");
+        assert!(error.to_string().contains("state-2.json"), "{error}");
     }
 }

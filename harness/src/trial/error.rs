@@ -1,5 +1,7 @@
 //! Why a trial or a run of trials stopped.
 
+use std::path::PathBuf;
+
 use hitbench_reports::record::RecordError;
 
 use crate::data::DataError;
@@ -17,9 +19,24 @@ pub enum TrialError {
     /// The test split could not be ranked.
     #[error("the test split could not be ranked")]
     Metric(#[from] MetricError),
-    /// A checkpoint could not be read or written.
-    #[error("a checkpoint could not be read or written")]
-    Io(#[from] std::io::Error),
+    /// A file or folder of a checkpoint could not be read.
+    #[error("cannot read `{}` of a checkpoint", .path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file or folder of a checkpoint could not be written or removed.
+    #[error("cannot write `{}` of a checkpoint", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The run folder could not be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -43,7 +60,7 @@ impl TrialError {
     /// Whether the run as a whole must end: other trials would meet the same.
     pub fn ends_run(&self) -> bool {
         match self {
-            Self::Stopped | Self::Io(_) | Self::Record(_) => true,
+            Self::Stopped | Self::Read { .. } | Self::Write { .. } | Self::Record(_) => true,
             #[cfg(feature = "torch")]
             Self::Save(_) => true,
             _ => false,

@@ -93,7 +93,8 @@ pub(super) fn train(
     Ok(Trained { state, texts, videos })
 }
 
-/// The trial as its checkpoint has it, unless there is none or another build made it.
+/// The trial as its checkpoint has it, unless there is none, another build made it, or it is damaged: then the trial
+/// begins anew.
 fn resume(
     spec: &TrainerSpec,
     build_id: &str,
@@ -103,12 +104,14 @@ fn resume(
     let Some(step) = Trainer::saved_step(&model)? else {
         return Ok(None);
     };
-    let state = checkpoints.read(step)?;
-    if state.build_id != build_id {
+    let Some(state) = checkpoints.read(step, build_id)? else {
         return Ok(None);
+    };
+    match Trainer::load(spec.clone(), &model) {
+        Ok((trainer, _)) => Ok(Some((state, trainer))),
+        Err(error) if error.is_damaged_checkpoint() => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    let (trainer, _) = Trainer::load(spec.clone(), &model)?;
-    Ok(Some((state, trainer)))
 }
 
 /// Embeds batches and puts their rows into the order of the split.
@@ -168,7 +171,7 @@ fn save(checkpoints: &CheckpointFolder, state: &TrainingState, trainer: &Trainer
     trainer
         .save(&checkpoints.model(), state.step)
         .map_err(TrialError::Save)?;
-    Ok(checkpoints.keep_only(state.step)?)
+    checkpoints.keep_only(state.step)
 }
 
 fn curve_row(cell: &CellConfig, step: u64, lr: f64, stats: StepStats) -> CurveRow {

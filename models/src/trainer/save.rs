@@ -35,11 +35,14 @@ impl Trainer {
     /// Writes a checkpoint of `step`, the number of steps made, into `folder` and removes older ones there.
     ///
     /// Returns the checkpoint's own folder. A program stopped at any moment leaves a whole checkpoint: the one
-    /// before or this one.
+    /// before or this one. Where the newest one is of `step` already, it stays as it is.
     ///
     /// # Errors
     /// [`ModelError::Checkpoint`] when the file system refuses.
     pub fn save(&self, folder: &Path, step: u64) -> Result<PathBuf, ModelError> {
+        if let Some((_, path)) = checkpoint::newest(folder)?.filter(|&(saved, _)| saved == step) {
+            return Ok(path);
+        }
         let draft = Draft::begin(folder, step)?;
         draft.write_tensors(QUERY, self.query.variables())?;
         draft.write_tensors(OPTIMIZER, &self.optimizer.state(&self.parameters)?)?;

@@ -245,10 +245,16 @@ fn a_checkpoint_of_something_else_is_refused() {
     let narrow = Trainer::new(narrow).unwrap().save(elsewhere.path(), 0).unwrap();
     fs::copy(narrow.join("query.safetensors"), folder.join("query.safetensors")).unwrap();
     refused(spec.clone(), "query.safetensors");
+    let damaged = || {
+        refused(spec.clone(), "query.safetensors");
+        let error = Trainer::load(spec.clone(), home.path()).map(|_| ()).unwrap_err();
+        assert!(error.is_damaged_checkpoint(), "{error}");
+    };
+    damaged();
     fs::write(folder.join("query.safetensors"), b"torn").unwrap();
-    refused(spec.clone(), "query.safetensors");
+    damaged();
     fs::remove_file(folder.join("query.safetensors")).unwrap();
-    refused(spec, "query.safetensors");
+    damaged();
 }
 
 #[test]
@@ -262,8 +268,11 @@ fn an_unfinished_checkpoint_is_passed_over_and_older_ones_go() {
     // As a program stopped while writing would leave it.
     fs::create_dir(home.path().join("step-0000000001.unfinished")).unwrap();
     assert_eq!(Trainer::load(spec.clone(), home.path()).unwrap().1, 0);
-    trainer.save(home.path(), 1).unwrap();
-    trainer.save(home.path(), 1).unwrap();
+    let saved = trainer.save(home.path(), 1).unwrap();
+    // A whole checkpoint of the same step is not taken away for a moment.
+    fs::write(saved.join("mark"), b"").unwrap();
+    assert_eq!(trainer.save(home.path(), 1).unwrap(), saved);
+    assert!(saved.join("mark").is_file());
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
     assert_eq!(Trainer::load(spec, home.path()).unwrap().1, 1);
 }
