@@ -1,6 +1,8 @@
 //! Checks of rows before any arithmetic: every element finite in the kernel's element type, no score that could
 //! overflow.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -88,7 +90,12 @@ pub(crate) fn logit_range(job: &InfoNceJob<'_>, queue_dtype: Dtype) -> Result<()
 
 /// Writes `row` of `rows`, converted to `dtype`, to `out`, whose length is `dim`.
 pub(crate) fn load_row(rows: Rows<'_>, row: usize, dtype: Dtype, out: &mut [f32]) {
-    let range = row * rows.dim()..(row + 1) * rows.dim();
+    convert(rows, row * rows.dim()..(row + 1) * rows.dim(), dtype, out);
+}
+
+/// Writes the elements `range` of `rows`, counted through all rows and converted to `dtype`, to `out`, which has as
+/// many.
+pub(crate) fn convert(rows: Rows<'_>, range: Range<usize>, dtype: Dtype, out: &mut [f32]) {
     match (rows.data(), dtype) {
         (RowsData::F16(data), _) => data[range].convert_to_f32_slice(out),
         (RowsData::F32(data), Dtype::F16) => {

@@ -3,10 +3,13 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 use super::peak::{CHAINS, FACTOR, TERM};
 
-/// Proof that this CPU has AVX2 and FMA.
+/// Proof that this CPU has AVX2, FMA and F16C.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -18,7 +21,10 @@ pub(crate) const NR: usize = 6;
 impl Avx2 {
     /// Asks the CPU.
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        (is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c"))
+        .then_some(Self(()))
     }
 }
 
@@ -36,6 +42,11 @@ impl Isa<MR, NR> for Avx2 {
     fn multiply_add_chains(self, rounds: u64) -> f32 {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_add_chains(rounds) }
+    }
+
+    fn widen(self, from: &[f16], to: &mut [f32]) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { widen(from, to) }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {
@@ -112,6 +123,20 @@ fn multiply_add_chains(rounds: u64) -> f32 {
     let mut lanes = [0.0; MR];
     add_to([sum, _mm256_setzero_ps()], &mut lanes);
     lanes.iter().sum()
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen(from: &[f16], to: &mut [f32]) {
+    let (from, from_rest) = from.as_chunks::<8>();
+    let (to, to_rest) = to.as_chunks_mut::<8>();
+    for (from, to) in from.iter().zip(to) {
+        // SAFETY: both are arrays of 8 elements, 16 and 32 bytes for the unaligned load and store.
+        unsafe {
+            let halves = _mm_loadu_si128(from.as_ptr().cast());
+            _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(halves));
+        }
+    }
+    from_rest.convert_to_f32_slice(to_rest);
 }
 
 #[target_feature(enable = "avx2,fma")]

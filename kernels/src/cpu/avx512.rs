@@ -3,6 +3,9 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::isa::{Body, Group, Isa, Lanes, PIECE, Tile};
 use super::peak::{CHAINS, FACTOR, TERM};
 
@@ -40,6 +43,11 @@ impl Isa<MR, NR> for Avx512 {
     fn multiply_add_chains(self, rounds: u64) -> f32 {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { multiply_add_chains(rounds) }
+    }
+
+    fn widen(self, from: &[f16], to: &mut [f32]) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { widen(from, to) }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {
@@ -116,6 +124,20 @@ fn multiply_add_chains(rounds: u64) -> f32 {
     let mut lanes = [0.0; MR];
     add_to([sum, _mm512_setzero_ps()], &mut lanes);
     lanes.iter().sum()
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn widen(from: &[f16], to: &mut [f32]) {
+    let (from, from_rest) = from.as_chunks::<16>();
+    let (to, to_rest) = to.as_chunks_mut::<16>();
+    for (from, to) in from.iter().zip(to) {
+        // SAFETY: both are arrays of 16 elements, 32 and 64 bytes for the unaligned load and store.
+        unsafe {
+            let halves = _mm256_loadu_si256(from.as_ptr().cast());
+            _mm512_storeu_ps(to.as_mut_ptr(), _mm512_cvtph_ps(halves));
+        }
+    }
+    from_rest.convert_to_f32_slice(to_rest);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

@@ -112,8 +112,8 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
         let mut own = Vec::with_capacity(batch);
         for start in (0..batch).step_by(MR) {
             let rows = start..batch.min(start + MR);
-            left.fill(self.job.query, Dtype::F32, rows.clone());
-            right.fill(self.job.positive, Dtype::F32, rows.clone());
+            left.fill(self.isa, self.job.query, Dtype::F32, rows.clone());
+            right.fill(self.isa, self.job.positive, Dtype::F32, rows.clone());
             let mut scores = [0.0; MR];
             for (left, right) in left.pieces(0).zip(right.pieces(0)) {
                 self.isa.multiply_pairs(left, right, &mut scores);
@@ -143,7 +143,7 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
     fn meet(&self, queries: Range<usize>, own: &[Own], keys: &Keys<'_>) -> Vec<Found<MR, NR>> {
         let dim = self.job.query.dim();
         let mut panels = Panels::<MR>::new(dim);
-        panels.fill(self.job.query, Dtype::F32, queries.clone());
+        panels.fill(self.isa, self.job.query, Dtype::F32, queries.clone());
         let panel_queries = |panel: usize| {
             let start = queries.start + panel * MR;
             start..queries.end.min(start + MR)
@@ -155,7 +155,7 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
         let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
         for start in keys.range.clone().step_by(KeyBlock::<NR>::ROWS) {
             let range = start..keys.range.end.min(start + KeyBlock::<NR>::ROWS);
-            block.fill(keys.rows.slice(range.clone()), keys.dtype);
+            block.fill(self.isa, keys.rows.slice(range.clone()), keys.dtype);
             for (panel, found) in found.iter_mut().enumerate() {
                 let rows = multiply(self.isa, &panels, panel, &block, &mut rows);
                 let queries = panel_queries(panel);
@@ -289,14 +289,14 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
     fn shares_of_queries(&self, keys: Range<usize>, known: &[Known]) -> Vec<Vec<Tile<MR, NR>>> {
         let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
         let mut panels = Panels::<MR>::new(dim);
-        panels.fill(self.job.positive, Dtype::F32, keys.clone());
+        panels.fill(self.isa, self.job.positive, Dtype::F32, keys.clone());
         let mut sums = vec![vec![[[0.0; MR]; NR]; dim.div_ceil(NR)]; keys.len().div_ceil(MR)];
         let mut block = KeyBlock::<NR>::new(dim);
         let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
         let ids = self.job.ids.map(|ids| ids.batch);
         for start in (0..batch).step_by(KeyBlock::<NR>::ROWS) {
             let range = start..batch.min(start + KeyBlock::<NR>::ROWS);
-            block.fill(self.job.query.slice(range.clone()), Dtype::F32);
+            block.fill(self.isa, self.job.query.slice(range.clone()), Dtype::F32);
             for (panel, sums) in sums.iter_mut().enumerate() {
                 let rows = multiply(self.isa, &panels, panel, &block, &mut rows);
                 let first = keys.start + panel * MR;

@@ -5,14 +5,21 @@
 //! pieces of [`PIECE`] columns are added up in order. No element depends on another one, so a score is the same
 //! wherever its pair lies in whatever tile.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 /// Columns of a piece.
 pub(crate) const PIECE: usize = 512;
 
 /// `MR` values at one column, a vector or two.
 pub(crate) type Lanes<const MR: usize> = [f32; MR];
 
+/// From one row of a group to the next: a cache line more than a piece, since rows a power of two apart would share a
+/// few sets of the first-level cache and push each other out.
+pub(crate) const STRIDE: usize = PIECE + 16;
+
 /// One piece of `NR` gallery rows, row-major; columns beyond the piece are not read.
-pub(crate) type Group<const NR: usize> = [[f32; PIECE]; NR];
+pub(crate) type Group<const NR: usize> = [[f32; STRIDE]; NR];
 
 /// Scores of one tile, `[NR gallery rows, MR query rows]`.
 pub(crate) type Tile<const MR: usize, const NR: usize> = [[f32; MR]; NR];
@@ -33,6 +40,11 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
     /// Multiplies and adds in registers, nothing else: `rounds` times one operation on every lane of
     /// [`CHAINS`](super::peak::CHAINS) chains of `MR` lanes that do not wait for each other. Gives their sum.
     fn multiply_add_chains(self, rounds: u64) -> f32;
+
+    /// Widens f16 to f32, exactly; both have one length.
+    fn widen(self, from: &[f16], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
+    }
 
     /// Runs `body` compiled for this instruction set.
     fn vectorize<B: Body>(self, body: B) -> B::Output;

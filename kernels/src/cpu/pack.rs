@@ -1,37 +1,60 @@
 //! Rows brought into the layouts that tiles read: converted to f32, padded with zeros to whole tiles.
 
-use super::isa::{Group, Lanes, PIECE};
-use crate::check::load_row;
+use std::ops::Range;
+
+use super::isa::{Group, Isa, Lanes, PIECE, STRIDE};
+use crate::check::convert;
+use crate::matrix::RowsData;
 use crate::{Dtype, Rows};
 
 /// Query rows with `MR` of them side by side: panels of `dim` entries, `panel[k][lane]`.
 #[derive(Debug)]
 pub(super) struct Panels<const MR: usize> {
     entries: Vec<Lanes<MR>>,
-    row: Vec<f32>,
     dim: usize,
 }
+
+/// Columns that are brought into panels at a time.
+const COLUMNS: usize = 64;
 
 impl<const MR: usize> Panels<MR> {
     /// Room for rows of `dim` elements.
     pub(super) fn new(dim: usize) -> Self {
         Self {
             entries: Vec::new(),
-            row: vec![0.0; dim],
             dim,
         }
     }
 
     /// Holds the listed rows of `rows`, in that order, from now on.
-    pub(super) fn fill(&mut self, rows: Rows<'_>, dtype: Dtype, list: impl ExactSizeIterator<Item = usize>) {
-        self.entries.clear();
-        self.entries.resize(list.len().div_ceil(MR) * self.dim, [0.0; MR]);
-        for (slot, row) in list.enumerate() {
-            load_row(rows, row, dtype, &mut self.row);
-            let start = slot / MR * self.dim;
-            let panel = &mut self.entries[start..start + self.dim];
-            for (entry, &x) in panel.iter_mut().zip(&self.row) {
-                entry[slot % MR] = x;
+    pub(super) fn fill<const NR: usize>(
+        &mut self,
+        isa: impl Isa<MR, NR>,
+        rows: Rows<'_>,
+        dtype: Dtype,
+        list: impl ExactSizeIterator<Item = usize>,
+    ) {
+        let n_panels = list.len().div_ceil(MR);
+        self.entries.resize(n_panels * self.dim, [0.0; MR]);
+        if !list.len().is_multiple_of(MR) {
+            let last = (n_panels - 1) * self.dim;
+            self.entries[last..].fill([0.0; MR]);
+        }
+        let mut list = list.enumerate().peekable();
+        while let Some(&(first, _)) = list.peek() {
+            let panel = &mut self.entries[first / MR * self.dim..][..self.dim];
+            let in_panel: Vec<(usize, usize)> = list.by_ref().take(MR).collect();
+            // Some columns of all rows before the next columns: what they go to stays in the first-level cache.
+            for (block, entries) in panel.chunks_mut(COLUMNS).enumerate() {
+                let columns = block * COLUMNS..block * COLUMNS + entries.len();
+                let mut values = [0.0; COLUMNS];
+                for &(slot, row) in &in_panel {
+                    let values = &mut values[..entries.len()];
+                    load_columns(isa, rows, row, columns.clone(), dtype, values);
+                    for (entry, &x) in entries.iter_mut().zip(&*values) {
+                        entry[slot % MR] = x;
+                    }
+                }
             }
         }
     }
@@ -46,28 +69,29 @@ impl<const MR: usize> Panels<MR> {
 #[derive(Debug)]
 pub(super) struct GalleryGroup<const NR: usize> {
     pieces: Vec<Group<NR>>,
-    row: Vec<f32>,
+    dim: usize,
 }
 
 impl<const NR: usize> GalleryGroup<NR> {
     /// Room for rows of `dim` elements.
     pub(super) fn new(dim: usize) -> Self {
         Self {
-            pieces: vec![[[0.0; PIECE]; NR]; dim.div_ceil(PIECE)],
-            row: vec![0.0; dim],
+            pieces: vec![[[0.0; STRIDE]; NR]; dim.div_ceil(PIECE)],
+            dim,
         }
     }
 
     /// Holds all of `rows`, at most `NR`, from now on; missing ones are zero.
-    pub(super) fn fill(&mut self, rows: Rows<'_>, dtype: Dtype) {
-        for n in 0..NR {
-            if n < rows.n_rows() {
-                load_row(rows, n, dtype, &mut self.row);
-            } else {
-                self.row.fill(0.0);
-            }
-            for (piece, columns) in self.pieces.iter_mut().zip(self.row.chunks(PIECE)) {
-                piece[n][..columns.len()].copy_from_slice(columns);
+    pub(super) fn fill<const MR: usize>(&mut self, isa: impl Isa<MR, NR>, rows: Rows<'_>, dtype: Dtype) {
+        for (index, piece) in self.pieces.iter_mut().enumerate() {
+            let columns = index * PIECE..self.dim.min((index + 1) * PIECE);
+            for (n, row) in piece.iter_mut().enumerate() {
+                let row = &mut row[..columns.len()];
+                if n < rows.n_rows() {
+                    load_columns(isa, rows, n, columns.clone(), dtype, row);
+                } else {
+                    row.fill(0.0);
+                }
             }
         }
     }
@@ -100,7 +124,7 @@ impl<const NR: usize> KeyBlock<NR> {
     pub(super) fn new(dim: usize) -> Self {
         Self {
             groups: (0..PIECE / NR).map(|_| GalleryGroup::new(dim)).collect(),
-            transposed: vec![[[0.0; PIECE]; NR]; dim.div_ceil(NR)],
+            transposed: vec![[[0.0; STRIDE]; NR]; dim.div_ceil(NR)],
             rows: Vec::new(),
             n_rows: 0,
             dim,
@@ -108,17 +132,17 @@ impl<const NR: usize> KeyBlock<NR> {
     }
 
     /// Holds all of `rows`, at most [`Self::ROWS`], from now on.
-    pub(super) fn fill(&mut self, rows: Rows<'_>, dtype: Dtype) {
+    pub(super) fn fill<const MR: usize>(&mut self, isa: impl Isa<MR, NR>, rows: Rows<'_>, dtype: Dtype) {
         let dim = self.dim;
         self.n_rows = rows.n_rows();
         for (group, start) in self.groups.iter_mut().zip((0..self.n_rows).step_by(NR)) {
-            group.fill(rows.slice(start..self.n_rows.min(start + NR)), dtype);
+            group.fill(isa, rows.slice(start..self.n_rows.min(start + NR)), dtype);
         }
         self.rows.resize(TRANSPOSED_ROWS * dim, 0.0);
         for start in (0..self.n_rows).step_by(TRANSPOSED_ROWS) {
             let n = TRANSPOSED_ROWS.min(self.n_rows - start);
             for (i, row) in self.rows.chunks_mut(dim.max(1)).enumerate().take(n) {
-                load_row(rows, start + i, dtype, row);
+                load_columns(isa, rows, start + i, 0..dim, dtype, row);
             }
             for column in 0..dim {
                 let to = &mut self.transposed[column / NR][column % NR][start..start + n];
@@ -142,5 +166,21 @@ impl<const NR: usize> KeyBlock<NR> {
     /// The columns, `NR` a group, each as long as there are rows; columns beyond `dim` are zero.
     pub(super) fn transposed(&self) -> &[Group<NR>] {
         &self.transposed
+    }
+}
+
+/// Writes `columns` of a row, converted to `dtype`, to `out`, which has as many elements.
+fn load_columns<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
+    isa: I,
+    rows: Rows<'_>,
+    row: usize,
+    columns: Range<usize>,
+    dtype: Dtype,
+    out: &mut [f32],
+) {
+    let elements = row * rows.dim() + columns.start..row * rows.dim() + columns.end;
+    match rows.data() {
+        RowsData::F16(data) => isa.widen(&data[elements], out),
+        _ => convert(rows, elements, dtype, out),
     }
 }

@@ -14,8 +14,8 @@ use crate::{Dtype, KernelError, Rows};
 
 /// Rows of either side whose counters exist at one time.
 const REGION: usize = 1 << 16;
-/// Gallery rows of one task, a multiple of every `NR`.
-const TASK_GALLERY: usize = 3072;
+/// Gallery rows of one task, a multiple of every `NR`: enough for the time to bring in the queries to be forgotten.
+const TASK_GALLERY: usize = 12288;
 /// Query rows of one task, as far as their panels stay within [`TASK_QUERY_BYTES`].
 const TASK_QUERIES: usize = 256;
 /// Panels of one task: they are read again for every gallery group and should stay in the second-level cache.
@@ -143,7 +143,7 @@ impl Region<'_> {
     ) {
         let dim = self.job.query.dim();
         let mut panels = Panels::<MR>::new(dim);
-        panels.fill(self.job.query, self.dtype, queries.clone());
+        panels.fill(isa, self.job.query, self.dtype, queries.clone());
         let mut query_tallies: Vec<(usize, Tally<MR>)> = queries
             .clone()
             .step_by(MR)
@@ -152,7 +152,7 @@ impl Region<'_> {
         let mut group = GalleryGroup::<NR>::new(dim);
         for g in gallery.clone().step_by(NR) {
             let g_end = gallery.end.min(g + NR);
-            group.fill(self.job.gallery.slice(g..g_end), self.dtype);
+            group.fill(isa, self.job.gallery.slice(g..g_end), self.dtype);
             let mut gallery_tally = self.v2t.as_ref().map(|v2t| tally(v2t, g - self.gallery.start));
             for (panel, (q, query_tally)) in query_tallies.iter_mut().enumerate() {
                 let mut tile: Tile<MR, NR> = [[0.0; MR]; NR];
@@ -292,8 +292,8 @@ fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
                 .peekable();
             while pairs.peek().is_some() {
                 let batch: Vec<(usize, usize)> = pairs.by_ref().take(MR).collect();
-                left.fill(query, dtype, batch.iter().map(|&(q, _)| q));
-                right.fill(gallery, dtype, batch.iter().map(|&(_, g)| g));
+                left.fill(isa, query, dtype, batch.iter().map(|&(q, _)| q));
+                right.fill(isa, gallery, dtype, batch.iter().map(|&(_, g)| g));
                 let mut scores = [0.0; MR];
                 for (left, right) in left.pieces(0).zip(right.pieces(0)) {
                     isa.multiply_pairs(left, right, &mut scores);

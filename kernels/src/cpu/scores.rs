@@ -67,10 +67,10 @@ fn for_each_tile<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     mut visit: impl FnMut(usize, usize, &Tile<MR, NR>),
 ) {
     let mut panels = Panels::<MR>::new(query.dim());
-    panels.fill(query, dtype, queries.clone());
+    panels.fill(isa, query, dtype, queries.clone());
     let mut group = GalleryGroup::<NR>::new(query.dim());
     for g in items.clone().step_by(NR) {
-        group.fill(gallery.slice(g..items.end.min(g + NR)), dtype);
+        group.fill(isa, gallery.slice(g..items.end.min(g + NR)), dtype);
         for (panel, q) in queries.clone().step_by(MR).enumerate() {
             let mut tile: Tile<MR, NR> = [[0.0; MR]; NR];
             for (query, gallery) in panels.pieces(panel).zip(group.pieces()) {
