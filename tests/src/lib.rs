@@ -13,6 +13,28 @@ pub fn workspace_root() -> PathBuf {
         .to_owned()
 }
 
+/// A file or folder of the real test data: below the folder that `HITBENCH_TEST_DATA` names, or `../shared/data`
+/// beside the checkout. `None`, and a line that says so, where it is absent: the project carries none of it.
+///
+/// # Panics
+/// When it is absent and `HITBENCH_REQUIRE_TEST_DATA` is set: then nothing may be skipped.
+pub fn test_data(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("HITBENCH_TEST_DATA").map(PathBuf::from);
+    let found = root
+        .unwrap_or_else(|| workspace_root().join("../shared/data"))
+        .join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(
+        std::env::var_os("HITBENCH_REQUIRE_TEST_DATA").is_none(),
+        "no `{}`",
+        found.display()
+    );
+    println!("skipped: no `{}`", found.display());
+    None
+}
+
 /// The program under test, built with this crate's features and brought up to date first.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

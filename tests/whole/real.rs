@@ -2,21 +2,22 @@
 
 use std::fs;
 
-use hitbench_tests::{run, workspace_root};
+use hitbench_tests::{run, test_data};
 use serde_json::Value as Json;
 
 #[test]
 fn the_two_annotator_suite_runs_on_the_real_files() {
-    let annotations = workspace_root().join("../shared/data/coot/annotations/activitynet/val_2.json");
-    if !annotations.is_file() {
-        println!("skipped: no ../shared/data");
+    let Some(annotations) = test_data("coot/annotations/activitynet") else {
         return;
-    }
+    };
+    let annotations = format!("data.two_annotators.annotations=[\"{}\"]", annotations.display());
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let said = run([
         "run",
         "suites/real/activitynet-two-annotators.yaml",
+        "--set",
+        &annotations,
         "--set",
         "train.steps=3",
         "--set",

@@ -146,10 +146,9 @@ pub struct TwoAnnotatorsConfig {
 }
 
 impl Default for TwoAnnotatorsConfig {
-    /// `annotations` is where the test data of a checkout lie.
     fn default() -> Self {
         Self {
-            annotations: vec![PathBuf::from("../shared/data/coot/annotations/activitynet")],
+            annotations: vec![PathBuf::from("data/activitynet-captions")],
             word_dim: 300,
             test_videos: 1000,
             seed: 0,

@@ -32,7 +32,9 @@ pub enum DataError {
         path: PathBuf,
     },
     /// None of the folders given holds the annotation file.
-    #[error("no `{file}` in any of the folders {}", list(.folders))]
+    #[error(
+        "no `{file}` in any of the folders {}; ActivityNet Captions has it, name its folder there", list(.folders)
+    )]
     NoAnnotations {
         /// The file looked for.
         file: &'static str,

@@ -8,12 +8,7 @@ use super::*;
 
 /// The shared test data, or `None` with a line saying so.
 fn shared_data() -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: no ../shared/data");
-    None
+    hitbench_tests::test_data("")
 }
 
 fn json(path: PathBuf) -> Value {

@@ -78,11 +78,9 @@ fn npy_files_of_all_types_and_orders_give_the_same_rows() {
 
 #[test]
 fn real_numpy_files_of_both_byte_orders_agree() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/synthetic/eval/single");
-    if !data.is_dir() {
-        println!("skipped: no ../shared/data");
+    let Some(data) = hitbench_tests::test_data("synthetic/eval/single") else {
         return;
-    }
+    };
     let ids = ["sims", "sims_bigendian", "sims_fortran_order", "sims_f64"];
     let (_, read) = read_expert(
         &ExpertFiles {
