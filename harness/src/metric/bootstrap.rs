@@ -17,8 +17,8 @@ use super::{MedianRule, MetricError};
 /// Most resamples that the median gets: it cannot be had from sums and costs a pass over the queries for each.
 const MEDIAN_RESAMPLES: usize = 1000;
 
-/// Clusters of one kind, on average, from which on a draw of their number is faster than a draw of each.
-const CLUSTERS_A_KIND: usize = 4;
+/// Clusters alike from which on a draw of their number is faster than a draw of each.
+const FREQUENT: u64 = 32;
 
 /// How often to resample, and from which seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,64 +91,123 @@ impl ClusterSums {
 
     /// The sums over each resample, `[resamples, n_stats]`, row-major; empty when there is no cluster.
     ///
-    /// Where few clusters differ (hits of single queries have a handful of values), the number of each kind is
-    /// drawn at once, which is the same distribution as drawing the clusters one by one.
+    /// Where many clusters are alike (hits of single queries have a handful of values), the number of each kind is
+    /// drawn at once, which is the same distribution as drawing the clusters one by one; the others are drawn one by
+    /// one.
     pub fn resample(&self, resampling: Resampling) -> Vec<f64> {
         let n_clusters = self.clusters.len();
-        let Ok(draw) = Uniform::new(0, n_clusters) else {
+        if n_clusters == 0 {
             return Vec::new();
-        };
-        let kinds = self.kinds();
-        let few_kinds = kinds.len() * CLUSTERS_A_KIND <= n_clusters;
+        }
+        let mut rows: Vec<&[f64]> = self.rows().collect();
+        rows.sort_unstable_by(|a, b| {
+            let differing = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b));
+            differing.fold(Ordering::Equal, Ordering::then)
+        });
+        let (mut frequent, mut rare) = (Vec::new(), Vec::new());
+        for alike in rows.chunk_by(|a, b| a == b) {
+            match alike.len() as u64 {
+                n if n >= FREQUENT => frequent.push((alike[0], n)),
+                _ => rare.extend_from_slice(alike),
+            }
+        }
+        let rare = Rare::new(&rare, self.n_stats);
         let mut resampled = vec![0.0; resampling.resamples * self.n_stats];
         resampled
             .par_chunks_exact_mut(self.n_stats)
             .enumerate()
             .for_each(|(resample, totals)| {
                 let mut rng = resampling.stream(resample);
-                let mut add = |row: &[f64], times: f64| {
+                let left = draw_kinds(&frequent, n_clusters as u64, &mut rng, |row, times| {
                     for (total, value) in totals.iter_mut().zip(row) {
-                        *total += times * value;
+                        *total += times as f64 * value;
                     }
-                };
-                if few_kinds {
-                    draw_kinds(&kinds, n_clusters as u64, &mut rng, |row, times| {
-                        add(row, times as f64)
-                    });
-                } else {
-                    for _ in 0..n_clusters {
-                        add(&self.sums[draw.sample(&mut rng) * self.n_stats..], 1.0);
-                    }
-                }
+                });
+                rare.draw(left, &mut rng, totals);
             });
         resampled
     }
+}
 
-    /// Distinct rows, sorted, with the number of clusters that have each.
-    fn kinds(&self) -> Vec<(&[f64], u64)> {
-        let mut rows: Vec<&[f64]> = self.rows().collect();
-        rows.sort_unstable_by(|a, b| {
-            let differing = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b));
-            differing.fold(Ordering::Equal, Ordering::then)
-        });
-        let mut kinds: Vec<(&[f64], u64)> = Vec::new();
-        for row in rows {
-            match kinds.last_mut() {
-                Some((last, times)) if *last == row => *times += 1,
-                _ => kinds.push((row, 1)),
+/// Clusters that few others are like, to be drawn one by one.
+struct Rare {
+    draw: Option<Uniform<usize>>,
+    /// Statistics that all of them have the same value of.
+    constant: Vec<(usize, f64)>,
+    /// The other statistics: far from the top of the ranking no cut-off of R@K is reached, which leaves few.
+    varying: Vec<usize>,
+    /// `[n_clusters, varying]`, row-major.
+    values: Vec<f64>,
+}
+
+impl Rare {
+    fn new(rows: &[&[f64]], n_stats: usize) -> Self {
+        let first = rows.first().copied().unwrap_or_default();
+        let is_constant = |stat: &usize| rows.iter().all(|row| row[*stat] == first[*stat]);
+        let (constant, varying): (Vec<usize>, Vec<usize>) = match rows {
+            [] => (Vec::new(), Vec::new()),
+            _ => (0..n_stats).partition(is_constant),
+        };
+        let of_row = |row: &&[f64]| varying.iter().map(|&stat| row[stat]).collect::<Vec<f64>>();
+        Self {
+            draw: Uniform::new(0, rows.len()).ok(),
+            constant: constant.into_iter().map(|stat| (stat, first[stat])).collect(),
+            values: rows.iter().flat_map(of_row).collect(),
+            varying,
+        }
+    }
+
+    /// Adds the statistics of `times` clusters drawn with replacement.
+    fn draw(&self, times: u64, rng: &mut ChaCha8Rng, totals: &mut [f64]) {
+        let Some(draw) = self.draw else { return };
+        for &(stat, value) in &self.constant {
+            totals[stat] += times as f64 * value;
+        }
+        match self.varying.len() {
+            0 => {}
+            1 => self.draw_few::<1>(draw, times, rng, totals),
+            2 => self.draw_few::<2>(draw, times, rng, totals),
+            3 => self.draw_few::<3>(draw, times, rng, totals),
+            n => {
+                for _ in 0..times {
+                    let values = &self.values[draw.sample(rng) * n..][..n];
+                    for (&stat, value) in self.varying.iter().zip(values) {
+                        totals[stat] += value;
+                    }
+                }
             }
         }
-        kinds
+    }
+
+    /// The same for a number of varying statistics that the compiler knows: the sums then stay in registers.
+    fn draw_few<const N: usize>(
+        &self,
+        draw: Uniform<usize>,
+        times: u64,
+        rng: &mut ChaCha8Rng,
+        totals: &mut [f64],
+    ) {
+        let (values, _) = self.values.as_chunks::<N>();
+        let mut sums = [0.0; N];
+        for _ in 0..times {
+            for (sum, value) in sums.iter_mut().zip(values[draw.sample(rng)]) {
+                *sum += value;
+            }
+        }
+        for (&stat, sum) in self.varying.iter().zip(sums) {
+            totals[stat] += sum;
+        }
     }
 }
 
-/// Draws `n_clusters` clusters with replacement, kind by kind: a multinomial draw as a chain of binomial ones.
+/// Draws `n_clusters` of as many clusters with replacement, kind by kind: a multinomial draw as a chain of binomial
+/// ones. Returns how many of the draws fell on clusters of no kind listed.
 fn draw_kinds<'a>(
     kinds: &[(&'a [f64], u64)],
     n_clusters: u64,
     rng: &mut ChaCha8Rng,
     mut add: impl FnMut(&'a [f64], u64),
-) {
+) -> u64 {
     let (mut to_draw, mut to_choose_from) = (n_clusters, n_clusters);
     for &(row, of_kind) in kinds {
         let share = of_kind as f64 / to_choose_from as f64;
@@ -159,6 +218,7 @@ fn draw_kinds<'a>(
         to_draw -= times;
         to_choose_from -= of_kind;
     }
+    to_draw
 }
 
 /// The median rank of each resample of `(rank, cluster)`, at most 1,000 resamples; empty without ranks.
@@ -327,14 +387,17 @@ mod tests {
             resamples: 4000,
             ..PLAN
         };
-        let [few, many] = [ratios(&alike, plan), ratios(&unlike, plan)];
+        // Eight of ten queries are like many others, and two like none.
+        let some = |i: u32| if i % 10 < 8 { 0.0 } else { 1e-9 * f64::from(i) };
+        let mixed: Vec<(u32, f64)> = (0..1000).map(|i| (i, hits(i) + some(i))).collect();
+        let [few, many, both] = [ratios(&alike, plan), ratios(&unlike, plan), ratios(&mixed, plan)];
         let moments = |values: &[f64]| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
             (mean, (squares / values.len() as f64).sqrt())
         };
         // Exactly: mean 0.3, standard deviation sqrt(0.3 * 0.7 / 1000) = 0.01449.
-        for values in [few, many] {
+        for values in [few, many, both] {
             let (mean, deviation) = moments(&values);
             assert!((mean - 0.3).abs() < 0.001, "{mean}");
             assert!((deviation - 0.01449).abs() < 0.0007, "{deviation}");
