@@ -201,6 +201,13 @@ fn embeddings_are_scored_by_the_kernel_named() {
     );
     assert_eq!(found["directions"]["t2v"]["r_at"]["1"], 1.0);
     assert!(unit.err.is_empty(), "{}", unit.err);
+    assert_eq!(found["narrowing"], Json::Null);
+    let half = [&given[..], &["--kernel", "cpu/auto/f16"]].concat();
+    let narrowing = &json(&eval(&half))["narrowing"];
+    assert_eq!(
+        narrowing["t2v"],
+        serde_json::json!({"changed": 0, "could_change": 0})
+    );
     let unknown = eval(&["--text", &text, "--video", &video, "--kernel", "cpu/none/f32"]);
     assert_eq!(unknown.code, Some(2));
     assert!(

@@ -8,8 +8,8 @@ use hitbench_kernels::KernelId;
 
 use super::failure::Failure;
 use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, Given, IdList, IdMap, Location, Mask, Matrix, Names, Post,
-    check_out, evaluate, table, write_run,
+    Bank, EvalError, EvalReport, EvalRequest, F32_KERNEL, Given, IdList, IdMap, Location, Mask, Matrix,
+    Names, Post, check_out, evaluate, table, write_run,
 };
 use crate::exit_code::ExitCode;
 use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
@@ -188,7 +188,7 @@ impl EvalArgs {
             (None, Some(text), Some(video)) => Ok(Given::Embeddings {
                 text: Matrix::read(text)?,
                 video: Matrix::read(video)?,
-                kernel: self.kernel.unwrap_or(DEFAULT_KERNEL),
+                kernel: self.kernel.unwrap_or(F32_KERNEL),
                 normalize: self.normalize,
             }),
             _ => Err(EvalError::Usage {
@@ -239,9 +239,3 @@ impl EvalArgs {
         words
     }
 }
-
-/// The kernel of embeddings where none is named.
-const DEFAULT_KERNEL: KernelId = KernelId::Cpu {
-    isa: hitbench_kernels::id::CpuIsa::Auto,
-    dtype: hitbench_kernels::Dtype::F32,
-};

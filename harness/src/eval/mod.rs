@@ -5,13 +5,16 @@
 
 mod array;
 mod buffer;
+mod changed;
 mod error;
 mod evaluate;
+mod explain;
 mod ids;
 mod join;
 mod layout;
 mod location;
 mod matrix;
+mod narrow;
 mod norms;
 mod notice;
 mod npy;
@@ -23,12 +26,13 @@ mod safetensors;
 mod table;
 
 pub use error::EvalError;
-pub use evaluate::{Bank, DirectionResult, EvalRequest, Evaluated, Given, evaluate};
+pub use evaluate::{Bank, DirectionResult, EvalRequest, Evaluated, F32_KERNEL, Given, evaluate};
 pub use ids::{IdList, IdMap, IdProblem, IdProblemKind};
 pub use join::{Joined, JoinedBy, Names, join};
 pub use layout::Shape;
 pub use location::Location;
 pub use matrix::{Mask, Matrix};
+pub use narrow::{Narrowed, Narrowing};
 pub use norms::NORM_TOLERANCE;
 pub use notice::Notice;
 pub use post::{Post, UnknownPost};

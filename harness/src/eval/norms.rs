@@ -51,6 +51,19 @@ pub(super) fn count_off_unit(matrix: &Matrix, chosen: &[u32]) -> usize {
     }
 }
 
+/// Euclidean length of every row; of a row with NaN it is NaN.
+pub(super) fn lengths(matrix: &Matrix) -> Vec<f64> {
+    fn of<T: Value>(values: &[T], dim: usize) -> Vec<f64> {
+        values.par_chunks_exact(dim).map(norm).collect()
+    }
+    let dim = matrix.n_columns();
+    match matrix.rows().data() {
+        RowsData::F16(values) => of(values, dim),
+        RowsData::F32(values) => of(values, dim),
+        RowsData::F64(values) => of(values, dim),
+    }
+}
+
 /// The rows `chosen` scaled to length 1, other rows zero: in f64 for f64, else in f32. Each value is rounded once.
 ///
 /// # Errors

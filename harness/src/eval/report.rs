@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::evaluate::Evaluated;
 use super::join::JoinedBy;
+use super::narrow::Narrowing;
 use crate::metric::word;
 
 /// One evaluation as JSON. Recalls are fractions; unknown is null.
@@ -21,6 +22,8 @@ pub struct EvalReport {
     kernel: Option<String>,
     post: Option<String>,
     joined_by: &'static str,
+    /// What f16 did to ranks; null for other kernels and for given scores.
+    narrowing: Option<Narrowing>,
     /// Ids that did not fit and were left out, by kind.
     left_out: BTreeMap<&'static str, usize>,
     notices: Vec<String>,
@@ -51,6 +54,7 @@ impl From<&Evaluated> for EvalReport {
                 JoinedBy::MaskLayout => "mask-layout",
                 JoinedBy::Ids | JoinedBy::ReorderedIds => "ids",
             },
+            narrowing: found.narrowing,
             left_out: problems.map(|problem| (problem.kind.name(), problem.n)).collect(),
             notices: found.notices.iter().map(ToString::to_string).collect(),
             directions: Directions {

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 use super::evaluate::{DirectionResult, Evaluated};
 use super::join::JoinedBy;
+use super::narrow::Narrowing;
 use crate::metric::{DirectionMetrics, word};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
@@ -32,6 +33,7 @@ pub fn table(found: &Evaluated) -> String {
         directions: &directions,
         intervals: found.request.resampling.is_some(),
         ties: directions.iter().any(|(_, metrics)| is_open(metrics)),
+        narrowing: found.narrowing,
     };
     text += &format!("\n{}\n", columns.drawn());
     // A string takes everything that is written to it.
@@ -74,6 +76,7 @@ struct Columns<'a> {
     directions: &'a [(&'a str, &'a DirectionMetrics)],
     intervals: bool,
     ties: bool,
+    narrowing: Option<Narrowing>,
 }
 
 /// A count of one direction.
@@ -117,6 +120,19 @@ impl Columns<'_> {
             };
             if shown {
                 let entries = metrics().map(|m| Entry(value(m).to_string(), None, None));
+                table.add_row(self.row(name, entries, |_| String::new()));
+            }
+        }
+        if let Some(Narrowing { t2v, v2t }) = self.narrowing {
+            let both = [t2v, v2t];
+            for (name, value) in [
+                ("ranks f16 changed", both.map(|narrowed| narrowed.changed)),
+                (
+                    "ranks f16 could change",
+                    both.map(|narrowed| narrowed.could_change),
+                ),
+            ] {
+                let entries = value.into_iter().map(|n| Entry(n.to_string(), None, None));
                 table.add_row(self.row(name, entries, |_| String::new()));
             }
         }

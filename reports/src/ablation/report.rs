@@ -102,15 +102,16 @@ fn data(out: &mut String, view: &RunView<'_>) {
     section(out, "Data");
     for set in sets {
         line(out, &format!("**{}.** {}\n", set.name, set.about.trim()));
+        // Nothing was trained where only given scores were evaluated.
+        let training = match (set.n_train_videos, set.n_train_captions) {
+            (0, 0) => String::new(),
+            (videos, captions) => format!("Training: {videos} videos, {captions} captions. "),
+        };
         line(
             out,
             &format!(
-                "Training: {} videos, {} captions. Test: {} videos, {} captions. Content hash `{}`.\n",
-                set.n_train_videos,
-                set.n_train_captions,
-                set.n_test_videos,
-                set.n_test_captions,
-                set.content_hash
+                "{}Test: {} videos, {} captions. Content hash `{}`.\n",
+                training, set.n_test_videos, set.n_test_captions, set.content_hash
             ),
         );
     }
