@@ -1,12 +1,14 @@
-//! Set-up of libtorch and the README's commands; nothing of the product.
+//! Set-up of libtorch, the README's commands and checks that take long; nothing of the product.
 //!
 //! [`setup`] brings libtorch (and with `--cuda` the CUDA libraries) from pinned wheels into a cache folder
-//! outside the checkout and aims the checkout's link `.libtorch` at it; [`commands`] then calls cargo.
+//! outside the checkout and aims the checkout's link `.libtorch` at it; [`commands`] then calls cargo. [`deep`]
+//! needs no libtorch.
 #![forbid(unsafe_code)]
 
 #[path = "../../kernels/src/cache.rs"]
 pub mod cache;
 pub mod commands;
+pub mod deep;
 pub mod error;
 pub mod existing;
 pub mod fetch;

@@ -1,4 +1,4 @@
-//! Set-up and the README's commands: `cargo xtask setup|demo|test|install`.
+//! Set-up and the README's commands: `cargo xtask setup|demo|test|deep|install`.
 #![forbid(unsafe_code)]
 
 use std::error::Error as _;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{Error, commands, setup};
+use xtask::{Error, commands, deep, setup};
 
 /// Set-up of libtorch and the README's commands.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Task {
     Demo,
     /// Set up, run all tests, with and without libtorch.
     Test,
+    /// Check the kernels under Miri and, where qemu-aarch64 is installed, on NEON: some minutes.
+    Deep,
     /// Set up, install `hitbench` with libtorch into a folder's `bin`.
     Install {
         /// The folder, such as `/usr/local`.
@@ -54,6 +56,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Setup { cuda } => setup::setup(&root, cuda).map(|_| ()),
         Task::Demo => commands::demo(&root),
         Task::Test => commands::test(&root),
+        Task::Deep => deep::deep(&root),
         Task::Install { root: prefix } => commands::install(&root, &prefix),
     }
 }

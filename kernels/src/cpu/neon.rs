@@ -1,4 +1,4 @@
-//! NEON: two vectors of 4 queries, 24 running sums in registers.
+//! NEON: two vectors of 4 queries, 24 running sums in registers. Run under emulation so far, not on real hardware.
 
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
