@@ -10,14 +10,14 @@ use std::collections::HashMap;
 use hitbench_kernels::ContrastIds;
 use tch::Tensor;
 
-/// How often negatives are of the query's own video, before any mask.
+/// How often entries of the queue are of the query's own video, before any mask; nothing without a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SameVideo {
-    /// Candidates over all queries: real queue entries and, where they are negatives, other pairs' keys.
+    /// Real queue entries over all queries.
     pub candidates: u64,
     /// Those of the query's own video.
     pub same: u64,
-    /// Queries with at least one such candidate.
+    /// Queries with at least one such entry.
     pub queries: u64,
 }
 
@@ -63,15 +63,20 @@ impl<'a> Negatives<'a> {
             *in_batch_counts.entry(*id).or_insert(0_u64) += 1;
         }
         let mut same_video = SameVideo::default();
+        let mut same_in_batch = 0;
         for id in video_ids {
-            let in_batch = if in_batch { in_batch_counts[id] - 1 } else { 0 };
+            same_in_batch += if in_batch { in_batch_counts[id] - 1 } else { 0 };
             let in_queue = queue.and_then(|queue| queue.counts.get(id).copied()).unwrap_or(0);
-            same_video.same += in_batch + in_queue;
-            same_video.queries += u64::from(in_batch + in_queue > 0);
+            same_video.same += in_queue;
+            same_video.queries += u64::from(in_queue > 0);
         }
         let n_other = if in_batch { n * n.saturating_sub(1) } else { 0 };
-        same_video.candidates = n_other + queue.map_or(0, |queue| n * queue.n_filled);
-        let removed = if mask_same_video { same_video.same } else { 0 };
+        same_video.candidates = queue.map_or(0, |queue| n * queue.n_filled);
+        let removed = if mask_same_video {
+            same_in_batch + same_video.same
+        } else {
+            0
+        };
         let queue_ids = queue.map_or(&[][..], |queue| queue.ids);
         Self {
             video_ids,
@@ -101,7 +106,7 @@ impl<'a> Negatives<'a> {
         self.kept
     }
 
-    /// How often candidates are of the query's own video.
+    /// How often entries of the queue are of the query's own video.
     pub fn same_video(&self) -> SameVideo {
         self.same_video
     }
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_video_rate_counts_real_entries_only() {
+    fn same_video_rate_counts_real_entries_of_the_queue_only() {
         let ids = [-1, 3, 8, 8];
         let counts = HashMap::from([(3, 1), (8, 2)]);
         let queue = QueueIds {
@@ -141,23 +146,22 @@ mod tests {
             counts: &counts,
             n_filled: 3,
         };
-        let same = |in_batch| Negatives::new(&[8, 3, 1, 3], Some(queue), in_batch, false).same_video();
-        assert_eq!(
-            same(false),
-            SameVideo {
+        // In the batch are two pairs of video 3, which count among the negatives but not among those of the queue.
+        for (in_batch, mask, kept) in [
+            (false, false, 16),
+            (true, false, 28),
+            (false, true, 12),
+            (true, true, 22),
+        ] {
+            let negatives = Negatives::new(&[8, 3, 1, 3], Some(queue), in_batch, mask);
+            let expected = SameVideo {
                 candidates: 12,
                 same: 4,
-                queries: 3
-            }
-        );
-        assert_eq!(
-            same(true),
-            SameVideo {
-                candidates: 24,
-                same: 6,
-                queries: 3
-            }
-        );
+                queries: 3,
+            };
+            assert_eq!(negatives.same_video(), expected, "{in_batch} {mask}");
+            assert_eq!(negatives.kept(), kept, "{in_batch} {mask}");
+        }
     }
 
     #[test]

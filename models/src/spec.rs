@@ -34,10 +34,10 @@ pub struct StepStats {
     pub loss: f64,
     /// Loss of each term by name: `semantic_t2v`, `semantic_v2t`, `feature_t2v`, `feature_v2t`, as trained.
     pub terms: Vec<(&'static str, f64)>,
-    /// Share of the negatives that are of their query's own video, over all queries, before masking. Random
-    /// queue entries are not counted; 0 without candidates.
+    /// Share of the queue's entries that are of their query's own video, over all queries, before masking. Random
+    /// entries are not counted; 0 without any other.
     pub same_video_rate: f64,
-    /// Share of the queries that have at least one such negative.
+    /// Share of the queries that have at least one such entry.
     pub same_video_queries: f64,
     /// Mean age of the queue's real entries in steps; one of the step before has age 1. None without any.
     pub queue_age_mean: Option<f64>,

@@ -32,12 +32,12 @@ pub(crate) fn figures(
         f64::INFINITY,
         |row| Some(row.loss),
     ));
-    let rate = "same-video entries among the queue's negatives, %";
+    let rate = "same-video entries of the queue, before masking, %";
     named.extend(steps(
         view,
         curves,
         "false-negatives",
-        "False negatives in the queue",
+        "Same-video entries in the queue",
         rate,
         100.0,
         |row| Some(row.same_video_rate? * 100.0),

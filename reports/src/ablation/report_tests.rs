@@ -102,7 +102,7 @@ fn a_small_report_in_full() {
 
     ## Training
 
-    Mean over seeds ± standard deviation. pairs/s counts training steps only, without loading or evaluation. The same-video rate is the share of queue entries that are false negatives.
+    Mean over seeds ± standard deviation. pairs/s counts training steps only, without loading or evaluation. The same-video rate is the share of queue entries of the query's own video, before masking: false negatives unless `momentum.mask_same_video` removes them.
 
     | cell | steps | batch | pairs/s | training time, s | last loss | same-video rate in queue, % | peak memory, MiB | parameters |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -42,7 +42,8 @@ pub(super) fn training(out: &mut String, view: &RunView<'_>) {
     line(
         out,
         "Mean over seeds ± standard deviation. pairs/s counts training steps only, without loading or evaluation. \
-         The same-video rate is the share of queue entries that are false negatives.\n",
+         The same-video rate is the share of queue entries of the query's own video, before masking: false negatives \
+         unless `momentum.mask_same_video` removes them.\n",
     );
     let mut header = vec!["cell".to_owned()];
     header.extend(columns.iter().map(|(name, _)| (*name).to_owned()));

@@ -32,7 +32,7 @@ pub struct CurveRow {
     pub loss: f64,
     /// Its terms by name, in an order that is the same in every row of a file.
     pub terms: Vec<(String, f64)>,
-    /// Share of queue entries of the query's own video: false negatives.
+    /// Share of queue entries of the query's own video, before masking: false negatives unless masked.
     pub same_video_rate: Option<f64>,
     /// Mean age of the queue's entries in steps.
     pub queue_age_mean: Option<f64>,
