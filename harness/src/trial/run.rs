@@ -77,12 +77,9 @@ pub fn run_trials(
 ) -> Result<RunOutcome, TrialError> {
     let recorded = writer.folder().trials()?;
     let is_done = |task: &TrialTask<'_>| {
-        recorded.iter().any(|trial| {
-            trial.id == task.id
-                && trial.cell_hash == task.cell_hash
-                && trial.build_id == options.build_id
-                && trial.result().is_some()
-        })
+        recorded
+            .iter()
+            .any(|trial| trial.answers(task.id, task.cell_hash, options.build_id))
     };
     let todo: Vec<&TrialTask<'_>> = tasks.iter().filter(|task| !is_done(task)).collect();
     let mut outcome = RunOutcome {

@@ -38,6 +38,11 @@ impl TrialRecord {
         }
     }
 
+    /// Whether this is a finished trial of the same id, cell and build, so that a run need not make it again.
+    pub fn answers(&self, id: &str, cell_hash: &str, build_id: &str) -> bool {
+        self.id == id && self.cell_hash == cell_hash && self.build_id == build_id && self.result().is_some()
+    }
+
     /// Metrics of both directions under `kind`, unless failed, absent or untrained.
     pub fn directions(&self, kind: ScoreKind) -> Option<&DirectionPair> {
         match self.result()?.metrics.get(&kind)? {

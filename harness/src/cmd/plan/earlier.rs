@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::view::axes_json;
 use crate::suite::Suite;
-use crate::trial::{PlannedCell, PlannedTrial};
+use crate::trial::{CellHash, PlannedCell, PlannedTrial};
 
 /// What `run` will do with a trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,29 +54,35 @@ impl Earlier {
         }
     }
 
-    /// What `run` will do with a trial, and why.
+    /// What `run` will do with a trial, and why. As in `run`, its id, cell and build decide.
     pub(super) fn state(
         &self,
         suite: &Suite,
         cell: &PlannedCell<'_>,
         trial: &PlannedTrial,
-        hash: &str,
+        hash: CellHash,
         build_id: &str,
     ) -> State {
-        let Some(record) = self.trials.iter().rev().find(|record| record.name == trial.name) else {
-            return State::ToRun;
-        };
-        if record.cell_hash != hash {
-            return State::Stale {
-                differs: self.difference(suite, cell),
-            };
+        let (id, hash) = (hash.trial_id(trial.seed), hash.to_string());
+        let mut newest = self.trials.iter().rev();
+        if newest.clone().any(|record| record.answers(&id, &hash, build_id)) {
+            return State::Done;
         }
+        let same_work = |record: &&TrialRecord| record.id == id && record.cell_hash == hash;
+        let Some(record) = newest.clone().find(same_work) else {
+            // Another trial of this name only says what has changed.
+            return match newest.any(|record| record.name == trial.name) {
+                true => State::Stale {
+                    differs: self.difference(suite, cell),
+                },
+                false => State::ToRun,
+            };
+        };
         match &record.outcome {
             TrialOutcome::Failed { .. } => State::Failed,
-            TrialOutcome::Ok(_) if record.build_id != build_id => State::Stale {
+            TrialOutcome::Ok(_) => State::Stale {
                 differs: format!("build {}, now {build_id}", record.build_id),
             },
-            TrialOutcome::Ok(_) => State::Done,
         }
     }
 
@@ -131,7 +137,11 @@ fn differing(then: &Json, now: &Json, path: &str, out: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    use hitbench_reports::record::{FORMAT, ProtocolRecord, SuiteRecord};
+    use std::collections::BTreeMap;
+
+    use hitbench_reports::record::{
+        BaselineRecord, BaselinesRecord, DataRecord, FORMAT, ProtocolRecord, SuiteRecord, TrialResult,
+    };
 
     use super::*;
     use crate::machine;
@@ -199,14 +209,57 @@ mod tests {
     fn state(earlier: &Earlier, suite: &Suite, index: usize, contents: &str) -> State {
         let plan = Plan::new(suite, None).expect("no filter");
         let planned = &plan.cells[index];
-        let hash = planned.hash(suite.version, &[contents]).to_string();
-        earlier.state(suite, planned, &planned.trials[0], &hash, "b1")
+        let hash = planned.hash(suite.version, &[contents]);
+        earlier.state(suite, planned, &planned.trials[0], hash, "b1")
+    }
+
+    fn result() -> TrialResult {
+        let none = BaselineRecord {
+            t2v: BTreeMap::new(),
+            v2t: BTreeMap::new(),
+        };
+        TrialResult {
+            data: DataRecord {
+                name: "synthetic".to_owned(),
+                about: String::new(),
+                content_hash: String::new(),
+                n_train_videos: 1,
+                n_train_captions: 1,
+                n_test_videos: 1,
+                n_test_captions: 1,
+            },
+            metrics: BTreeMap::new(),
+            baselines: BaselinesRecord {
+                chance: none,
+                tf_idf: None,
+            },
+            training: None,
+            peak_memory_bytes: None,
+        }
     }
 
     fn stale(differs: &str) -> State {
         State::Stale {
             differs: differs.to_owned(),
         }
+    }
+
+    #[test]
+    fn a_trial_is_found_by_its_id_whatever_names_there_are() {
+        let mut earlier = earlier(&suite(&[]), "data");
+        earlier.trials[0].outcome = TrialOutcome::Ok(Box::new(result()));
+        // A later record of the same name, but of other data, does not undo it; another name does not hide it.
+        let other = TrialRecord {
+            id: "0123456789ab-s0".to_owned(),
+            cell_hash: "0123456789ab".to_owned(),
+            ..earlier.trials[0].clone()
+        };
+        earlier.trials.push(other);
+        assert_eq!(state(&earlier, &suite(&[]), 0, "data"), State::Done);
+        earlier.trials[0].name = "renamed".to_owned();
+        assert_eq!(state(&earlier, &suite(&[]), 0, "data"), State::Done);
+        earlier.trials[0].build_id = "b0".to_owned();
+        assert_eq!(state(&earlier, &suite(&[]), 0, "data"), stale("build b0, now b1"));
     }
 
     #[test]

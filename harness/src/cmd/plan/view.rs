@@ -69,8 +69,8 @@ impl CellView {
             id: known.as_ref().map(|(inputs, _)| inputs.hash.trial_id(trial.seed)),
             name: trial.name.clone(),
             seed: trial.seed,
-            state: match &hash {
-                Some(hash) => earlier.state(suite, planned, trial, hash, build_id),
+            state: match &known {
+                Some((inputs, _)) => earlier.state(suite, planned, trial, inputs.hash, build_id),
                 None => State::ToRun,
             },
         });
