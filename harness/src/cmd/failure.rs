@@ -173,6 +173,12 @@ impl From<InputError> for Failure {
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Self {
         match error {
+            RecordError::Occupied { .. } => Self::message(
+                ExitCode::Input,
+                "not-a-run",
+                error.to_string(),
+                "choose an empty or new folder, or that of an earlier run, with --out",
+            ),
             RecordError::Locked { .. } => Self::new(ExitCode::Input, "locked", error),
             _ if error.is_write() => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             _ => Self::new(ExitCode::Input, "records", error),

@@ -30,6 +30,14 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder for a new run holds something else.
+    #[error("{} holds no run, and is not empty: it has `{entry}`", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// Name of something in it.
+        entry: String,
+    },
     /// Written by a newer hitbench.
     #[error("{} has format {found}, but this hitbench reads format {supported} and older", path.display())]
     FutureFormat {

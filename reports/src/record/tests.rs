@@ -253,6 +253,41 @@ fn a_torn_run_json_and_a_missing_one_are_told_apart() {
 }
 
 #[test]
+fn a_folder_of_other_files_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [("report.md", "# Mine"), (".mine.tmp", "")] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let names = || {
+        let entries = fs::read_dir(dir.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let error = RunWriter::open(dir.path()).unwrap_err();
+    assert!(matches!(error, RecordError::Occupied { .. }), "{error:?}");
+    assert!(!error.is_write());
+    fs::write(
+        dir.path().join("run.json"),
+        r#"{"format": 1, "of": "another program"}"#,
+    )
+    .unwrap();
+    assert!(matches!(
+        RunWriter::open(dir.path()),
+        Err(RecordError::Torn { .. })
+    ));
+    fs::remove_file(dir.path().join("run.json")).unwrap();
+    assert_eq!(names(), before);
+
+    // What a process leaves that is killed before it writes `run.json` is no obstacle.
+    let dir = tempfile::tempdir().unwrap();
+    drop(RunWriter::open(dir.path()).unwrap());
+    fs::write(dir.path().join(".run.json.12.tmp"), "{").unwrap();
+    RunWriter::open(dir.path()).unwrap();
+}
+
+#[test]
 fn a_second_writer_is_refused_until_the_first_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let first = RunWriter::open(dir.path()).unwrap();

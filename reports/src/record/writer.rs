@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,6 +14,9 @@ use super::{
     ComparisonsFile, CurveRow, MeasurementRecord, PeaksRecord, RankRow, RecordError, RunFolder, RunRecord,
     TimingRow, TrialRecord,
 };
+
+/// Folders in a run folder.
+const SUBFOLDERS: [&str; 3] = ["ranks", "curves", "plots"];
 
 /// The one writer of a run folder: holds its lock until dropped.
 ///
@@ -28,10 +32,13 @@ impl RunWriter {
     /// Creates the folder where needed, locks it, and removes what a killed process left half written.
     ///
     /// # Errors
+    /// [`RecordError::Occupied`] for a folder with files but without `run.json`, [`RecordError::Torn`] or
+    /// [`RecordError::FutureFormat`] for a `run.json` that is none of this program's: nothing in it is touched;
     /// [`RecordError::Locked`] while another writer has it, [`RecordError::Write`] when it cannot be written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, RecordError> {
         let folder = RunFolder::new(path);
-        for sub in ["", "ranks", "curves", "plots"] {
+        refuse_what_is_no_run(&folder)?;
+        for sub in iter::once("").chain(SUBFOLDERS) {
             let path = folder.file(sub);
             fs::create_dir_all(&path).map_err(RecordError::write(&path))?;
         }
@@ -51,7 +58,7 @@ impl RunWriter {
             }
             Err(TryLockError::Error(source)) => return Err(RecordError::write(&lock_path)(source)),
         }
-        for sub in ["", "ranks", "curves", "plots"] {
+        for sub in iter::once("").chain(SUBFOLDERS) {
             remove_half_written(&folder.file(sub))?;
         }
         Ok(Self { folder, _lock: lock })
@@ -156,6 +163,33 @@ impl RunWriter {
         bytes.push(b'\n');
         replace_file(&self.folder.file(name), &bytes)
     }
+}
+
+/// Refuses a folder that somebody else's files are in.
+fn refuse_what_is_no_run(folder: &RunFolder) -> Result<(), RecordError> {
+    match folder.run() {
+        Err(RecordError::NotARun { path }) => match foreign_entry(&path) {
+            Some(entry) => Err(RecordError::Occupied { path, entry }),
+            None => Ok(()),
+        },
+        // What cannot be read cannot be written either, which comes next.
+        Ok(_) | Err(RecordError::Read { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first name in `folder` that a process killed before it wrote `run.json` did not leave; none where there is no
+/// such folder.
+fn foreign_entry(folder: &Path) -> Option<String> {
+    let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let names = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = name == ".lock"
+            || (name.starts_with(".run.json.") && name.ends_with(".tmp"))
+            || (SUBFOLDERS.contains(&&*name) && is_empty(&entry.path()));
+        (!ours).then_some(name)
+    });
+    names.min()
 }
 
 /// Writes `bytes` beside `path`, syncs, and renames, so that a reader sees the old file or the new one.
