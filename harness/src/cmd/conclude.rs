@@ -7,6 +7,7 @@ use hitbench_reports::{RunWriter, render_all};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::console::stdout;
 use super::failure::Failure;
 use super::report::print_tables;
 use crate::exit_code::ExitCode;
@@ -73,14 +74,14 @@ pub(super) fn conclude(
             n_failed: outcome.n_failed,
             unmet,
         };
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         serde_json::to_writer(&mut out, &wire).map_err(io::Error::from)?;
         writeln!(out)?;
         return Ok(code);
     }
     print_tables(folder, &rendered)?;
     for line in unmet {
-        writeln!(io::stdout(), "expected {line}")?;
+        writeln!(stdout(), "expected {line}")?;
     }
     if outcome.stopped {
         writeln!(io::stderr(), "stopped; run the same command again to go on")?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::console::stdout;
 use crate::data::config::{FolderConfig, SyntheticConfig};
 use crate::data::folder::write_folder;
 use crate::data::{DataConfig, DataError, Dataset, Split};
@@ -121,7 +122,7 @@ pub fn run(args: &DataArgs) -> Result<(), DataError> {
 }
 
 fn print(holdings: &Holdings, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         serde_json::to_writer(&mut out, holdings)?;
         return writeln!(out);

@@ -9,6 +9,7 @@ use hitbench_kernels::{available_kernels, cache, map};
 use hitbench_reports::record::{MachineRecord, ToolRecord};
 use serde::Serialize;
 
+use super::console::stdout;
 use crate::machine;
 
 /// Prints what was found: libtorch, CUDA driver, NVRTC, processor, memory, kernels.
@@ -26,7 +27,7 @@ pub struct DoctorArgs {
 /// When standard output cannot be written, or the program's own file not be read.
 pub fn run(args: &DoctorArgs) -> io::Result<()> {
     let report = Report::collect()?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &report)?;
         writeln!(out)

@@ -11,6 +11,7 @@ use hitbench_reports::{RunWriter, render_all};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::console::stdout;
 use super::failure::Failure;
 use super::folder::{axis_values, command, refuse_other_suite};
 use super::report::print_tables;
@@ -196,7 +197,7 @@ fn conclude(
             n_unavailable: outcome.n_unavailable,
             n_failed: outcome.n_failed,
         };
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         serde_json::to_writer(&mut out, &wire).map_err(io::Error::from)?;
         writeln!(out)?;
         return Ok(code);

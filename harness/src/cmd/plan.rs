@@ -8,6 +8,7 @@ use hitbench_reports::record::RecordError;
 
 use self::earlier::Earlier;
 use self::view::{CellView, PlanView};
+use super::console::stdout;
 use crate::machine;
 use crate::suite::{AnySuite, Suite, SuiteError};
 use crate::trial::{InputCache, NoTrial, Plan, run_folder_name};
@@ -77,7 +78,7 @@ fn trials(args: &PlanArgs, suite: &Suite) -> Result<(), PlanError> {
         .map(|planned| CellView::new(suite, planned, &mut cache, &earlier, &build_id))
         .collect::<Result<Vec<_>, SuiteError>>()?;
     let view = PlanView::new(suite, &plan, cells, &earlier);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;
         writeln!(out)?;

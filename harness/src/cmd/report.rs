@@ -7,6 +7,7 @@ use clap::Args;
 use hitbench_reports::{Rendered, RunFolder, render_all, tables};
 use serde_json::json;
 
+use super::console::stdout;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
 
@@ -35,7 +36,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
             "summary": rendered.summary,
             "plots": rendered.plots,
         });
-        writeln!(io::stdout(), "{files}")?;
+        writeln!(stdout(), "{files}")?;
     } else {
         print_tables(&folder, &rendered)?;
     }
@@ -44,8 +45,10 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
 
 /// Prints the tables of a run and where the report lies.
 pub(super) fn print_tables(folder: &RunFolder, rendered: &Rendered) -> Result<(), Failure> {
-    let mut out = io::stdout();
-    let width = out.is_terminal().then(|| console::Term::stdout().size().1);
+    let mut out = stdout();
+    let width = io::stdout()
+        .is_terminal()
+        .then(|| console::Term::stdout().size().1);
     write!(out, "{}", tables(folder, width)?)?;
     writeln!(out, "report: {}", rendered.report.display())?;
     Ok(())

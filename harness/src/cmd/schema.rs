@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::console::stdout;
 use crate::suite::schema::{json_schema, key_table};
 
 /// Prints the JSON Schema of suite files, or the table of their keys.
@@ -30,7 +31,7 @@ pub enum SchemaKind {
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &SchemaArgs) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match args.what {
         SchemaKind::Suite => {
             serde_json::to_writer_pretty(&mut out, json_schema())?;

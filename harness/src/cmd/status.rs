@@ -10,6 +10,7 @@ use hitbench_reports::record::{
 };
 use serde::Serialize;
 
+use super::console::stdout;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
 
@@ -72,7 +73,7 @@ pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         n_left: count(State::Left),
         trials,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &status).map_err(io::Error::from)?;
         writeln!(out)?;

@@ -8,6 +8,7 @@ use hitbench_kernels::conformance::{Finding, Verdict, verify};
 use hitbench_kernels::{KernelError, KernelId, available_kernels, unavailable_kernels};
 use serde::Serialize;
 
+use super::console::stdout;
 use super::console::table;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
@@ -41,7 +42,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         findings.extend(verify(kernel).map_err(failure)?);
     }
     let report = Report::new(&findings, unavailable);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
         writeln!(out)?;

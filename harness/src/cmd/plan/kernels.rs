@@ -10,6 +10,7 @@ use hitbench_reports::record::{MeasurementOutcome, MeasurementRecord, WorkRecord
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use super::super::console::stdout;
 use super::super::console::table;
 use super::view::{axes_json, grouped, label};
 use super::{PlanArgs, PlanError};
@@ -59,7 +60,7 @@ pub(super) fn show(args: &PlanArgs, suite: &ThroughputSuite) -> Result<(), PlanE
     let folder = args.out.clone().unwrap_or_else(default);
     let records = RunFolder::new(&folder).measurements()?;
     let view = KernelPlanView::new(suite, &plan, &records, &build_id, folder);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;
         writeln!(out)?;
