@@ -6,9 +6,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use hitbench::cmd::Cli;
+use hitbench::cmd::failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            let failure = Failure::usage(&error);
+            let _ = writeln!(std::io::stderr(), "{}", failure.to_json());
+            return failure.code.into();
+        }
+        Err(error) => error.exit(),
+    };
     match cli.run() {
         Ok(code) => code.into(),
         Err(failure) => {

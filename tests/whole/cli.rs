@@ -114,6 +114,17 @@ fn usage_errors_exit_with_2() {
 }
 
 #[test]
+fn usage_errors_are_one_object_where_json_is_asked_for() {
+    for args in [&["run", "--json", "--nope"][..], &["plan", "--json"]] {
+        let said = run(args);
+        assert_eq!(said.code, Some(2), "{args:?}: {}", said.err);
+        let error = json(&said.err);
+        assert_eq!(error["schema"], "hitbench.error/1");
+        assert_eq!(error["reason"], "usage", "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_suite_is_an_error_with_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     for (more, path, line) in [

@@ -74,6 +74,14 @@ impl Failure {
         }
     }
 
+    /// A command line that cannot be understood.
+    pub fn usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let (message, help) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        Self::message(ExitCode::Input, "usage", message.to_owned(), help.trim())
+    }
+
     /// Names the file at fault.
     pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());
