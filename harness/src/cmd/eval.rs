@@ -118,7 +118,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         .as_deref()
         .map(|folder| write_run(folder, &found, args.command()))
         .transpose()?;
-    let mut out = io::stdout().lock();
+    let mut out = super::console::stdout();
     if args.json {
         serde_json::to_writer(&mut out, &EvalReport::from(&found)).map_err(io::Error::from)?;
         writeln!(out)?;

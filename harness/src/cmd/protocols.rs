@@ -59,7 +59,7 @@ impl From<&Protocol> for WireProtocol {
 /// When standard output cannot be written.
 pub fn run(args: &ProtocolsArgs) -> io::Result<()> {
     let protocols: Vec<WireProtocol> = PROTOCOLS.iter().map(WireProtocol::from).collect();
-    let mut out = io::stdout().lock();
+    let mut out = super::console::stdout();
     if args.json {
         let wire = WireProtocols {
             schema: "hitbench.protocols/1",

@@ -49,6 +49,11 @@ impl Isa<MR, NR> for Avx2 {
         unsafe { widen(from, to) }
     }
 
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { scale_and_narrow(from, factor, to) }
+    }
+
     fn vectorize<B: Body>(self, body: B) -> B::Output {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { vectorize(body) }
@@ -137,6 +142,24 @@ fn widen(from: &[f16], to: &mut [f32]) {
         }
     }
     from_rest.convert_to_f32_slice(to_rest);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn scale_and_narrow(from: &[f32], factor: f32, to: &mut [f16]) {
+    let factors = _mm256_set1_ps(factor);
+    let (from, from_rest) = from.as_chunks::<8>();
+    let (to, to_rest) = to.as_chunks_mut::<8>();
+    for (from, to) in from.iter().zip(to) {
+        // SAFETY: both are arrays of 8 elements, 32 and 16 bytes for the unaligned load and store.
+        unsafe {
+            let scaled = _mm256_mul_ps(_mm256_loadu_ps(from.as_ptr()), factors);
+            let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled);
+            _mm_storeu_si128(to.as_mut_ptr().cast(), halves);
+        }
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        *to = f16::from_f32(from * factor);
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -50,6 +50,11 @@ impl Isa<MR, NR> for Avx512 {
         unsafe { widen(from, to) }
     }
 
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { scale_and_narrow(from, factor, to) }
+    }
+
     fn vectorize<B: Body>(self, body: B) -> B::Output {
         // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
         unsafe { vectorize(body) }
@@ -138,6 +143,24 @@ fn widen(from: &[f16], to: &mut [f32]) {
         }
     }
     from_rest.convert_to_f32_slice(to_rest);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn scale_and_narrow(from: &[f32], factor: f32, to: &mut [f16]) {
+    let factors = _mm512_set1_ps(factor);
+    let (from, from_rest) = from.as_chunks::<16>();
+    let (to, to_rest) = to.as_chunks_mut::<16>();
+    for (from, to) in from.iter().zip(to) {
+        // SAFETY: both are arrays of 16 elements, 64 and 32 bytes for the unaligned load and store.
+        unsafe {
+            let scaled = _mm512_mul_ps(_mm512_loadu_ps(from.as_ptr()), factors);
+            let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), halves);
+        }
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        *to = f16::from_f32(from * factor);
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

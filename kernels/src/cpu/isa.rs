@@ -46,6 +46,13 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
         from.convert_to_f32_slice(to);
     }
 
+    /// Multiplies by a factor and rounds to the nearest f16, ties to even; both have one length.
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = f16::from_f32(from * factor);
+        }
+    }
+
     /// Runs `body` compiled for this instruction set.
     fn vectorize<B: Body>(self, body: B) -> B::Output;
 }
