@@ -47,7 +47,7 @@ pub fn demo(root: &Path) -> Result<(), Error> {
     )
 }
 
-/// Sets up and runs all tests: the examples in the docs, the default build's, those with libtorch.
+/// Sets up and runs all tests: the examples in the docs, the default build's, the benchmarks, those with libtorch.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -67,6 +67,10 @@ pub fn test(root: &Path) -> Result<(), Error> {
     };
     call(cargo(root, &libtorch).args(["test", "--doc", "--workspace"]))?;
     call(tests().arg("--workspace"))?;
+    // Every benchmark once, at a small shape: it must run, and what it times must be right.
+    let benches = ["test", "--package", "hitbench-kernels", "--bench", "operations"];
+    call(cargo(root, &libtorch).args(benches))?;
+    call(cargo(root, &libtorch).args(benches).args(["--features", "torch"]))?;
     let members = TORCH_MEMBERS.iter().flat_map(|member| ["--package", member]);
     call(tests().args(members).args(["--features", "torch"]))
 }

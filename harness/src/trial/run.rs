@@ -156,7 +156,6 @@ fn run_recorded(
     observer: &mut dyn Observer,
 ) -> Result<TrialRecord, TrialError> {
     let checkpoints = checkpoint::folder_of(writer.folder().path(), task.id);
-    memory::reset_peak();
     let ran = catch_unwind(AssertUnwindSafe(|| {
         run_one(task, &checkpoints, options, observer)
     }));
@@ -200,6 +199,7 @@ fn run_one(
     options: RunOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Ran, TrialError> {
+    let counts_peak = memory::reset_peak();
     let loader = Loader::new(&task.dataset, task.cell, task.seed)?;
     let trained = hit::train(
         task,
@@ -217,7 +217,8 @@ fn run_one(
             metrics: scored.metrics,
             baselines: test.baselines(task.cell)?,
             training: Some(training_record(task.cell, loader.inputs(), &trained.state)),
-            peak_memory_bytes: memory::peak_bytes(),
+            // The peak of the whole process would be that of another trial.
+            peak_memory_bytes: counts_peak.then(memory::peak_bytes).flatten(),
         },
         state: trained.state,
         ranks: scored.ranks,

@@ -132,7 +132,7 @@ fn a_missing_file_names_the_folders_searched() {
     let folders = [PathBuf::from("one"), PathBuf::from("two")];
     assert_eq!(
         find(&folders, "val_1.json").unwrap_err().to_string(),
-        "no `val_1.json` in any of the folders `one`, `two`"
+        "no `val_1.json` in any of the folders `one`, `two`; ActivityNet Captions has it, name its folder there"
     );
 }
 
