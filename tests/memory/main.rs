@@ -1,12 +1,14 @@
-//! How much heap the kernels take beside their inputs, at sizes where a score matrix would show. One test, because
-//! the heap counted is that of the process.
+//! How much heap the kernels take beside their inputs, at sizes where a score matrix would show and where work is
+//! split into many tasks; what they give is compared on a sample. One test, because the heap counted is that of the
+//! process.
 
 mod counting;
 
 use counting::{Counting, peak_above_now};
 use half::f16;
+use hitbench_kernels::conformance::compare;
 use hitbench_kernels::{
-    InfoNceJob, RankCount, RankJob, Rows, RowsData, TrueItems, info_nce_kernel, rank_counts_kernel,
+    InfoNceJob, KernelId, RankCount, RankJob, Rows, RowsData, TrueItems, info_nce_kernel, rank_counts_kernel,
     top_k_kernel,
 };
 
@@ -27,6 +29,12 @@ fn elements(len: usize, scale: f32) -> Vec<f16> {
 
 fn rows(data: &[f16], dim: usize) -> Rows<'_> {
     Rows::new(RowsData::F16(data), data.len() / dim, dim).expect("whole rows")
+}
+
+/// The kernel under test.
+fn concrete() -> KernelId {
+    let id: KernelId = "cpu/auto/f16".parse().expect("a known name");
+    id.resolve()
 }
 
 #[test]
@@ -54,6 +62,10 @@ fn rank_counts_and_top_k() {
             ids: None,
         };
         let (output, peak) = peak_above_now(|| kernel.rank_counts(&job).expect("finite rows"));
+        let reverse: &[usize] = if both { &[0, 77_777, GALLERY - 1] } else { &[] };
+        let sample = [0, 1234, QUERIES - 1];
+        let right = compare::rank_counts(concrete(), &job, &output, &sample, reverse).expect("a sample");
+        assert!(right.is_within(), "{right:?}");
         let counts = output.t2v.len() + output.v2t.map_or(0, |v2t| v2t.len());
         assert_eq!(counts, if both { QUERIES + GALLERY } else { QUERIES });
         let allowed = counts * size_of::<RankCount>() + 64 * MIB;
@@ -66,6 +78,11 @@ fn rank_counts_and_top_k() {
     let kernel = top_k_kernel("cpu/auto/f16").expect("a CPU kernel");
     let (hits, peak) = peak_above_now(|| kernel.top_k(query, gallery, 10).expect("finite rows"));
     assert_eq!(hits.len(), 10 * QUERIES);
+    let right = compare::top_k(concrete(), query, gallery, 10, &hits, &[0, 1234, QUERIES - 1]);
+    assert!(
+        right.as_ref().is_ok_and(compare::Deviation::is_within),
+        "{right:?}"
+    );
     let allowed = size_of_val(&hits[..]) + 64 * MIB;
     assert!(peak <= allowed, "top_k took {peak} bytes, {allowed} are allowed");
 }
