@@ -76,23 +76,26 @@ fn enqueue(
 #[test]
 fn a_stored_key_does_not_depend_on_its_place() {
     let mut random = Random(33);
-    let keys = Matrix::real(70, 100, &mut random);
-    let ids: Vec<i64> = (0..70).collect();
-    let empty = Queue {
-        f16: vec![f16::ZERO; 7000],
-        f32: vec![0.0; 7000],
-        ids: vec![-1; 70],
-    };
-    for id in self::ids() {
-        for dtype in [Dtype::F16, Dtype::F32] {
-            let mut at_once = empty.clone();
-            enqueue(&id, dtype, &mut at_once, keys.rows(Dtype::F32), &ids, 0).unwrap();
-            let mut singly = empty.clone();
-            for i in 0..70 {
-                let row = keys.permuted(&[i]);
-                enqueue(&id, dtype, &mut singly, row.rows(Dtype::F32), &ids[i..=i], i).unwrap();
+    // A row as most tests have them; and more keys than one task writes, which wrap round.
+    for (n, dim, pointer) in [(70, 100, 0), (2500, 3, 200)] {
+        let keys = Matrix::real(n, dim, &mut random);
+        let ids: Vec<i64> = (0..n as i64).collect();
+        let empty = Queue {
+            f16: vec![f16::ZERO; n * dim],
+            f32: vec![0.0; n * dim],
+            ids: vec![-1; n],
+        };
+        for id in self::ids() {
+            for dtype in [Dtype::F16, Dtype::F32] {
+                let mut at_once = empty.clone();
+                enqueue(&id, dtype, &mut at_once, keys.rows(Dtype::F32), &ids, pointer).unwrap();
+                let mut singly = empty.clone();
+                for i in 0..n {
+                    let (row, place) = (keys.permuted(&[i]), (pointer + i) % n);
+                    enqueue(&id, dtype, &mut singly, row.rows(Dtype::F32), &ids[i..=i], place).unwrap();
+                }
+                assert!(at_once == singly, "{id}, {n} keys of {dim}");
             }
-            assert_eq!(at_once, singly, "{id}");
         }
     }
 }
