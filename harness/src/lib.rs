@@ -5,6 +5,7 @@ pub mod cmd;
 pub mod data;
 pub mod eval;
 pub mod exit_code;
+pub mod format;
 pub mod machine;
 pub mod measure;
 mod memory;

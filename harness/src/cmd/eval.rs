@@ -8,10 +8,11 @@ use hitbench_kernels::KernelId;
 
 use super::failure::Failure;
 use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, F32_KERNEL, Given, IdList, IdMap, Location, Mask, Matrix,
-    Names, Post, check_out, evaluate, table, write_run,
+    Bank, EvalError, EvalReport, EvalRequest, F32_KERNEL, Given, IdList, IdMap, Mask, Names, Post, check_out,
+    evaluate, table, write_run,
 };
 use crate::exit_code::ExitCode;
+use crate::format::{Location, Matrix};
 use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
 
 /// How often intervals are resampled, and from which seed: every evaluation alike.

@@ -2,12 +2,12 @@
 
 use hitbench_kernels::{KernelId, Rows, RowsData, scores_kernel};
 
-use super::buffer::Aligned;
 use super::error::EvalError;
 use super::evaluate::{EvalRequest, Given};
-use super::location::Location;
-use super::matrix::Matrix;
 use super::post::{Post, dual_softmax, first_not_finite, qb_norm};
+use crate::format::Aligned;
+use crate::format::Location;
+use crate::format::Matrix;
 use crate::metric::{Counts, Direction, MetricError, Pairing, count_matrix};
 
 /// Counts of changed scores, and whether those of `v2t` mean anything.

@@ -6,12 +6,12 @@ use hitbench_kernels::{Dtype, KernelId, rank_counts_kernel};
 use super::changed::{check_bank, count_changed};
 use super::error::EvalError;
 use super::join::{Joined, Names, join};
-use super::location::Location;
-use super::matrix::Matrix;
 use super::narrow::{Narrowing, narrowing};
 use super::norms::{count_off_unit, normalised};
 use super::notice::{CHANCE_CUT, Notice, dot, of_chance, of_order};
 use super::post::Post;
+use crate::format::Location;
+use crate::format::Matrix;
 use crate::metric::{
     Counts, DirectionCounts, DirectionMetrics, MetricError, Pairing, Protocol, Resampling, Rules, TieRule,
     count_embeddings, count_matrix, summarize,

@@ -10,27 +10,12 @@ impl EvalError {
     /// A stable word for scripts.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Read { .. } | Self::NotAFile { .. } => "cannot-read",
-            Self::Format { .. }
-            | Self::Malformed { .. }
-            | Self::Container { .. }
-            | Self::Member { .. }
-            | Self::NoMembers { .. }
-            | Self::ValueBytes { .. }
-            | Self::TooLarge { .. }
-            | Self::Axes { .. }
-            | Self::Size { .. }
-            | Self::Element { .. } => "format",
-            Self::Memory { .. } => "memory",
+            Self::File(error) => error.reason(),
             Self::NotFinite { .. } | Self::Overflow { .. } | Self::ZeroRow { .. } | Self::Post { .. } => {
                 "values"
             }
             Self::Dim { .. } | Self::Mask { .. } | Self::Bank { .. } => "shape",
-            Self::IdLine { .. }
-            | Self::Column { .. }
-            | Self::IdCount { .. }
-            | Self::Ids { .. }
-            | Self::MapNeeded { .. } => "ids",
+            Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } => "ids",
             Self::Protocol { .. } => "protocol",
             Self::Usage { .. } => "usage",
             Self::OtherRun { .. } => "other-run",
@@ -45,26 +30,12 @@ impl EvalError {
     /// The file at fault, if one is.
     pub fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::Read { path, .. }
-            | Self::NotAFile { path }
-            | Self::Member { path, .. }
-            | Self::NoMembers { path, .. }
-            | Self::OtherRun { path, .. } => Some(path.clone()),
-            Self::Format { location, .. }
-            | Self::Malformed { location, .. }
-            | Self::Container { location, .. }
-            | Self::ValueBytes { location, .. }
-            | Self::TooLarge { location, .. }
-            | Self::Memory { location, .. }
-            | Self::Axes { location, .. }
-            | Self::Size { location, .. }
-            | Self::Element { location, .. }
-            | Self::NotFinite { location, .. }
+            Self::File(error) => Some(error.file().to_owned()),
+            Self::OtherRun { path, .. } => Some(path.clone()),
+            Self::NotFinite { location, .. }
             | Self::Overflow { location, .. }
             | Self::ZeroRow { location, .. }
-            | Self::Mask { location, .. }
-            | Self::IdLine { location, .. }
-            | Self::Column { location, .. } => Some(location.path.clone()),
+            | Self::Mask { location, .. } => Some(location.path.clone()),
             Self::IdCount { ids, .. } => Some(ids.path.clone()),
             Self::Bank { bank, .. } => Some(bank.path.clone()),
             _ => None,
@@ -74,19 +45,14 @@ impl EvalError {
     /// The line at fault in a file of text, from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
-            Self::IdLine { line, .. } => usize::try_from(*line).ok(),
+            Self::File(error) => error.line(),
             _ => None,
         }
     }
 
     fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Format { .. } => Some("save the array with numpy.save, numpy.savez or safetensors"),
-            Self::Malformed { found, .. } if found.starts_with("`|O") => {
-                Some("save the array itself with numpy.save, not an object that holds it")
-            }
-            Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
-            Self::Column { .. } => Some("name the column that holds the ids as FILE::COLUMN"),
+            Self::File(error) => error.remedy(),
             Self::NotFinite { .. } => Some("a caption that does not exist is left out with --mask"),
             Self::MapNeeded { .. } => Some(
                 "give --text-ids, --video-ids and --map, a CSV file with the header text_id,video_id; or, for rows \

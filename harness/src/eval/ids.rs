@@ -1,11 +1,8 @@
 //! Lists of ids and the map from texts to videos, as files hold them.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
-use super::error::EvalError;
-use super::location::Location;
+use crate::format::{FormatError, Location, read_columns, read_lines, read_text};
 
 /// Ids that a message names of each kind.
 const NAMED: usize = 5;
@@ -36,9 +33,9 @@ impl IdList {
     /// Blank lines at the end do not count, nor does it matter whether the last line has an end.
     ///
     /// # Errors
-    /// [`EvalError::Read`], [`EvalError::IdLine`] for text that is not UTF-8 or a blank line between others,
-    /// [`EvalError::Column`] for a column that is not there, or a table whose column is not named.
-    pub fn read(location: &Location) -> Result<Self, EvalError> {
+    /// [`FormatError::Read`], [`FormatError::Line`] for text that is not UTF-8 or a blank line between others,
+    /// [`FormatError::Column`] for a column that is not there, or a table whose column is not named.
+    pub fn read(location: &Location) -> Result<Self, FormatError> {
         let text = read_text(location)?;
         let ids = match &location.member {
             Some(column) => read_columns(location, &text, [column])?
@@ -59,7 +56,7 @@ impl IdMap {
     ///
     /// # Errors
     /// As [`IdList::read`].
-    pub fn read(location: &Location) -> Result<Self, EvalError> {
+    pub fn read(location: &Location) -> Result<Self, FormatError> {
         let text = read_text(location)?;
         let rows = read_columns(location, &text, MAP_COLUMNS)?;
         Ok(Self {
@@ -67,118 +64,6 @@ impl IdMap {
             pairs: rows.into_iter().map(|[text, video]| (text, video)).collect(),
         })
     }
-}
-
-/// The file as text, without a byte order mark.
-fn read_text(location: &Location) -> Result<String, EvalError> {
-    let path = &location.path;
-    let bytes = fs::read(path).map_err(|source| EvalError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        line_error(location, 1 + count_lines(before), "expected UTF-8")
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
-}
-
-fn line_error(location: &Location, line: u64, problem: impl Into<String>) -> EvalError {
-    EvalError::IdLine {
-        location: location.clone(),
-        line,
-        problem: problem.into(),
-    }
-}
-
-fn read_lines(location: &Location, text: &str) -> Result<Vec<String>, EvalError> {
-    let text = text.trim_end();
-    let first = text.lines().next().unwrap_or_default();
-    if let Some(delimiter) = delimiter_of(first).filter(|_| is_table(&location.path)) {
-        return Err(EvalError::Column {
-            location: location.clone(),
-            known: first
-                .split(delimiter)
-                .map(|name| name.trim().to_owned())
-                .collect(),
-        });
-    }
-    let lines = text.lines().zip(1..).map(|(line, number)| match line.trim() {
-        "" => Err(line_error(location, number, "expected an id, found a blank line")),
-        id => Ok(id.to_owned()),
-    });
-    lines.collect()
-}
-
-fn is_table(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["csv", "tsv"].contains(&extension.to_lowercase().as_str()))
-}
-
-/// What separates the columns of a header: the most frequent of comma, semicolon and tab.
-fn delimiter_of(header: &str) -> Option<char> {
-    let count = |delimiter: char| header.matches(delimiter).count();
-    let best = [',', ';', '\t']
-        .into_iter()
-        .rev()
-        .max_by_key(|&delimiter| count(delimiter))?;
-    (count(best) > 0).then_some(best)
-}
-
-/// The values of some columns, row by row.
-fn read_columns<const N: usize>(
-    location: &Location,
-    text: &str,
-    columns: [&str; N],
-) -> Result<Vec<[String; N]>, EvalError> {
-    let header = text.lines().next().unwrap_or_default();
-    let delimiter = delimiter_of(header).unwrap_or(',');
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter as u8)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let torn = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        let problem = match error.kind() {
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            } => {
-                format!("expected {expected_len} values, found {len}")
-            }
-            _ => error.to_string(),
-        };
-        line_error(location, line, problem)
-    };
-    let header = reader.headers().map_err(torn)?.clone();
-    let mut places = [0; N];
-    for (place, column) in places.iter_mut().zip(columns) {
-        *place = header
-            .iter()
-            .position(|name| name == column)
-            .ok_or_else(|| EvalError::Column {
-                location: Location {
-                    path: location.path.clone(),
-                    member: Some(column.to_owned()),
-                },
-                known: header.iter().map(str::to_owned).collect(),
-            })?;
-    }
-    let mut rows = Vec::new();
-    for record in reader.into_records() {
-        let record = record.map_err(torn)?;
-        let row = places.map(|place| record.get(place).unwrap_or_default().to_owned());
-        if let Some(empty) = row.iter().position(String::is_empty) {
-            let line = record.position().map_or(1, csv::Position::line);
-            let problem = format!("expected an id in column `{}`, found nothing", columns[empty]);
-            return Err(line_error(location, line, problem));
-        }
-        rows.push(row);
-    }
-    Ok(rows)
 }
 
 /// What can be wrong between ids.
@@ -279,7 +164,7 @@ mod tests {
         }
     }
 
-    fn message(found: Result<IdList, EvalError>, location: &Location) -> String {
+    fn message(found: Result<IdList, FormatError>, location: &Location) -> String {
         let text = found.unwrap_err().to_string();
         text.replace(&location.path.display().to_string(), "F")
     }
@@ -331,7 +216,7 @@ mod tests {
             [pair("t1", "v1"), pair("t2", "v1")]
         );
         let (_folder, other) = file("map.csv", "text,video\nt,v\n");
-        assert!(matches!(IdMap::read(&other), Err(EvalError::Column { known, .. }) if known.len() == 2));
+        assert!(matches!(IdMap::read(&other), Err(FormatError::Column { known, .. }) if known.len() == 2));
     }
 
     #[test]

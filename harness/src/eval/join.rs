@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::EvalError;
 use super::ids::{IdList, IdMap, IdProblem, IdProblemKind};
-use super::location::Location;
-use super::matrix::Mask;
+use super::mask::Mask;
+use crate::format::Location;
 use crate::metric::{MetricError, Pairing};
 
 /// What was said about ids and masks.

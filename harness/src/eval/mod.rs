@@ -1,37 +1,28 @@
 //! Evaluating given scores or embeddings: `hitbench eval`.
 //!
-//! Files are found by [`Location`], read by one file a format into an array in row-major order, and ranked as they
-//! are stored. A new format gets a file beside `npy`, `npz` and `safetensors` and a variant in `array::Format`.
+//! What files hold comes from [`format`](crate::format); here their rows are joined by id, ranked as they are stored,
+//! and summed up under a protocol.
 
-mod array;
-mod buffer;
 mod changed;
 mod error;
 mod evaluate;
 mod explain;
 mod ids;
 mod join;
-mod layout;
-mod location;
-mod matrix;
+mod mask;
 mod narrow;
 mod norms;
 mod notice;
-mod npy;
-mod npz;
 mod post;
 mod record;
 mod report;
-mod safetensors;
 mod table;
 
 pub use error::EvalError;
 pub use evaluate::{Bank, DirectionResult, EvalRequest, Evaluated, F32_KERNEL, Given, evaluate};
 pub use ids::{IdList, IdMap, IdProblem, IdProblemKind};
 pub use join::{Joined, JoinedBy, Names, join};
-pub use layout::Shape;
-pub use location::Location;
-pub use matrix::{Mask, Matrix};
+pub use mask::Mask;
 pub use narrow::{Narrowed, Narrowing};
 pub use norms::NORM_TOLERANCE;
 pub use notice::Notice;

@@ -4,10 +4,10 @@ use hitbench_kernels::tolerance::score_bound;
 use hitbench_kernels::{Dtype, KernelError, KernelId, RankCount, Rows, RowsData, scores_kernel};
 use serde::Serialize;
 
-use super::buffer::{Aligned, OutOfMemory};
 use super::error::EvalError;
-use super::matrix::Matrix;
 use super::norms::lengths;
+use crate::format::Matrix;
+use crate::format::{Aligned, OutOfMemory};
 use crate::metric::{Counts, DirectionCounts, MetricError, Pairing};
 
 /// Bytes of scores that are held at a time.
@@ -164,8 +164,8 @@ fn typed(rows: &Aligned, dtype: Dtype, n_rows: usize, dim: usize) -> Result<Rows
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::tests::matrix_f32;
     use crate::eval::{EvalRequest, Given, Names, evaluate};
+    use crate::format::tests::matrix_f32;
     use crate::metric::{Protocol, Rules};
 
     fn narrowing_of(text: &[&[f32]], video: &[&[f32]], kernel: &str) -> Option<Narrowing> {

@@ -4,9 +4,9 @@ use half::f16;
 use hitbench_kernels::{Dtype, RowsData};
 use rayon::prelude::*;
 
-use super::buffer::Aligned;
 use super::error::EvalError;
-use super::matrix::{Matrix, Values};
+use crate::format::Aligned;
+use crate::format::{Matrix, Values};
 
 /// How far from 1 the length of a row may lie before it is counted.
 pub const NORM_TOLERANCE: f64 = 1e-3;
@@ -143,7 +143,7 @@ fn norm<T: Value>(row: &[T]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::tests::matrix_f32;
+    use crate::format::tests::matrix_f32;
 
     #[test]
     fn rows_become_unit_whatever_their_size() {

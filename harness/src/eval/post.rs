@@ -10,7 +10,7 @@ use std::str::FromStr;
 use hitbench_kernels::{Rows, RowsData};
 use rayon::prelude::*;
 
-use super::buffer::{Aligned, OutOfMemory};
+use crate::format::{Aligned, OutOfMemory};
 use crate::metric::{Direction, Pairing};
 
 /// How scores are changed, as `dsl:temperature=1` or `qbnorm:beta=20,k=1`.

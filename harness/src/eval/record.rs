@@ -14,8 +14,8 @@ use serde_json::{Value as Json, json};
 
 use super::error::EvalError;
 use super::evaluate::{EvalRequest, Evaluated, Given};
-use super::matrix::Matrix;
 use super::post::Post;
+use crate::format::Matrix;
 use crate::machine;
 use crate::metric::{chance, word};
 

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hitbench::eval::{
-    EvalError, EvalReport, EvalRequest, Evaluated, Given, IdList, IdMap, JoinedBy, Location, Mask, Matrix,
-    Names, Notice, evaluate,
+    EvalError, EvalReport, EvalRequest, Evaluated, Given, IdList, IdMap, JoinedBy, Mask, Names, Notice,
+    evaluate,
 };
+use hitbench::format::{Location, Matrix};
 use hitbench::metric::{CaptionRule, DirectionCounts, Protocol, Rules, TieRule};
 use hitbench_kernels::KernelId;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::eval::tests::matrix_f32;
 use crate::eval::{IdList, IdProblemKind};
+use crate::format::tests::matrix_f32;
 
 fn request(given: Given) -> EvalRequest {
     EvalRequest {

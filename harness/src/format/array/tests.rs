@@ -5,8 +5,8 @@ use hitbench_kernels::Rows;
 use proptest::prelude::*;
 
 use super::*;
-use crate::eval::tests::{dictionary, file, member, message, npy};
-use crate::eval::{Location, Matrix};
+use crate::format::tests::{dictionary, file, member, message, npy};
+use crate::format::{Location, Matrix};
 
 fn values_of(rows: Rows<'_>) -> Vec<f64> {
     let cells = (0..rows.n_rows()).flat_map(|row| (0..rows.dim()).map(move |column| (row, column)));
@@ -384,7 +384,10 @@ fn bad_tensors_are_errors() {
     ] {
         let (_folder, location) = file("a.safetensors", &tensors(&header, values));
         let error = Matrix::read(&location).unwrap_err();
-        assert!(matches!(error, EvalError::Container { .. }), "{header}: {error}");
+        assert!(
+            matches!(error, FormatError::Container { .. }),
+            "{header}: {error}"
+        );
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use hitbench_kernels::map::FileMap;
 
 use super::buffer::{Aligned, Buffer};
-use super::error::EvalError;
+use super::error::FormatError;
+use super::flaw::Flaw;
 use super::layout::{Element, Layout, Shape};
 use super::location::Location;
 use super::{npy, npz, safetensors};
@@ -40,26 +41,26 @@ impl Format {
 
 /// An array of one or two axes in row-major order and this machine's byte order.
 #[derive(Debug)]
-pub(super) struct Array {
-    pub(super) location: Location,
-    pub(super) element: Element,
-    pub(super) shape: Vec<usize>,
-    pub(super) buffer: Buffer,
+pub(crate) struct Array {
+    pub(crate) location: Location,
+    pub(crate) element: Element,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) buffer: Buffer,
 }
 
 impl Array {
     /// Reads the array at `location`. Its values stay in the file where they can.
     ///
     /// # Errors
-    /// [`EvalError`] that names the file, and the position of whatever is wrong in it.
-    pub(super) fn read(location: &Location) -> Result<Self, EvalError> {
+    /// [`FormatError`] that names the file, and the position of whatever is wrong in it.
+    pub(crate) fn read(location: &Location) -> Result<Self, FormatError> {
         let map = Arc::new(open(location)?);
         let (layout, buffer) = match Format::of(&map) {
             Some(Format::Npy) => read_npy(location, &map)?,
             Some(Format::Npz) => npz::read(location, &map)?,
             Some(Format::Safetensors) => safetensors::read(location, &map)?,
             None => {
-                return Err(EvalError::Format {
+                return Err(FormatError::Unknown {
                     location: location.clone(),
                     found: describe(&map),
                 });
@@ -69,11 +70,11 @@ impl Array {
     }
 
     /// Puts the values into row-major order and this machine's byte order, copying only where that changes them.
-    fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, EvalError> {
+    fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, FormatError> {
         let size = layout.element.size();
-        let memory = |error| EvalError::memory(location, error);
+        let memory = |error| FormatError::memory(location, error);
         if !matches!(layout.shape.len(), 1 | 2) {
-            return Err(EvalError::Axes {
+            return Err(FormatError::Axes {
                 location: location.clone(),
                 shape: Shape(layout.shape),
             });
@@ -102,13 +103,13 @@ impl Array {
 }
 
 /// Maps the file of `location`.
-fn open(location: &Location) -> Result<FileMap, EvalError> {
-    let read_error = |source| EvalError::Read {
+fn open(location: &Location) -> Result<FileMap, FormatError> {
+    let read_error = |source| FormatError::Read {
         path: location.path.clone(),
         source,
     };
     if !fs::metadata(&location.path).map_err(read_error)?.is_file() {
-        return Err(EvalError::NotAFile {
+        return Err(FormatError::NotAFile {
             path: location.path.clone(),
         });
     }
@@ -128,18 +129,18 @@ fn describe(bytes: &[u8]) -> String {
     }
 }
 
-fn read_npy(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), EvalError> {
+fn read_npy(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), FormatError> {
     if let Some(member) = &location.member {
-        return Err(EvalError::NoMembers {
+        return Err(FormatError::NoMembers {
             path: location.path.clone(),
             member: member.clone(),
         });
     }
-    let flawed = |flaw| EvalError::flaw(location, flaw);
+    let flawed = |flaw| FormatError::flaw(location, flaw);
     let (start, length) = npy::dictionary(&map[..map.len().min(npy::PREFIX)]).map_err(flawed)?;
     let Some(dictionary) = map.get(start..start + length) else {
         let expected = format!("a header of {length} bytes");
-        return Err(flawed(npy::Flaw::new(map.len(), expected, "the end of the file")));
+        return Err(flawed(Flaw::new(map.len(), expected, "the end of the file")));
     };
     let layout = npy::parse(dictionary, start).map_err(flawed)?;
     let values = start + length..map.len();
@@ -154,20 +155,20 @@ fn read_npy(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer),
 /// Checks that the values of an array, which begin at byte `start`, are `found` bytes.
 ///
 /// # Errors
-/// [`EvalError::TooLarge`] for a shape that no machine could hold, [`EvalError::ValueBytes`] for another length.
-pub(super) fn check_length(
+/// [`FormatError::TooLarge`] for a shape that no machine could hold, [`FormatError::ValueBytes`] for another length.
+pub(crate) fn check_length(
     location: &Location,
     layout: &Layout,
     start: usize,
     found: usize,
-) -> Result<usize, EvalError> {
+) -> Result<usize, FormatError> {
     let shape = || Shape(layout.shape.clone());
-    let expected = layout.n_bytes().ok_or_else(|| EvalError::TooLarge {
+    let expected = layout.n_bytes().ok_or_else(|| FormatError::TooLarge {
         location: location.clone(),
         shape: shape(),
     })?;
     if expected != found {
-        return Err(EvalError::ValueBytes {
+        return Err(FormatError::ValueBytes {
             location: location.clone(),
             start,
             array: format!("{} of shape {}", layout.element, shape()),

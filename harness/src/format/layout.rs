@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Type of an element as a file stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub(crate) enum Element {
     /// One byte, 0 or 1.
     Bool,
     /// An integer of so many bytes.
@@ -21,7 +21,7 @@ pub(super) enum Element {
 
 impl Element {
     /// Bytes of one element.
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::Bool => 1,
             Self::Int(size) => size,
@@ -47,18 +47,18 @@ impl fmt::Display for Element {
 
 /// Everything that is needed to read the bytes of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) element: Element,
+pub(crate) struct Layout {
+    pub(crate) element: Element,
     /// Whether the bytes of an element are in the other order than this machine's.
-    pub(super) swapped: bool,
+    pub(crate) swapped: bool,
     /// Whether the first index runs fastest.
-    pub(super) fortran: bool,
-    pub(super) shape: Vec<usize>,
+    pub(crate) fortran: bool,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Layout {
     /// Bytes of the whole array; `None` when no machine could address them.
-    pub(super) fn n_bytes(&self) -> Option<usize> {
+    pub(crate) fn n_bytes(&self) -> Option<usize> {
         // A slice of this machine holds at most `isize::MAX` bytes.
         let limit = usize::MAX / 2;
         let mut sizes = self.shape.iter();
@@ -72,7 +72,7 @@ impl Layout {
     }
 
     /// Whether the bytes are those of a row-major array of this machine.
-    pub(super) fn is_native(&self) -> bool {
+    pub(crate) fn is_native(&self) -> bool {
         let one_axis = self.shape.iter().filter(|&&size| size > 1).count() <= 1;
         (!self.swapped || self.element.size() == 1) && (!self.fortran || one_axis)
     }

@@ -8,10 +8,11 @@ use zip::ZipArchive;
 
 use super::array::check_length;
 use super::buffer::{Aligned, Buffer};
-use super::error::EvalError;
+use super::error::FormatError;
+use super::flaw::Flaw;
 use super::layout::Layout;
 use super::location::Location;
-use super::npy::{self, Flaw};
+use super::npy;
 
 /// What members are called behind the name of their array.
 const SUFFIX: &str = ".npy";
@@ -21,10 +22,10 @@ const LARGEST_RATIO: u64 = 1032;
 /// Reads the member that `location` names, or the only one there is.
 ///
 /// # Errors
-/// [`EvalError::Container`] for a damaged archive, [`EvalError::Member`] for a name that is not there or is
+/// [`FormatError::Container`] for a damaged archive, [`FormatError::Member`] for a name that is not there or is
 /// needed, and those of the array in it.
-pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), EvalError> {
-    let container = |source: zip::result::ZipError| EvalError::Container {
+pub(crate) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), FormatError> {
+    let container = |source: zip::result::ZipError| FormatError::Container {
         location: location.clone(),
         source: Box::new(source),
     };
@@ -40,7 +41,7 @@ pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
     if packed > map.len() as u64
         || unpacked > packed.saturating_mul(LARGEST_RATIO).saturating_add(LARGEST_RATIO)
     {
-        return Err(EvalError::flaw(
+        return Err(FormatError::flaw(
             location,
             Flaw::new(
                 0,
@@ -56,7 +57,7 @@ pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
 }
 
 /// Index of the member that is meant.
-fn choose(location: &Location, names: &[String]) -> Result<usize, EvalError> {
+fn choose(location: &Location, names: &[String]) -> Result<usize, FormatError> {
     let bare = |name: &str| name.strip_suffix(SUFFIX).unwrap_or(name).to_owned();
     let found = match &location.member {
         Some(member) => names
@@ -64,7 +65,7 @@ fn choose(location: &Location, names: &[String]) -> Result<usize, EvalError> {
             .position(|name| name == member || bare(name) == *member),
         None => (names.len() == 1).then_some(0),
     };
-    found.ok_or_else(|| EvalError::Member {
+    found.ok_or_else(|| FormatError::Member {
         path: location.path.clone(),
         member: location.member.clone(),
         known: names.iter().map(|name| bare(name)).collect(),
@@ -76,9 +77,9 @@ fn read_member(
     location: &Location,
     member: &mut impl Read,
     n_bytes: u64,
-) -> Result<(Layout, Buffer), EvalError> {
-    let flawed = |flaw| EvalError::flaw(location, flaw);
-    let unreadable = |source: std::io::Error| EvalError::Container {
+) -> Result<(Layout, Buffer), FormatError> {
+    let flawed = |flaw| FormatError::flaw(location, flaw);
+    let unreadable = |source: std::io::Error| FormatError::Container {
         location: location.clone(),
         source: Box::new(source),
     };
@@ -102,7 +103,7 @@ fn read_member(
     member.read_exact(&mut head[read..]).map_err(unreadable)?;
     let layout = npy::parse(&head[start..values_start], start).map_err(flawed)?;
     let n_values = check_length(location, &layout, values_start, n_bytes - values_start)?;
-    let mut values = Aligned::zeros(n_values).map_err(|error| EvalError::memory(location, error))?;
+    let mut values = Aligned::zeros(n_values).map_err(|error| FormatError::memory(location, error))?;
     // A version 1 header may end before the bytes that any version needs.
     let early = &head[values_start..];
     let (first, rest) = values.bytes_mut().split_at_mut(early.len());

@@ -8,28 +8,28 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::array::check_length;
 use super::buffer::Buffer;
-use super::error::EvalError;
+use super::error::FormatError;
+use super::flaw::Flaw;
 use super::layout::{Element, Layout};
 use super::location::Location;
-use super::npy::Flaw;
 
 /// Bytes of the header's length at the start of a file.
 const LENGTH_BYTES: usize = 8;
 
 /// Whether a file begins as one: a length, then a JSON object.
-pub(super) fn is_likely(bytes: &[u8]) -> bool {
+pub(crate) fn is_likely(bytes: &[u8]) -> bool {
     bytes.get(LENGTH_BYTES) == Some(&b'{')
 }
 
 /// Reads the tensor that `location` names, or the only one there is.
 ///
 /// # Errors
-/// [`EvalError::Container`] for a damaged header, [`EvalError::Member`] for a name that is not there or is needed,
-/// [`EvalError::Malformed`] for a type that cannot be ranked.
-pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), EvalError> {
+/// [`FormatError::Container`] for a damaged header, [`FormatError::Member`] for a name that is not there or is needed,
+/// [`FormatError::Malformed`] for a type that cannot be ranked.
+pub(crate) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), FormatError> {
     let header = SafeTensors::read_metadata(map);
     let (header_len, metadata) = header.map_err(|source| {
-        cut_short(location, map).unwrap_or_else(|| EvalError::Container {
+        cut_short(location, map).unwrap_or_else(|| FormatError::Container {
             location: location.clone(),
             source: Box::new(source),
         })
@@ -41,7 +41,7 @@ pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
     };
     let found = name.and_then(|name| metadata.info(name));
     let Some(info) = found else {
-        return Err(EvalError::Member {
+        return Err(FormatError::Member {
             path: location.path.clone(),
             member: location.member.clone(),
             known: names,
@@ -53,7 +53,7 @@ pub(super) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
     let layout = Layout {
         element: element(info.dtype).ok_or_else(|| {
             let expected = "a tensor of F16, BF16, F32 or F64 (masks also of BOOL, I or U)";
-            EvalError::flaw(
+            FormatError::flaw(
                 location,
                 Flaw::new(LENGTH_BYTES, expected, format!("{:?}", info.dtype)),
             )
@@ -86,12 +86,12 @@ fn element(dtype: Dtype) -> Option<Element> {
 }
 
 /// The most frequent damage, told with its place: a file that ends before its header or its values do.
-fn cut_short(location: &Location, bytes: &[u8]) -> Option<EvalError> {
+fn cut_short(location: &Location, bytes: &[u8]) -> Option<FormatError> {
     let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let ends = |expected: String| {
         let flaw = Flaw::new(bytes.len(), expected, "the end of the file");
-        Some(EvalError::flaw(location, flaw))
+        Some(FormatError::flaw(location, flaw))
     };
     let Some((header, values)) = rest.split_at_checked(length) else {
         return ends(format!("a header of {length} bytes"));

@@ -4,39 +4,21 @@
 //! comes a Python dictionary literal with the keys `descr`, `fortran_order` and `shape`. It is read by a parser of
 //! just that grammar: nothing nests, so no input makes it deep, and every flaw has a position.
 
+use super::flaw::Flaw;
 use super::layout::{Element, Layout};
 
 /// First bytes of every file.
-pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Bytes that tell how long the header is, in every version.
-pub(super) const PREFIX: usize = 12;
+pub(crate) const PREFIX: usize = 12;
 /// Longest header that is read; NumPy itself refuses longer ones than 10,000 bytes by default.
 const LONGEST: usize = 1 << 20;
-
-/// What is wrong with a header, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw {
-    /// Byte from the start of the array's file.
-    pub(super) offset: usize,
-    pub(super) expected: String,
-    pub(super) found: String,
-}
-
-impl Flaw {
-    pub(super) fn new(offset: usize, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self {
-            offset,
-            expected: expected.into(),
-            found: found.into(),
-        }
-    }
-}
 
 /// Where the dictionary lies: first byte and length.
 ///
 /// # Errors
 /// [`Flaw`] for another magic, an unknown version, or a length beyond all reason.
-pub(super) fn dictionary(prefix: &[u8]) -> Result<(usize, usize), Flaw> {
+pub(crate) fn dictionary(prefix: &[u8]) -> Result<(usize, usize), Flaw> {
     if !prefix.starts_with(MAGIC) {
         let found = &prefix[..prefix.len().min(MAGIC.len())];
         return Err(Flaw::new(
@@ -71,7 +53,7 @@ pub(super) fn dictionary(prefix: &[u8]) -> Result<(usize, usize), Flaw> {
 ///
 /// # Errors
 /// [`Flaw`].
-pub(super) fn parse(dictionary: &[u8], start: usize) -> Result<Layout, Flaw> {
+pub(crate) fn parse(dictionary: &[u8], start: usize) -> Result<Layout, Flaw> {
     let mut cursor = Cursor {
         bytes: dictionary,
         at: 0,

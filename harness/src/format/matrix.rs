@@ -1,11 +1,11 @@
 //! A matrix of scores or embeddings in the type that its file stores.
 
-use half::{bf16, f16};
+use half::bf16;
 use hitbench_kernels::{Dtype, Rows, RowsData};
 
 use super::array::Array;
 use super::buffer::{Aligned, Buffer};
-use super::error::EvalError;
+use super::error::FormatError;
 use super::layout::{Element, Shape};
 use super::location::Location;
 
@@ -26,8 +26,8 @@ impl Matrix {
     /// Reads a matrix. Nothing is said yet about its values: NaN is found when they are used.
     ///
     /// # Errors
-    /// [`EvalError`] that names file and place.
-    pub fn read(location: &Location) -> Result<Self, EvalError> {
+    /// [`FormatError`] that names file and place.
+    pub fn read(location: &Location) -> Result<Self, FormatError> {
         let Array {
             location,
             element,
@@ -35,14 +35,14 @@ impl Matrix {
             buffer,
         } = Array::read(location)?;
         let [n_rows, n_columns] = shape[..] else {
-            return Err(EvalError::Axes {
+            return Err(FormatError::Axes {
                 location,
                 shape: Shape(shape),
             });
         };
         let numbered = 1..=u32::MAX as usize;
         if !numbered.contains(&n_rows) || !numbered.contains(&n_columns) {
-            return Err(EvalError::Size {
+            return Err(FormatError::Size {
                 location,
                 shape: Shape(shape),
             });
@@ -53,7 +53,7 @@ impl Matrix {
             Element::F64 => (Dtype::F64, buffer),
             Element::Bf16 => (Dtype::F32, widened(&location, &buffer)?),
             other @ (Element::Bool | Element::Int(_)) => {
-                return Err(EvalError::Element {
+                return Err(FormatError::Element {
                     location,
                     found: other.to_string(),
                 });
@@ -84,12 +84,12 @@ impl Matrix {
     }
 
     /// Rows and columns.
-    pub(super) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> Shape {
         Shape(vec![self.n_rows, self.n_columns])
     }
 
     /// The stored values in row-major order, as bytes of this machine.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.buffer.bytes()
     }
 
@@ -112,10 +112,10 @@ impl Matrix {
     /// Only the columns `kept`, in that order; copies them.
     ///
     /// # Errors
-    /// [`EvalError::Memory`].
-    pub(super) fn with_columns(self, kept: &[u32]) -> Result<Self, EvalError> {
+    /// [`FormatError::Memory`].
+    pub(crate) fn with_columns(self, kept: &[u32]) -> Result<Self, FormatError> {
         let size = self.bytes().len() / (self.n_rows * self.n_columns);
-        let memory = |error| EvalError::memory(&self.location, error);
+        let memory = |error| FormatError::memory(&self.location, error);
         let mut chosen = Aligned::zeros(self.n_rows * kept.len() * size).map_err(memory)?;
         let row_bytes = kept.len() * size;
         let rows = self.bytes().chunks_exact(self.n_columns * size);
@@ -134,10 +134,10 @@ impl Matrix {
     /// Only the rows `kept`, in that order; copies them.
     ///
     /// # Errors
-    /// [`EvalError::Memory`].
-    pub(super) fn with_rows(self, kept: &[u32]) -> Result<Self, EvalError> {
+    /// [`FormatError::Memory`].
+    pub(crate) fn with_rows(self, kept: &[u32]) -> Result<Self, FormatError> {
         let row_bytes = self.bytes().len() / self.n_rows;
-        let memory = |error| EvalError::memory(&self.location, error);
+        let memory = |error| FormatError::memory(&self.location, error);
         let mut chosen = Aligned::zeros(kept.len() * row_bytes).map_err(memory)?;
         for (&row, out) in kept.iter().zip(chosen.bytes_mut().chunks_exact_mut(row_bytes)) {
             out.copy_from_slice(&self.bytes()[row as usize * row_bytes..][..row_bytes]);
@@ -150,7 +150,7 @@ impl Matrix {
     }
 
     /// A matrix of the same shape and origin with values of type f32 or f64, row-major.
-    pub(super) fn with_values(self, values: Values) -> Self {
+    pub(crate) fn with_values(self, values: Values) -> Self {
         let (dtype, aligned) = match values {
             Values::F32(aligned) => (Dtype::F32, aligned),
             Values::F64(aligned) => (Dtype::F64, aligned),
@@ -168,79 +168,20 @@ impl Matrix {
 }
 
 /// New values of a matrix.
-pub(super) enum Values {
+pub(crate) enum Values {
     F32(Aligned),
     F64(Aligned),
 }
 
-fn widened(location: &Location, buffer: &Buffer) -> Result<Buffer, EvalError> {
+fn widened(location: &Location, buffer: &Buffer) -> Result<Buffer, FormatError> {
     let halves: &[u16] = bytemuck::cast_slice(buffer.bytes());
-    let memory = |error| EvalError::memory(location, error);
+    let memory = |error| FormatError::memory(location, error);
     let mut wide = Aligned::zeros(size_of_val(halves) * 2).map_err(memory)?;
     let out: &mut [f32] = bytemuck::cast_slice_mut(wide.bytes_mut());
     for (out, &half) in out.iter_mut().zip(halves) {
         *out = bf16::from_bits(half).to_f32();
     }
     Ok(Buffer::Owned(wide))
-}
-
-/// Which texts take part, from a file of zeros and ones.
-#[derive(Debug)]
-pub struct Mask {
-    /// Where it comes from.
-    pub location: Location,
-    /// One or two axes; two are videos by captions, as MMT and Collaborative Experts have them.
-    pub shape: Vec<usize>,
-    /// Whether each text takes part, row-major.
-    pub kept: Vec<bool>,
-}
-
-impl Mask {
-    /// Reads a mask of any element type.
-    ///
-    /// # Errors
-    /// [`EvalError`]; [`EvalError::Mask`] for an entry that is neither 0 nor 1.
-    pub fn read(location: &Location) -> Result<Self, EvalError> {
-        let array = Array::read(location)?;
-        let size = array.element.size();
-        let values = array.buffer.bytes().chunks_exact(size).enumerate();
-        let kept = values.map(|(place, bytes)| {
-            let value = match array.element {
-                Element::Bool | Element::Int(_) => whole(bytes),
-                Element::F16 => f16::from_ne_bytes([bytes[0], bytes[1]]).to_f64(),
-                Element::Bf16 => bf16::from_ne_bytes([bytes[0], bytes[1]]).to_f64(),
-                Element::F32 => bytemuck::pod_read_unaligned::<f32>(bytes).into(),
-                Element::F64 => bytemuck::pod_read_unaligned(bytes),
-            };
-            match value {
-                0.0 => Ok(false),
-                1.0 => Ok(true),
-                other => Err(EvalError::Mask {
-                    location: location.clone(),
-                    expected: "zeros and ones".to_owned(),
-                    found: format!("{other} at entry {place}"),
-                }),
-            }
-        });
-        Ok(Self {
-            location: location.clone(),
-            kept: kept.collect::<Result<_, _>>()?,
-            shape: array.shape,
-        })
-    }
-}
-
-/// An integer of this machine's byte order; only whether it is 0 or 1 matters, so no sign.
-fn whole(bytes: &[u8]) -> f64 {
-    let place = |index: usize| {
-        if cfg!(target_endian = "big") {
-            bytes.len() - 1 - index
-        } else {
-            index
-        }
-    };
-    let digits = (0..bytes.len()).map(|index| f64::from(bytes[place(index)]) * 256f64.powi(index as i32));
-    digits.sum()
 }
 
 #[cfg(test)]

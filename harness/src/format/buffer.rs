@@ -7,7 +7,7 @@ use hitbench_kernels::map::FileMap;
 
 /// Bytes aligned for every element type that we rank.
 #[derive(Debug, Clone)]
-pub(super) enum Buffer {
+pub(crate) enum Buffer {
     /// A part of a mapped file.
     Mapped {
         /// The file, shared by the arrays in it.
@@ -21,16 +21,16 @@ pub(super) enum Buffer {
 
 /// Memory of a given length that starts on a multiple of eight bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Aligned {
+pub(crate) struct Aligned {
     words: Vec<u64>,
     n_bytes: usize,
 }
 
 /// Memory that the system does not give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OutOfMemory {
+pub(crate) struct OutOfMemory {
     /// Bytes asked for.
-    pub(super) n_bytes: usize,
+    pub(crate) n_bytes: usize,
 }
 
 impl Aligned {
@@ -38,7 +38,7 @@ impl Aligned {
     ///
     /// # Errors
     /// [`OutOfMemory`], where a plain vector would end the process.
-    pub(super) fn zeros(n_bytes: usize) -> Result<Self, OutOfMemory> {
+    pub(crate) fn zeros(n_bytes: usize) -> Result<Self, OutOfMemory> {
         let n_words = n_bytes.div_ceil(size_of::<u64>());
         let mut words = Vec::new();
         words
@@ -52,23 +52,23 @@ impl Aligned {
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub(super) fn copy(bytes: &[u8]) -> Result<Self, OutOfMemory> {
+    pub(crate) fn copy(bytes: &[u8]) -> Result<Self, OutOfMemory> {
         let mut copy = Self::zeros(bytes.len())?;
         copy.bytes_mut().copy_from_slice(bytes);
         Ok(copy)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.n_bytes]
     }
 
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut bytemuck::cast_slice_mut(&mut self.words)[..self.n_bytes]
     }
 }
 
 impl Buffer {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Mapped { map, range } => &map[range.clone()],
             Self::Owned(aligned) => aligned.bytes(),
@@ -76,7 +76,7 @@ impl Buffer {
     }
 
     /// Whether elements of `size` bytes can be read in place.
-    pub(super) fn is_aligned(&self, size: usize) -> bool {
+    pub(crate) fn is_aligned(&self, size: usize) -> bool {
         self.bytes().as_ptr().addr().is_multiple_of(size)
     }
 
@@ -84,7 +84,7 @@ impl Buffer {
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub(super) fn into_owned(self) -> Result<Aligned, OutOfMemory> {
+    pub(crate) fn into_owned(self) -> Result<Aligned, OutOfMemory> {
         match self {
             Self::Owned(aligned) => Ok(aligned),
             mapped @ Self::Mapped { .. } => Aligned::copy(mapped.bytes()),

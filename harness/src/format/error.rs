@@ -1,0 +1,265 @@
+//! Why a file could not be read as an array or a table: which file, where in it, what was expected, what came.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::buffer::OutOfMemory;
+use super::flaw::Flaw;
+use super::layout::Shape;
+use super::location::Location;
+
+/// Names of members or columns that an error lists.
+const LISTED: usize = 10;
+
+/// Why a file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// A file cannot be read at all.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A folder, pipe or device.
+    #[error("`{}` is not an ordinary file", path.display())]
+    NotAFile {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// First bytes that no format has.
+    #[error("`{location}`: expected .npy, .npz or safetensors, found {found}")]
+    Unknown {
+        /// The file.
+        location: Location,
+        /// What it looks like.
+        found: String,
+    },
+    /// A flaw at a known byte.
+    #[error("`{location}`, byte {offset}: expected {expected}, found {found}")]
+    Malformed {
+        /// The array.
+        location: Location,
+        /// Byte from the start of the file, or of the unpacked member of an archive.
+        offset: usize,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The library that reads a container refuses it.
+    #[error("`{location}` is damaged")]
+    Container {
+        /// The array that was looked for.
+        location: Location,
+        /// The library's reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A container without the member asked for, or with several where one was expected.
+    #[error("`{}` {}", path.display(), Members { member: member.as_deref(), known })]
+    Member {
+        /// The container.
+        path: PathBuf,
+        /// What was asked for.
+        member: Option<String>,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A member of a file that holds one array only.
+    #[error("`{}` holds one array, and no member `{member}`", path.display())]
+    NoMembers {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        member: String,
+    },
+    /// More or fewer values than the shape says.
+    #[error("`{location}`, byte {start}: expected {expected} bytes of values for {array}, found {found}")]
+    ValueBytes {
+        /// The array.
+        location: Location,
+        /// Where its values begin.
+        start: usize,
+        /// Its element type and shape.
+        array: String,
+        /// Bytes that the shape needs.
+        expected: usize,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// A shape whose size overflows.
+    #[error("`{location}`: shape {shape} is larger than any memory")]
+    TooLarge {
+        /// The array.
+        location: Location,
+        /// The shape.
+        shape: Shape,
+    },
+    /// Memory that the system does not give.
+    #[error("`{location}` needs {n_bytes} bytes of memory that this machine does not have")]
+    Memory {
+        /// The array.
+        location: Location,
+        /// Bytes asked for.
+        n_bytes: usize,
+    },
+    /// An array of the wrong number of axes.
+    #[error("`{location}`: expected a matrix, found an array of shape {shape}")]
+    Axes {
+        /// The array.
+        location: Location,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// A matrix without rows or columns, or with more than can be numbered.
+    #[error("`{location}`: expected 1 to 4294967295 rows and columns, found shape {shape}")]
+    Size {
+        /// The array.
+        location: Location,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// Elements that cannot be ranked.
+    #[error("`{location}`: expected f16, f32 or f64, found {found}")]
+    Element {
+        /// The array.
+        location: Location,
+        /// Its element type.
+        found: String,
+    },
+    /// A line of a text file that cannot be read as what it should be.
+    #[error("`{location}`, line {line}: {problem}")]
+    Line {
+        /// The file.
+        location: Location,
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A table without the column asked for, or with several where one must be named.
+    #[error("`{location}` has the columns {}", Listed(known))]
+    Column {
+        /// The file, with the column asked for.
+        location: Location,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+impl FormatError {
+    /// A flaw of the array at `location`.
+    pub(crate) fn flaw(location: &Location, flaw: Flaw) -> Self {
+        let location = location.clone();
+        let Flaw {
+            offset,
+            expected,
+            found,
+        } = flaw;
+        Self::Malformed {
+            location,
+            offset,
+            expected,
+            found,
+        }
+    }
+
+    /// No memory for the array at `location`.
+    pub(crate) fn memory(location: &Location, error: OutOfMemory) -> Self {
+        Self::Memory {
+            location: location.clone(),
+            n_bytes: error.n_bytes,
+        }
+    }
+
+    /// A stable word for scripts.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::NotAFile { .. } => "cannot-read",
+            Self::Memory { .. } => "memory",
+            Self::Line { .. } | Self::Column { .. } => "ids",
+            _ => "format",
+        }
+    }
+
+    /// The file at fault.
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Read { path, .. }
+            | Self::NotAFile { path }
+            | Self::Member { path, .. }
+            | Self::NoMembers { path, .. } => path,
+            Self::Unknown { location, .. }
+            | Self::Malformed { location, .. }
+            | Self::Container { location, .. }
+            | Self::ValueBytes { location, .. }
+            | Self::TooLarge { location, .. }
+            | Self::Memory { location, .. }
+            | Self::Axes { location, .. }
+            | Self::Size { location, .. }
+            | Self::Element { location, .. }
+            | Self::Line { location, .. }
+            | Self::Column { location, .. } => &location.path,
+        }
+    }
+
+    /// The line at fault in a file of text, from 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Line { line, .. } => usize::try_from(*line).ok(),
+            _ => None,
+        }
+    }
+
+    /// What to do about it, where there is something to say.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown { .. } => Some("save the array with numpy.save, numpy.savez or safetensors"),
+            Self::Malformed { found, .. } if found.starts_with("`|O") => {
+                Some("save the array itself with numpy.save, not an object that holds it")
+            }
+            Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
+            Self::Column { .. } => Some("name the column that holds the ids as FILE::COLUMN"),
+            _ => None,
+        }
+    }
+}
+
+/// The first names of a list, and how many more there are.
+struct Listed<'a>(&'a [String]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self
+            .0
+            .iter()
+            .take(LISTED)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        f.write_str(&names.join(", "))?;
+        match self.0.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// What a container holds instead of the member asked for.
+struct Members<'a> {
+    member: Option<&'a str>,
+    known: &'a [String],
+}
+
+impl fmt::Display for Members<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.member, self.known) {
+            (_, []) => f.write_str("holds no array"),
+            (Some(member), known) => write!(f, "holds no `{member}`, but {}", Listed(known)),
+            (None, known) => write!(f, "holds several arrays: {}", Listed(known)),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Files that hold arrays and tables, one file a format.
+//!
+//! Files are found by [`Location`], read into an [`Array`] in row-major order that stays in the file's own pages where
+//! it can, and checked against the file's length before anything is allocated. A new format gets a file beside
+//! `npy`, `npz` and `safetensors` and a variant in `array::Format`. What the values mean is for others to say.
+
+mod array;
+mod buffer;
+mod error;
+mod flaw;
+mod layout;
+mod location;
+mod matrix;
+mod npy;
+mod npz;
+mod safetensors;
+mod table;
+
+pub(crate) use array::Array;
+pub(crate) use buffer::{Aligned, OutOfMemory};
+pub use error::FormatError;
+pub(crate) use layout::Element;
+pub use layout::Shape;
+pub use location::Location;
+pub use matrix::Matrix;
+pub(crate) use matrix::Values;
+pub(crate) use table::{read_columns, read_lines, read_text};
+
+#[cfg(test)]
+pub(crate) mod tests;
