@@ -17,12 +17,10 @@ pub(crate) fn benches(criterion: &mut Criterion) {
     for (directions, v2t) in [("one", None), ("both", Some(&own))] {
         for id in kernels() {
             let kernel = rank_counts_kernel(id).expect("an available kernel");
+            let dtype = concrete(id).dtype();
             let job = RankJob {
-                query: query.rows(concrete(id).dtype()),
-                gallery: gallery.rows(concrete(id).dtype()),
-                t2v: &own,
                 v2t,
-                ids: None,
+                ..RankJob::new(query.rows(dtype), gallery.rows(dtype), &own)
             };
             let output = kernel.rank_counts(&job).expect("finite rows");
             let queries = sample(n);

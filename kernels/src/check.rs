@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::info_nce::InfoNceJob;
 use crate::matrix::RowsData;
+use crate::rank::{Direction, RankJob};
 use crate::{Dtype, KernelError, Rows};
 
 /// Name of the query side in errors.
@@ -31,6 +32,11 @@ impl RowNorm {
     pub(crate) fn get(self) -> f64 {
         self.0
     }
+
+    /// That of the rows of both.
+    fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
 }
 
 /// Finds the longest row of `rows`, converted to `dtype`.
@@ -38,15 +44,41 @@ impl RowNorm {
 /// # Errors
 /// [`KernelError::NotFinite`] or [`KernelError::Overflow`] for the first bad element in row-major order.
 pub(crate) fn scan(side: &'static str, rows: Rows<'_>, dtype: Dtype) -> Result<RowNorm, KernelError> {
-    let chunks = rows.n_rows().div_ceil(CHUNK);
-    let results: Vec<Result<f64, KernelError>> = (0..chunks)
+    scan_rows(side, rows, dtype, rows.n_rows(), |row| row)
+}
+
+/// Finds the longest query and the longest gallery row that `job` reads, converted to `dtype`.
+///
+/// # Errors
+/// As [`scan`], which looks at the queries first, then at the part, then at true items elsewhere.
+pub(crate) fn scan_job(job: &RankJob<'_>, dtype: Dtype) -> Result<[RowNorm; 2], KernelError> {
+    let Direction { query, own, .. } = job.t2v_direction();
+    let elsewhere = own.outside(&job.part);
+    let (gallery, start) = (job.gallery, job.part.start);
+    let queries = scan_rows(QUERY, query.rows, dtype, query.len(), |item| query.row(item))?;
+    let part = scan_rows(GALLERY, gallery, dtype, job.part.len(), |item| start + item)?;
+    let own = scan_rows(GALLERY, gallery, dtype, elsewhere.len(), |at| {
+        elsewhere[at] as usize
+    })?;
+    Ok([queries, part.max(own)])
+}
+
+/// Finds the longest of `n` rows, which `row` numbers.
+fn scan_rows(
+    side: &'static str,
+    rows: Rows<'_>,
+    dtype: Dtype,
+    n: usize,
+    row: impl Fn(usize) -> usize + Sync,
+) -> Result<RowNorm, KernelError> {
+    let results: Vec<Result<f64, KernelError>> = (0..n.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let start = chunk * CHUNK;
-            let end = rows.n_rows().min(start + CHUNK);
+            let end = n.min(start + CHUNK);
             let mut scratch = vec![0.0; rows.dim()];
-            (start..end).try_fold(0.0_f64, |longest, row| {
-                Ok(longest.max(squared_norm(side, rows, row, dtype, &mut scratch)?))
+            (start..end).try_fold(0.0_f64, |longest, at| {
+                Ok(longest.max(squared_norm(side, rows, row(at), dtype, &mut scratch)?))
             })
         })
         .collect();

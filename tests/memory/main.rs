@@ -55,11 +55,8 @@ fn rank_counts_and_top_k() {
     let kernel = rank_counts_kernel("cpu/auto/f16").expect("a CPU kernel");
     for both in [false, true] {
         let job = RankJob {
-            query,
-            gallery,
-            t2v: &t2v,
             v2t: both.then_some(&v2t),
-            ids: None,
+            ..RankJob::new(query, gallery, &t2v)
         };
         let (output, peak) = peak_above_now(|| kernel.rank_counts(&job).expect("finite rows"));
         let reverse: &[usize] = if both { &[0, 77_777, GALLERY - 1] } else { &[] };

@@ -21,12 +21,10 @@ impl<'a> RankBench<'a> {
         kernel: Box<dyn RankCounts + Send + Sync>,
     ) -> Result<Self, KernelError> {
         let dtype = kernel.id().dtype();
+        let (query, gallery) = (inputs.query.rows(dtype)?, inputs.gallery.rows(dtype)?);
         let job = RankJob {
-            query: inputs.query.rows(dtype)?,
-            gallery: inputs.gallery.rows(dtype)?,
-            t2v: &inputs.t2v,
             v2t: both.then_some(&inputs.v2t),
-            ids: None,
+            ..RankJob::new(query, gallery, &inputs.t2v)
         };
         Ok(Self { job, kernel })
     }

@@ -123,14 +123,7 @@ impl Pass<'_> {
     fn text_to_all(&self, video: Rows<'_>) -> Result<Vec<RankCount>, MetricError> {
         let own = self.kept.iter().map(|&caption| [self.pairing.video_of(caption)]);
         let t2v = TrueItems::from_lists(video.n_rows(), own)?;
-        let job = RankJob {
-            query: self.text,
-            gallery: video,
-            t2v: &t2v,
-            v2t: None,
-            ids: None,
-        };
-        Ok(self.run(&job)?.t2v)
+        Ok(self.run(&RankJob::new(self.text, video, &t2v))?.t2v)
     }
 
     /// Captions and videos that have some against each other, both directions in one pass.
@@ -143,11 +136,8 @@ impl Pass<'_> {
         let t2v = TrueItems::from_lists(self.asking.len(), place.iter().map(|&place| [place]))?;
         let v2t = TrueItems::from_lists(self.kept.len(), own)?;
         self.run(&RankJob {
-            query: self.text,
-            gallery: self.asking_video,
-            t2v: &t2v,
             v2t: Some(&v2t),
-            ids: None,
+            ..RankJob::new(self.text, self.asking_video, &t2v)
         })
     }
 
@@ -182,11 +172,8 @@ impl Pass<'_> {
                 let all = || 0..rows.len() as u32;
                 let job_v2t = TrueItems::from_lists(rows.len(), self.asking.iter().map(|_| all()))?;
                 let scores = self.kernel.rank_counts(&RankJob {
-                    query: captions.rows()?,
-                    gallery: self.asking_video,
-                    t2v: &job_t2v,
                     v2t: Some(&job_v2t),
-                    ids: None,
+                    ..RankJob::new(captions.rows()?, self.asking_video, &job_t2v)
                 })?;
                 for (count, other) in counts.iter_mut().zip(scores.v2t.unwrap_or_default()) {
                     count.greater += u64::from(other.score > count.score);

@@ -1,5 +1,6 @@
 //! The cases that every kernel must get right: odd dimensions, one row, none, duplicates, zeros, subnormal and too
-//! large numbers, several true items, id masks, both directions. The same on every machine.
+//! large numbers, several true items, id masks, both directions, parts of a gallery, chosen rows. The same on every
+//! machine.
 //!
 //! That a score is a pure function of its rows needs permutations, tiles and thread counts, and is for the tests of
 //! this crate; so are random cases and the errors for bad input.

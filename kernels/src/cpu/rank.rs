@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::isa::{Body, Isa, Tile};
 use super::pack::{GalleryGroup, Panels};
 use crate::check;
-use crate::rank::{PairIds, RankCount, RankJob, RankOutput, TrueItems};
-use crate::{Dtype, KernelError, Rows};
+use crate::rank::{Direction, RankCount, RankJob, RankOutput, Side};
+use crate::{Dtype, KernelError};
 
 /// Rows of either side whose counters exist at one time.
 const REGION: usize = 1 << 16;
@@ -29,26 +29,24 @@ pub(super) fn rank_counts<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     job: &RankJob<'_>,
 ) -> Result<RankOutput, KernelError> {
     job.check_shapes()?;
-    let query = check::scan(check::QUERY, job.query, dtype)?;
-    let gallery = check::scan(check::GALLERY, job.gallery, dtype)?;
+    let [query, gallery] = check::scan_job(job, dtype)?;
     check::score_range(query, gallery, f64::from(f32::MAX))?;
-    let swapped = job.ids.map(|ids| PairIds {
-        query: ids.gallery,
-        gallery: ids.query,
-    });
-    let mut t2v = true_pairs(isa, dtype, job.query, job.gallery, job.t2v, job.ids);
+    let mut t2v = true_pairs(isa, dtype, &job.t2v_direction());
     let mut v2t = job
-        .v2t
-        .map(|own| true_pairs(isa, dtype, job.gallery, job.query, own, swapped));
-    for queries in regions(job.query.n_rows()) {
-        for gallery in regions(job.gallery.n_rows()) {
+        .v2t_direction()
+        .map(|direction| true_pairs(isa, dtype, &direction));
+    for queries in regions(0..job.n_queries()) {
+        for gallery in regions(job.part.clone()) {
+            // Counts of the gallery side begin with the part.
+            let in_part = gallery.start - job.part.start..gallery.end - job.part.start;
             let region = Region {
                 job,
+                query: job.t2v_direction().query,
                 dtype,
                 queries: queries.clone(),
-                gallery: gallery.clone(),
+                gallery,
                 t2v: Counters::new(&t2v[queries.clone()]),
-                v2t: v2t.as_ref().map(|v2t| Counters::new(&v2t[gallery.clone()])),
+                v2t: v2t.as_ref().map(|v2t| Counters::new(&v2t[in_part.clone()])),
             };
             region.count(isa);
             let Region {
@@ -58,17 +56,18 @@ pub(super) fn rank_counts<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
             } = region;
             t2v_counters.add_to(&mut t2v[queries.clone()]);
             if let (Some(counters), Some(v2t)) = (v2t_counters, v2t.as_mut()) {
-                counters.add_to(&mut v2t[gallery]);
+                counters.add_to(&mut v2t[in_part]);
             }
         }
     }
     Ok(RankOutput { t2v, v2t })
 }
 
-fn regions(n_rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n_rows)
+fn regions(items: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = items.end;
+    items
         .step_by(REGION)
-        .map(move |start| start..n_rows.min(start + REGION))
+        .map(move |start| start..end.min(start + REGION))
 }
 
 /// Thresholds and counters of the rows of one side within a region.
@@ -108,6 +107,7 @@ impl Counters {
 /// A rectangle of the score matrix, cut into tasks of a fixed shape.
 struct Region<'a> {
     job: &'a RankJob<'a>,
+    query: Side<'a>,
     dtype: Dtype,
     queries: Range<usize>,
     gallery: Range<usize>,
@@ -143,7 +143,8 @@ impl Region<'_> {
     ) {
         let dim = self.job.query.dim();
         let mut panels = Panels::<MR>::new(dim);
-        panels.fill(isa, self.job.query, self.dtype, queries.clone());
+        let rows = queries.clone().map(|q| self.query.row(q));
+        panels.fill(isa, self.query.rows, self.dtype, rows);
         let mut query_tallies: Vec<(usize, Tally<MR>)> = queries
             .clone()
             .step_by(MR)
@@ -262,15 +263,15 @@ fn tally<const N: usize>(counters: &Counters, start: usize) -> Tally<N> {
 }
 
 /// Scores the true pairs of one direction. The counts returned hold the best true score, how many true items have
-/// it, and as `equal` those of them that the tiles leave out because of `ids`.
+/// it, and as `equal` those of them that are to be counted and that the tiles leave out because of their ids.
 fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     isa: I,
     dtype: Dtype,
-    query: Rows<'_>,
-    gallery: Rows<'_>,
-    own: &TrueItems,
-    ids: Option<PairIds<'_>>,
+    direction: &Direction<'_>,
 ) -> Vec<RankCount> {
+    let Direction {
+        query, gallery, own, ..
+    } = direction;
     let mut counts = vec![
         RankCount {
             greater: 0,
@@ -278,29 +279,34 @@ fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
             own_equal: 0,
             score: f64::NEG_INFINITY,
         };
-        own.n_queries()
+        direction.asking.len()
     ];
     counts
         .par_chunks_mut(TASK_PAIRS)
         .enumerate()
         .for_each(|(chunk, counts)| {
-            let start = chunk * TASK_PAIRS;
-            let mut left = Panels::<MR>::new(query.dim());
-            let mut right = Panels::<MR>::new(query.dim());
+            let start = direction.asking.start + chunk * TASK_PAIRS;
+            let mut left = Panels::<MR>::new(query.rows.dim());
+            let mut right = Panels::<MR>::new(query.rows.dim());
             let mut pairs = (start..start + counts.len())
                 .flat_map(|q| own.of(q).iter().map(move |&g| (q, g as usize)))
                 .peekable();
             while pairs.peek().is_some() {
                 let batch: Vec<(usize, usize)> = pairs.by_ref().take(MR).collect();
-                left.fill(isa, query, dtype, batch.iter().map(|&(q, _)| q));
-                right.fill(isa, gallery, dtype, batch.iter().map(|&(_, g)| g));
+                left.fill(isa, query.rows, dtype, batch.iter().map(|&(q, _)| query.row(q)));
+                right.fill(
+                    isa,
+                    gallery.rows,
+                    dtype,
+                    batch.iter().map(|&(_, g)| gallery.row(g)),
+                );
                 let mut scores = [0.0; MR];
                 for (left, right) in left.pieces(0).zip(right.pieces(0)) {
                     isa.multiply_pairs(left, right, &mut scores);
                 }
                 for (&(q, g), &score) in batch.iter().zip(&scores) {
                     let count = &mut counts[q - start];
-                    let left_out = ids.is_some_and(|ids| ids.query[q] == ids.gallery[g]);
+                    let left_out = direction.counted.contains(&g) && direction.same_id(q, g);
                     let score = f64::from(score);
                     if score > count.score {
                         *count = RankCount {

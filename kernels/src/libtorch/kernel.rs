@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::device::device;
 use super::memory::Borrowed;
-use crate::check;
+use crate::check::{self, RowNorm};
 use crate::id::LibtorchDevice;
 use crate::kernel::Kernel;
 use crate::{Dtype, KernelError, KernelId, Rows};
@@ -55,16 +55,20 @@ impl LibtorchKernel {
         gallery: Rows<'a>,
     ) -> Result<(Borrowed<'a>, Borrowed<'a>), KernelError> {
         crate::scores::check_dims(query, gallery)?;
-        let norms = [
+        self.check_range([
             check::scan(check::QUERY, query, self.dtype)?,
             check::scan(check::GALLERY, gallery, self.dtype)?,
-        ];
+        ])?;
+        Ok((self.load(query, self.kind())?, self.load(gallery, self.kind())?))
+    }
+
+    /// Refuses the longest rows of query and gallery side if a score might not be finite.
+    pub(super) fn check_range(&self, [query, gallery]: [RowNorm; 2]) -> Result<(), KernelError> {
         let largest = match self.dtype {
             Dtype::F16 => half::f16::MAX.to_f64(),
             Dtype::F32 | Dtype::F64 => f64::from(f32::MAX),
         };
-        check::score_range(norms[0], norms[1], largest)?;
-        Ok((self.load(query, self.kind())?, self.load(gallery, self.kind())?))
+        check::score_range(query, gallery, largest)
     }
 
     /// Brings rows to the device in `kind`.

@@ -5,20 +5,29 @@ use tch::{Kind, Tensor};
 
 use super::kernel::{CHUNK, LibtorchKernel};
 use super::memory::BorrowedMut;
-use crate::rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
+use crate::check;
+use crate::rank::{Direction, PairIds, RankCount, RankCounts, RankJob, RankOutput};
 use crate::scores::{Hit, Scores, TopK, check_len};
 use crate::{KernelError, Rows};
 
 impl RankCounts for LibtorchKernel {
+    /// A part of the gallery costs the products of the whole in `t2v`: libtorch may round products of another shape
+    /// otherwise, and counts of the parts would no longer add up.
     fn rank_counts(&self, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
         job.check_shapes()?;
-        let swapped = job.ids.map(|ids| PairIds {
-            query: ids.gallery,
-            gallery: ids.query,
-        });
-        let (query, gallery) = self.load_pair(job.query, job.gallery)?;
-        let t2v = self.count(&query, &gallery, job.t2v, job.ids)?;
-        let v2t = job.v2t.map(|own| self.count(&gallery, &query, own, swapped));
+        self.check_range(check::scan_job(job, self.dtype)?)?;
+        let all_rows = self.load(job.query, self.kind())?;
+        let gallery = self.load(job.gallery, self.kind())?;
+        let chosen = match job.chosen {
+            Some(chosen) => {
+                let rows: Vec<i64> = chosen.iter().copied().map(i64::from).collect();
+                Some(all_rows.f_index_select(0, &self.load_ids(&rows)?)?)
+            }
+            None => None,
+        };
+        let query: &Tensor = chosen.as_ref().unwrap_or(&all_rows);
+        let t2v = self.count(query, &gallery, &job.t2v_direction())?;
+        let v2t = job.v2t_direction().map(|v2t| self.count(&gallery, query, &v2t));
         Ok(RankOutput {
             t2v,
             v2t: v2t.transpose()?,
@@ -27,17 +36,20 @@ impl RankCounts for LibtorchKernel {
 }
 
 impl LibtorchKernel {
-    /// Counts one direction.
+    /// Counts one direction; the tensors hold the items of its sides.
     fn count(
         &self,
         query: &Tensor,
         gallery: &Tensor,
-        own: &TrueItems,
-        ids: Option<PairIds<'_>>,
+        direction: &Direction<'_>,
     ) -> Result<Vec<RankCount>, KernelError> {
+        let Direction {
+            own, asking, counted, ..
+        } = direction;
         let gallery = gallery.f_tr()?;
-        let mut counts = Vec::with_capacity(own.n_queries());
-        for start in (0..own.n_queries()).step_by(CHUNK) {
+        let mut counts = Vec::with_capacity(asking.len());
+        // The same chunks whoever asks, so that every product has the same shape.
+        for start in (asking.start / CHUNK * CHUNK..asking.end).step_by(CHUNK) {
             let chunk = start..own.n_queries().min(start + CHUNK);
             let scores = query
                 .f_narrow(0, start as i64, chunk.len() as i64)?
@@ -54,10 +66,11 @@ impl LibtorchKernel {
                 .f_view([chunk.len() as i64, width as i64])?;
             let own_scores = scores.f_gather(1, &items, false)?;
             let best = own_scores.f_amax([1], true)?;
-            let scores = match ids {
+            let scores = match direction.ids {
                 Some(ids) => scores.f_masked_fill(&self.same(ids, chunk.clone())?, f64::NEG_INFINITY)?,
                 None => scores,
             };
+            let scores = scores.f_narrow(1, counted.start as i64, counted.len() as i64)?;
             let count = |mask: Tensor| -> Result<Vec<i64>, KernelError> {
                 Ok(Vec::try_from(mask.f_sum_dim_intlist(1, false, Kind::Int64)?)?)
             };
@@ -65,12 +78,12 @@ impl LibtorchKernel {
             let equal = count(scores.f_eq_tensor(&best)?)?;
             let best: Vec<f64> = Vec::try_from(best.f_reshape([-1])?.f_to_kind(Kind::Double)?)?;
             let own_scores: Vec<f64> = Vec::try_from(own_scores.f_reshape([-1])?.f_to_kind(Kind::Double)?)?;
-            for (i, q) in chunk.enumerate() {
+            for (i, q) in chunk.enumerate().filter(|(_, q)| asking.contains(q)) {
                 let list = own.of(q).iter().zip(&own_scores[i * width..]);
                 let tied = list
                     .filter(|(_, score)| **score == best[i])
                     .map(|(g, _)| *g as usize);
-                let left_out = |g: &usize| ids.is_some_and(|ids| ids.query[q] == ids.gallery[*g]);
+                let left_out = |g: &usize| counted.contains(g) && direction.same_id(q, *g);
                 counts.push(RankCount {
                     greater: greater[i] as u64,
                     equal: equal[i] as u64 + tied.clone().filter(left_out).count() as u64,

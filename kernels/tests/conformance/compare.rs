@@ -24,14 +24,12 @@ fn a_wrong_count_or_score_is_found_in_either_direction() {
     let (query_ids, gallery_ids): (Vec<u64>, Vec<u64>) =
         ((0..9).map(|i| i % 3).collect(), (0..14).map(|i| i % 4).collect());
     let job = RankJob {
-        query: query.rows(Dtype::F16),
-        gallery: gallery.rows(Dtype::F32),
-        t2v: &t2v,
         v2t: Some(&v2t),
         ids: Some(PairIds {
             query: &query_ids,
             gallery: &gallery_ids,
         }),
+        ..RankJob::new(query.rows(Dtype::F16), gallery.rows(Dtype::F32), &t2v)
     };
     let right = rank_counts_kernel(SCALAR).unwrap().rank_counts(&job).unwrap();
     let judge =
@@ -75,6 +73,50 @@ fn a_wrong_count_or_score_is_found_in_either_direction() {
 }
 
 #[test]
+fn a_count_of_an_item_outside_the_part_is_found() {
+    // Items 0 and 2 are true, at the same score; item 1 ties with them, item 3 is above.
+    let query = Matrix::new(1, 1, |_, _| 1.0);
+    let gallery = Matrix::new(4, 1, |row, _| [1.0, 1.0, 1.0, 2.0][row]);
+    let own = hitbench_kernels::TrueItems::from_lists(4, [[0, 2]]).unwrap();
+    let judge = |part, (greater, equal)| {
+        let job = RankJob {
+            part,
+            ..RankJob::new(query.rows(Dtype::F32), gallery.rows(Dtype::F32), &own)
+        };
+        let count = RankCount {
+            greater,
+            equal,
+            own_equal: 2,
+            score: 1.0,
+        };
+        let output = RankOutput {
+            t2v: vec![count],
+            v2t: None,
+        };
+        let deviation = compare::rank_counts(scalar(), &job, &output, &[0], &[]).unwrap();
+        deviation.error
+    };
+    // Item 1 may be level or not: it could round either way, the true items of the part and item 3 could not.
+    for (part, right, wrong) in [
+        (0..2, [(0, 1), (0, 2)], [(0, 0), (0, 3), (1, 2)]),
+        (2..4, [(1, 1), (1, 1)], [(0, 1), (1, 2), (1, 0)]),
+        (3..4, [(1, 0), (1, 0)], [(0, 0), (1, 1), (2, 0)]),
+        (1..1, [(0, 0), (0, 0)], [(0, 1), (1, 0), (0, 2)]),
+        (0..4, [(1, 3), (1, 2)], [(1, 1), (1, 4), (0, 3)]),
+    ] {
+        assert_eq!(
+            right.map(|counts| judge(part.clone(), counts)),
+            [0.0; 2],
+            "{part:?}"
+        );
+        assert!(
+            wrong.iter().all(|&counts| judge(part.clone(), counts) > 0.0),
+            "{part:?}"
+        );
+    }
+}
+
+#[test]
 fn counts_within_reach_of_rounding_are_allowed_and_no_others() {
     // Item 1 scores 1e-7 above the true item, item 2 exactly as much as it, item 3 clearly less.
     let query = Matrix::new(1, 2, |_, column| [1.0, 1.0][column]);
@@ -82,13 +124,7 @@ fn counts_within_reach_of_rounding_are_allowed_and_no_others() {
         [[0.5, 0.5], [0.5, 0.500_000_1], [0.5, 0.5], [0.2, 0.5]][row][column]
     });
     let own = hitbench_kernels::TrueItems::from_lists(4, [[0]]).unwrap();
-    let job = RankJob {
-        query: query.rows(Dtype::F32),
-        gallery: gallery.rows(Dtype::F32),
-        t2v: &own,
-        v2t: None,
-        ids: None,
-    };
+    let job = RankJob::new(query.rows(Dtype::F32), gallery.rows(Dtype::F32), &own);
     let judge = |greater, equal| {
         let count = RankCount {
             greater,

@@ -32,13 +32,7 @@ proptest! {
             .unwrap();
         for id in available_kernels() {
             let kernel = rank_counts_kernel(&id.to_string()).unwrap();
-            let job = RankJob {
-                query: query.rows(Dtype::F16),
-                gallery: gallery.rows(Dtype::F32),
-                t2v: &t2v,
-                v2t: None,
-                ids: None,
-            };
+            let job = RankJob::new(query.rows(Dtype::F16), gallery.rows(Dtype::F32), &t2v);
             let counts = kernel.rank_counts(&job).unwrap().t2v;
             for (q, count) in counts.iter().enumerate() {
                 let row = &exact[q * n_gallery..][..n_gallery];
@@ -79,7 +73,7 @@ proptest! {
             let mut scores = vec![0.0; n_queries * n_gallery];
             scores_kernel(&name).unwrap().scores(rows.0, rows.1, &mut scores).unwrap();
             let hits = top_k_kernel(&name).unwrap().top_k(rows.0, rows.1, k).unwrap();
-            let job = RankJob { query: rows.0, gallery: rows.1, t2v: &t2v, v2t: None, ids: None };
+            let job = RankJob::new(rows.0, rows.1, &t2v);
             let counts = rank_counts_kernel(&name).unwrap().rank_counts(&job).unwrap().t2v;
             for q in 0..n_queries {
                 let row = &scores[q * n_gallery..][..n_gallery];

@@ -30,18 +30,12 @@ fn a_score_depends_on_its_two_rows_only() {
         for kernel in kernels().filter(|kernel| kernel.id().has_pure_scores()) {
             let dtype = kernel.id().dtype();
             let plain = RankJob {
-                query: query.rows(dtype),
-                gallery: gallery.rows(dtype),
-                t2v: &t2v,
                 v2t: Some(&v2t),
-                ids: None,
+                ..RankJob::new(query.rows(dtype), gallery.rows(dtype), &t2v)
             };
             let moved = RankJob {
-                query: permuted.0.rows(dtype),
-                gallery: permuted.1.rows(dtype),
-                t2v: &permuted_t2v,
                 v2t: Some(&permuted_v2t),
-                ids: None,
+                ..RankJob::new(permuted.0.rows(dtype), permuted.1.rows(dtype), &permuted_t2v)
             };
             let expected = kernel.rank_counts(&plain).unwrap();
             for threads in [1, 3] {
@@ -59,6 +53,46 @@ fn a_score_depends_on_its_two_rows_only() {
                 }
             }
         }
+    }
+}
+
+/// Ends of parts in the middle of tiles, tasks and regions of the CPU kernels.
+#[test]
+fn parts_of_a_large_gallery_add_up_to_the_whole() {
+    let (n_queries, n_gallery, dim) = (19, 70_000, 2);
+    let mut random = Random(5);
+    let query = Matrix::real(n_queries, dim, &mut random);
+    let gallery = Matrix::real(n_gallery, dim, &mut random);
+    let t2v = random.true_items(n_queries, n_gallery, 3);
+    let v2t = random.true_items(n_gallery, n_queries, 2);
+    for kernel in kernels().filter(|kernel| kernel.id().has_pure_scores()) {
+        let id = kernel.id();
+        let whole = RankJob {
+            v2t: Some(&v2t),
+            ..RankJob::new(query.rows(Dtype::F32), gallery.rows(Dtype::F32), &t2v)
+        };
+        let expected = kernel.rank_counts(&whole).unwrap();
+        let mut sums = vec![(0, 0); n_queries];
+        let mut reverse = Vec::new();
+        for part in [0..1, 1..12_300, 12_300..69_999, 69_999..n_gallery] {
+            let job = RankJob {
+                part,
+                ..whole.clone()
+            };
+            let found = kernel.rank_counts(&job).unwrap();
+            for ((sum, count), expected) in sums.iter_mut().zip(&found.t2v).zip(&expected.t2v) {
+                *sum = (sum.0 + count.greater, sum.1 + count.equal);
+                assert_eq!(
+                    (count.own_equal, count.score),
+                    (expected.own_equal, expected.score),
+                    "{id}"
+                );
+            }
+            reverse.extend(found.v2t.unwrap());
+        }
+        let of_whole = expected.t2v.iter().map(|count| (count.greater, count.equal));
+        assert_eq!(sums, of_whole.collect::<Vec<_>>(), "{id}");
+        assert_eq!(Some(reverse), expected.v2t, "{id}");
     }
 }
 
@@ -97,13 +131,7 @@ fn bad_input_is_refused_with_its_place() {
     );
     let huge = Matrix::new(3, 4, |_, _| 1e30);
     let own = TrueItems::from_lists(3, [[0], [1], [2]]).unwrap();
-    let job = |query, gallery| RankJob {
-        query,
-        gallery,
-        t2v: &own,
-        v2t: None,
-        ids: None,
-    };
+    let job = |query, gallery| RankJob::new(query, gallery, &own);
     for kernel in kernels() {
         let id = kernel.id();
         let run = |query, gallery| kernel.rank_counts(&job(query, gallery));
@@ -151,6 +179,71 @@ fn bad_input_is_refused_with_its_place() {
                 ..
             })
         ));
+        let backwards = std::ops::Range { start: 2, end: 1 };
+        for part in [0..4, 4..4, backwards] {
+            let outside = RankJob {
+                part,
+                ..job(good.rows(f32), good.rows(f32))
+            };
+            assert!(matches!(
+                kernel.rank_counts(&outside),
+                Err(KernelError::Argument { name: "part", .. })
+            ));
+        }
+        let outside = RankJob {
+            chosen: Some(&[2, 1, 3]),
+            ..job(good.rows(f32), good.rows(f32))
+        };
+        let error = kernel.rank_counts(&outside).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`chosen` holds row 3, the query side has 3 rows",
+            "{id}"
+        );
+    }
+}
+
+/// Rows that no count needs may hold anything; those that one needs may not, wherever they lie.
+#[test]
+fn of_bad_rows_only_those_that_take_part_are_refused() {
+    let good = Matrix::new(4, 5, |row, column| (row + column) as f64);
+    let bad = Matrix::new(4, 5, |row, column| match (row, column) {
+        (2, 1) => f64::NAN,
+        _ => (row + column) as f64,
+    });
+    let own = TrueItems::from_lists(4, [[3], [0], [1]]).unwrap();
+    let f32 = Dtype::F32;
+    for kernel in kernels() {
+        let id = kernel.id();
+        let chosen = |query, chosen| RankJob {
+            chosen: Some(chosen),
+            ..RankJob::new(query, good.rows(f32), &own)
+        };
+        let expected = kernel.rank_counts(&chosen(good.rows(f32), &[3, 0, 1])).unwrap();
+        let found = kernel.rank_counts(&chosen(bad.rows(f32), &[3, 0, 1])).unwrap();
+        assert_eq!(found, expected, "{id}");
+        let part = |gallery, own, part| RankJob {
+            part,
+            ..RankJob::new(good.rows(f32).slice(0..3), gallery, own)
+        };
+        for range in [0..2, 3..4] {
+            let expected = kernel.rank_counts(&part(good.rows(f32), &own, range.clone()));
+            let found = kernel.rank_counts(&part(bad.rows(f32), &own, range));
+            assert_eq!(found.unwrap(), expected.unwrap(), "{id}");
+        }
+        let truly_bad = TrueItems::from_lists(4, [[3], [2], [1]]).unwrap();
+        for (side, refused) in [
+            ("query", chosen(bad.rows(f32), &[3, 2, 1])),
+            ("gallery", part(bad.rows(f32), &own, 1..3)),
+            ("gallery", part(bad.rows(f32), &truly_bad, 0..1)),
+        ] {
+            let error = kernel.rank_counts(&refused).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("{side} row 2, column 1 is NaN"),
+                "{id}"
+            );
+        }
     }
 }
 

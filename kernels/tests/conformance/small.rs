@@ -47,11 +47,9 @@ fn count(n_queries: usize, n_gallery: usize, dim: usize) {
     };
     check(|kernel, name| {
         let job = RankJob {
-            query: query.rows(Dtype::F16),
-            gallery: gallery.rows(Dtype::F32),
-            t2v: &t2v,
             v2t: Some(&v2t),
             ids: Some(ids),
+            ..RankJob::new(query.rows(Dtype::F16), gallery.rows(Dtype::F32), &t2v)
         };
         let output = rank_counts_kernel(name).unwrap().rank_counts(&job).unwrap();
         compare::rank_counts(kernel, &job, &output, &all(n_queries), &all(n_gallery)).unwrap()

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::wider;
+use crate::rank::Side;
 use crate::reference::{BLOCK, dot, widened};
 use crate::tolerance::score_bound;
 use crate::{KernelId, Rows};
@@ -26,16 +27,17 @@ pub(super) fn norm(row: &[f64]) -> f64 {
 /// Shows each state its query's pairs, in the order of the gallery. `states` and `queries` are alike.
 pub(super) fn each_pair<S: Send>(
     kernel: KernelId,
-    query: Rows<'_>,
-    gallery: Rows<'_>,
+    query: Side<'_>,
+    gallery: Side<'_>,
     queries: &[usize],
     states: &mut [S],
     visit: impl Fn(&mut S, &Pair<'_>) + Sync,
 ) {
-    let dtype = wider(query, gallery);
+    let (dtype, dim) = (wider(query.rows, gallery.rows), gallery.rows.dim());
+    let with_norm = |side: Side<'_>, item| with_norm(side.rows, side.row(item));
     let queries: Vec<(Vec<f64>, f64)> = queries.iter().map(|&q| with_norm(query, q)).collect();
-    for start in (0..gallery.n_rows()).step_by(BLOCK) {
-        let block: Vec<(Vec<f64>, f64)> = (start..gallery.n_rows().min(start + BLOCK))
+    for start in (0..gallery.len()).step_by(BLOCK) {
+        let block: Vec<(Vec<f64>, f64)> = (start..gallery.len().min(start + BLOCK))
             .into_par_iter()
             .map(|g| with_norm(gallery, g))
             .collect();
@@ -45,7 +47,7 @@ pub(super) fn each_pair<S: Send>(
                     item,
                     row: &row.0,
                     score: dot(&query.0, &row.0),
-                    bound: score_bound(kernel, dtype, gallery.dim(), query.1, row.1),
+                    bound: score_bound(kernel, dtype, dim, query.1, row.1),
                 };
                 visit(state, &pair);
             }

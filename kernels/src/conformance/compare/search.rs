@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::pairs::each_pair;
 use super::{Deviation, check_sample};
+use crate::rank::Side;
 use crate::scores::{check_dims, check_len};
 use crate::{Hit, KernelError, KernelId, Rows};
 
@@ -24,20 +25,27 @@ pub fn scores(
     check_len("out", query.n_rows() * gallery.n_rows(), out.len())?;
     check_sample("sample of queries", queries, query.n_rows())?;
     let mut states: Vec<(usize, Deviation)> = queries.iter().map(|&q| (q, Deviation::default())).collect();
-    each_pair(kernel, query, gallery, queries, &mut states, |state, pair| {
-        let (q, deviation) = state;
-        let found = f64::from(out[*q * gallery.n_rows() + pair.item]);
-        let rounded = match kernel {
-            KernelId::Reference => pair.score.abs() * 2.0_f64.powi(-24) + 2.0_f64.powi(-150),
-            _ => 0.0,
-        };
-        deviation.record((found - pair.score).abs(), pair.bound + rounded, || {
-            format!(
-                "query {q}, item {}: score {found:e}, expected {:e}",
-                pair.item, pair.score
-            )
-        });
-    });
+    each_pair(
+        kernel,
+        Side::all(query),
+        Side::all(gallery),
+        queries,
+        &mut states,
+        |state, pair| {
+            let (q, deviation) = state;
+            let found = f64::from(out[*q * gallery.n_rows() + pair.item]);
+            let rounded = match kernel {
+                KernelId::Reference => pair.score.abs() * 2.0_f64.powi(-24) + 2.0_f64.powi(-150),
+                _ => 0.0,
+            };
+            deviation.record((found - pair.score).abs(), pair.bound + rounded, || {
+                format!(
+                    "query {q}, item {}: score {found:e}, expected {:e}",
+                    pair.item, pair.score
+                )
+            });
+        },
+    );
     Ok(merged(states.into_iter().map(|(_, deviation)| deviation)))
 }
 
@@ -85,26 +93,33 @@ pub fn top_k(
             }
         })
         .collect();
-    each_pair(kernel, query, gallery, queries, &mut states, |seen, pair| {
-        let (q, item, exact) = (seen.query, pair.item, pair.score);
-        let place = u32::try_from(item).ok().and_then(|item| seen.place.get(&item));
-        if let Some(&at) = place {
-            let found = seen.hits[at].score;
-            seen.n_seen += 1;
-            seen.deviation.record((found - exact).abs(), pair.bound, || {
-                format!("query {q}, hit {at}, item {item}: score {found:e}, expected {exact:e}")
-            });
-        } else if let Some(last) = seen.hits.last() {
-            let above = exact - last.score;
-            seen.deviation
-                .record(if above < 0.0 { 0.0 } else { above }, pair.bound, || {
-                    format!(
-                        "query {q}: item {item} scores {exact:e}, the last hit only {:e}",
-                        last.score
-                    )
+    each_pair(
+        kernel,
+        Side::all(query),
+        Side::all(gallery),
+        queries,
+        &mut states,
+        |seen, pair| {
+            let (q, item, exact) = (seen.query, pair.item, pair.score);
+            let place = u32::try_from(item).ok().and_then(|item| seen.place.get(&item));
+            if let Some(&at) = place {
+                let found = seen.hits[at].score;
+                seen.n_seen += 1;
+                seen.deviation.record((found - exact).abs(), pair.bound, || {
+                    format!("query {q}, hit {at}, item {item}: score {found:e}, expected {exact:e}")
                 });
-        }
-    });
+            } else if let Some(last) = seen.hits.last() {
+                let above = exact - last.score;
+                seen.deviation
+                    .record(if above < 0.0 { 0.0 } else { above }, pair.bound, || {
+                        format!(
+                            "query {q}: item {item} scores {exact:e}, the last hit only {:e}",
+                            last.score
+                        )
+                    });
+            }
+        },
+    );
     Ok(merged(states.into_iter().map(|seen| seen.order(kernel))))
 }
 

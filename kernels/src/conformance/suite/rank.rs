@@ -4,7 +4,7 @@ use super::{DIMS, Log, exact};
 use crate::conformance::Deviation;
 use crate::conformance::compare::judge_counts;
 use crate::conformance::inputs::{Matrix, Random};
-use crate::rank::{PairIds, RankCounts, RankJob, TrueItems};
+use crate::rank::{PairIds, RankCounts, RankJob, RankOutput, TrueItems};
 use crate::reference::Reference;
 use crate::registry::AllOperations;
 use crate::{Dtype, KernelError, Rows};
@@ -17,6 +17,8 @@ pub(super) fn rank_counts(kernel: &dyn AllOperations, log: &mut Log) {
     whole_numbers(kernel, log, &mut random);
     duplicates(kernel, log, &mut random);
     real_numbers(kernel, log, &mut random);
+    parts(kernel, log, &mut random);
+    chosen(kernel, log, &mut random);
     nothing(kernel, log);
     too_large(kernel, log);
 }
@@ -45,14 +47,12 @@ impl Labels {
     /// `options` are bits: the other direction too, and ids.
     fn job<'a>(&'a self, query: Rows<'a>, gallery: Rows<'a>, options: usize) -> RankJob<'a> {
         RankJob {
-            query,
-            gallery,
-            t2v: &self.t2v,
             v2t: (options & 1 != 0).then_some(&self.v2t),
             ids: (options & 2 != 0).then_some(PairIds {
                 query: &self.query_ids,
                 gallery: &self.gallery_ids,
             }),
+            ..RankJob::new(query, gallery, &self.t2v)
         }
     }
 }
@@ -82,18 +82,19 @@ fn compare_exactly(
                 name: "job",
                 problem: error.to_string(),
             })?;
-            let v2t = |counts: &Option<_>| -> Vec<_> { counts.clone().unwrap_or_default() };
-            Ok(exact("t2v count", &found.t2v, &expected.t2v).merge(exact(
-                "v2t count",
-                &v2t(&found.v2t),
-                &v2t(&expected.v2t),
-            )))
+            Ok(exact_output(&found, expected))
         };
         log.case(
             || format!("{dtype} whole numbers, {}", shape(query, gallery, options)),
             compare(),
         );
     }
+}
+
+fn exact_output(found: &RankOutput, expected: &RankOutput) -> Deviation {
+    let v2t = |output: &RankOutput| output.v2t.clone().unwrap_or_default();
+    let deviation = exact("t2v count", &found.t2v, &expected.t2v);
+    deviation.merge(exact("v2t count", &v2t(found), &v2t(expected)))
 }
 
 fn whole_numbers(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
@@ -199,6 +200,121 @@ fn judge(
         judged.map(|judged| judged.deviation),
     );
     could_flip
+}
+
+/// A gallery in parts, one of them empty: each part has the counts that scores within the tolerance give, and those of
+/// all parts are those of the whole. (Of libtorch that is asked where its scores are exact: on whole numbers.)
+fn parts(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    for (n_queries, n_gallery, dim) in [(9, 1, 7), (13, 25, 1), (70, 101, 31), (9, 300, 600)] {
+        let whole = |n_rows, random: &mut Random| Matrix::whole(n_rows, dim, random);
+        let real = |n_rows, random: &mut Random| Matrix::real(n_rows, dim, random);
+        let kinds = [
+            (true, whole(n_queries, random), whole(n_gallery, random)),
+            (
+                kernel.id().has_pure_scores(),
+                real(n_queries, random),
+                real(n_gallery, random),
+            ),
+        ];
+        let labels = Labels::new(n_queries, n_gallery, random);
+        let mut cuts = vec![
+            0,
+            0,
+            random.below(n_gallery + 1),
+            random.below(n_gallery + 1),
+            n_gallery,
+        ];
+        cuts.sort_unstable();
+        for ((adds_up, query, gallery), options) in
+            kinds.iter().flat_map(|kind| [0, 1, 2, 3].map(|o| (kind, o)))
+        {
+            let job = labels.job(query.rows(Dtype::F16), gallery.rows(Dtype::F32), options);
+            log.case(
+                || format!("parts {cuts:?}, {}", shape(query, gallery, options)),
+                judge_parts(kernel, &job, &cuts, *adds_up),
+            );
+        }
+    }
+}
+
+fn judge_parts(
+    kernel: &dyn AllOperations,
+    job: &RankJob<'_>,
+    cuts: &[usize],
+    adds_up: bool,
+) -> Result<Deviation, KernelError> {
+    let whole = kernel.rank_counts(job)?;
+    let mut sum: Option<RankOutput> = None;
+    let mut deviation = Deviation::default();
+    for cut in cuts.windows(2) {
+        let job = RankJob {
+            part: cut[0]..cut[1],
+            ..job.clone()
+        };
+        let found = kernel.rank_counts(&job)?;
+        let all = |counts: usize| (0..counts).collect::<Vec<usize>>();
+        let (t2v, v2t) = (all(found.t2v.len()), all(found.v2t.as_ref().map_or(0, Vec::len)));
+        deviation = deviation.merge(judge_counts(kernel.id(), &job, &found, &t2v, &v2t)?.deviation);
+        let Some(sum) = &mut sum else {
+            sum = Some(found);
+            continue;
+        };
+        for (sum, count) in sum.t2v.iter_mut().zip(&found.t2v) {
+            sum.greater += count.greater;
+            sum.equal += count.equal;
+        }
+        if let (Some(sum), Some(v2t)) = (&mut sum.v2t, found.v2t) {
+            sum.extend(v2t);
+        }
+    }
+    match sum {
+        Some(sum) if adds_up => Ok(deviation.merge(exact_output(&sum, &whole))),
+        _ => Ok(deviation),
+    }
+}
+
+/// Some rows of a matrix, whose others are not finite: the counts of a matrix of these rows.
+fn chosen(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    let (n_queries, n_gallery) = (45, 60);
+    for dim in [1, 31, 600] {
+        let query = Matrix::whole(n_queries, dim, random);
+        let gallery = Matrix::whole(n_gallery, dim, random);
+        let order: Vec<usize> = (0..n_queries).rev().collect();
+        // Every other row of a matrix of twice as many, backwards.
+        let rows: Vec<u32> = order.iter().map(|row| 2 * *row as u32 + 1).collect();
+        let spread = Matrix::new(2 * n_queries, dim, |row, column| {
+            if row % 2 == 0 {
+                f64::NAN
+            } else {
+                query.f64[row / 2 * dim + column]
+            }
+        });
+        let gathered = query.permuted(&order);
+        let labels = Labels::new(n_queries, n_gallery, random);
+        for options in 0..4 {
+            let expected = labels.job(gathered.rows(Dtype::F32), gallery.rows(Dtype::F32), options);
+            let job = RankJob {
+                query: spread.rows(Dtype::F32),
+                chosen: Some(&rows),
+                part: 7..50,
+                ..expected.clone()
+            };
+            let compare = || -> Result<Deviation, KernelError> {
+                let expected = kernel.rank_counts(&RankJob {
+                    part: 7..50,
+                    ..expected
+                })?;
+                let found = kernel.rank_counts(&job)?;
+                let t2v: Vec<usize> = (0..n_queries).collect();
+                let judged = judge_counts(kernel.id(), &job, &found, &t2v, &[])?;
+                Ok(judged.deviation.merge(exact_output(&found, &expected)))
+            };
+            log.case(
+                || format!("chosen rows, {}", shape(&gathered, &gallery, options)),
+                compare(),
+            );
+        }
+    }
 }
 
 fn nothing(kernel: &dyn AllOperations, log: &mut Log) {
