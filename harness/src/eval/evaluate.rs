@@ -315,6 +315,7 @@ fn count_by(
         pairing,
         kernel.as_ref(),
         rules.captions,
+        &mut |_| (),
     );
     counts.map_err(|error| match error {
         MetricError::Kernel(error) => EvalError::of_kernel(error, text.location(), video.location()),

@@ -3,12 +3,14 @@
 //! Scores are compared in the type they are stored in and never converted, so that two scores tie exactly when
 //! the file says so. The matrix is read row by row; nothing of its size is ever allocated, and no row is sorted.
 
+use std::ops::Range;
+
 use half::f16;
 use hitbench_kernels::matrix::RowsData;
 use hitbench_kernels::{RankCount, Rows};
 use rayon::prelude::*;
 
-use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing};
+use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts};
 
 /// Gallery items that one task adds to the counts of all videos before it takes the next.
 const GROUPS_PER_TASK: usize = 64;
@@ -33,6 +35,21 @@ pub fn count_matrix(
     pairing: &Pairing,
     captions: CaptionRule,
 ) -> Result<Counts, MetricError> {
+    let whole = count_matrix_part(similarities, pairing, captions, Part::WHOLE)?;
+    Ok(whole.counts)
+}
+
+/// Counts both directions of a stored matrix over one part of its columns, the videos. Of other columns only the
+/// scores of true pairs are read.
+///
+/// # Errors
+/// As [`count_matrix`], for the scores that are read.
+pub fn count_matrix_part(
+    similarities: Rows<'_>,
+    pairing: &Pairing,
+    captions: CaptionRule,
+    part: Part,
+) -> Result<PartialCounts, MetricError> {
     for (what, expected, found) in [
         ("similarity rows", pairing.n_captions(), similarities.n_rows()),
         ("similarity columns", pairing.n_videos(), similarities.dim()),
@@ -45,11 +62,16 @@ pub fn count_matrix(
             });
         }
     }
-    match similarities.data() {
-        RowsData::F16(scores) => count_scores(scores, pairing, captions),
-        RowsData::F32(scores) => count_scores(scores, pairing, captions),
-        RowsData::F64(scores) => count_scores(scores, pairing, captions),
-    }
+    let videos = part.videos(pairing.n_videos());
+    let counts = match similarities.data() {
+        RowsData::F16(scores) => count_scores(scores, pairing, captions, videos),
+        RowsData::F32(scores) => count_scores(scores, pairing, captions, videos),
+        RowsData::F64(scores) => count_scores(scores, pairing, captions, videos),
+    };
+    Ok(PartialCounts {
+        part,
+        counts: counts?,
+    })
 }
 
 /// A stored score type.
@@ -89,18 +111,21 @@ fn count_scores<T: Score>(
     scores: &[T],
     pairing: &Pairing,
     captions: CaptionRule,
+    videos: Range<usize>,
 ) -> Result<Counts, MetricError> {
     let matrix = Matrix {
         scores,
         n_videos: pairing.n_videos(),
+        videos: videos.clone(),
     };
     let kept = pairing.kept_captions();
-    if let Some(bad) = kept.par_iter().find_map_first(|&row| matrix.first_bad(row)) {
+    let bad = |&caption: &u32| matrix.first_bad(caption, pairing.video_of(caption));
+    if let Some(bad) = kept.par_iter().find_map_first(bad) {
         return Err(bad);
     }
     let t2v = DirectionCounts::text_to_video(pairing, count_rows(&matrix, pairing, &kept));
     let counts = count_best_captions(&matrix, pairing, &kept, captions);
-    let v2t = DirectionCounts::video_to_text(pairing, captions, &t2v, counts);
+    let v2t = DirectionCounts::video_to_text(pairing, captions, &t2v, videos, counts);
     Ok(Counts { t2v, v2t })
 }
 
@@ -108,30 +133,36 @@ fn count_scores<T: Score>(
 struct Matrix<'a, T> {
     scores: &'a [T],
     n_videos: usize,
+    /// Columns that are counted.
+    videos: Range<usize>,
 }
 
 impl<'a, T: Score> Matrix<'a, T> {
+    /// The columns of a row that are counted.
     fn row(&self, caption: u32) -> &'a [T] {
         let start = caption as usize * self.n_videos;
-        &self.scores[start..start + self.n_videos]
+        &self.scores[start + self.videos.start..start + self.videos.end]
     }
 
     fn at(&self, caption: u32, video: u32) -> T {
-        self.row(caption)[video as usize]
+        self.scores[caption as usize * self.n_videos + video as usize]
     }
 
-    fn first_bad(&self, row: u32) -> Option<MetricError> {
-        let scores = self.row(row);
-        let column = scores.iter().position(|score| !score.is_finite())?;
+    /// The first score of a row that cannot be ranked, among those of the counted columns and of the row's own video.
+    fn first_bad(&self, row: u32, own: u32) -> Option<MetricError> {
+        let counted = self.row(row).iter().position(|score| !score.is_finite());
+        let counted = counted.map(|column| self.videos.start + column);
+        let own = (!self.at(row, own).is_finite()).then_some(own as usize);
+        let column = counted.into_iter().chain(own).min()?;
         Some(MetricError::NotFinite {
             row: row as usize,
             column,
-            value: scores[column].widen(),
+            value: self.at(row, column as u32).widen(),
         })
     }
 }
 
-/// Every caption's video among all videos.
+/// Every caption's video among all videos that are counted.
 fn count_rows<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u32]) -> Vec<RankCount> {
     let counts = kept.par_iter().map(|&caption| {
         let row = matrix.row(caption);
@@ -146,7 +177,7 @@ fn count_rows<T: Score>(matrix: &Matrix<'_, T>, pairing: &Pairing, kept: &[u32])
     counts.collect()
 }
 
-/// Every video's best own caption among all captions, or among the best captions of all videos.
+/// The best own caption of every counted video among all captions, or among the best captions of all videos.
 fn count_best_captions<T: Score>(
     matrix: &Matrix<'_, T>,
     pairing: &Pairing,
@@ -154,9 +185,9 @@ fn count_best_captions<T: Score>(
     captions: CaptionRule,
 ) -> Vec<RankCount> {
     let own = pairing.captions_by_video();
+    let counted = || (matrix.videos.start as u32..).zip(&own[matrix.videos.clone()]);
     // A video without captions asks nothing; its threshold is any score, and its counts are dropped below.
-    let best: Vec<T> = (0u32..)
-        .zip(&own)
+    let best: Vec<T> = counted()
         .map(|(video, own)| {
             let scores = own.iter().map(|&caption| matrix.at(caption, video));
             scores.reduce(larger).unwrap_or(matrix.scores[0])
@@ -170,9 +201,9 @@ fn count_best_captions<T: Score>(
         }
     };
     let (greater, equal) = count_columns(matrix, &groups, &best);
-    let counts = pairing.videos_with_captions().into_iter().map(|video| {
-        let column = video as usize;
-        let level = own[column]
+    let asking = counted().enumerate().filter(|(_, (_, own))| !own.is_empty());
+    let counts = asking.map(|(column, (video, own))| {
+        let level = own
             .iter()
             .filter(|&&caption| matrix.at(caption, video) == best[column]);
         RankCount {
@@ -188,7 +219,7 @@ fn count_best_captions<T: Score>(
     counts.collect()
 }
 
-/// For every column, how many groups of rows score above `best[column]` and how many exactly that; a group scores
+/// For every counted column, how many groups of rows score above `best[column]` and how many exactly that; a group scores
 /// the largest of its rows.
 fn count_columns<T: Score>(matrix: &Matrix<'_, T>, groups: &[&[u32]], best: &[T]) -> (Vec<u64>, Vec<u64>) {
     let zeros = || (vec![0u64; best.len()], vec![0u64; best.len()]);
@@ -353,7 +384,55 @@ mod tests {
         places.iter().sum::<f64>() / places.len() as f64
     }
 
+    #[test]
+    fn a_part_reads_its_columns_and_true_scores_only() {
+        let three = Pairing::one_to_one(3).unwrap();
+        let of = |scores: &[f64], index| {
+            let rows = Rows::new(RowsData::F64(scores), 3, 3).unwrap();
+            count_matrix_part(rows, &three, CaptionRule::MinRank, Part::new(index, 3).unwrap())
+        };
+        let good = [5.0, 1.0, 2.0, 3.0, 5.0, 2.0, 1.0, 2.0, 5.0];
+        for (at, refusing) in [(1, vec![2]), (4, vec![1, 2, 3])] {
+            let mut bad = good;
+            bad[at] = f64::NAN;
+            for index in 1..=3 {
+                let expected = of(&good, index).map_err(|error| error.to_string());
+                let found = of(&bad, index).map_err(|error| error.to_string());
+                if refusing.contains(&index) {
+                    let message = format!("score at row {}, column {} is NaN", at / 3, at % 3);
+                    assert_eq!(found, Err(message));
+                } else {
+                    assert_eq!(found, expected);
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn counts_of_parts_add_up(
+            video_of in prop::collection::vec(0u32..9, 1..60),
+            levels in prop::collection::vec(-3i8..3, 60 * 9),
+            masked in prop::collection::vec(prop::bool::weighted(0.2), 60),
+            order in Just((0..8).collect::<Vec<usize>>()).prop_shuffle(),
+        ) {
+            let n_captions = video_of.len();
+            let mut kept: Vec<bool> = masked[..n_captions].iter().map(|masked| !masked).collect();
+            kept[0] = true;
+            let scores: Vec<f32> = levels[..n_captions * 9].iter().map(|&level| f32::from(level)).collect();
+            let matrix = Rows::new(RowsData::F32(&scores), n_captions, 9).unwrap();
+            let pairing = Pairing::new(video_of, 9).unwrap().with_mask(kept).unwrap();
+            for captions in [CaptionRule::MinRank, CaptionRule::MaxOverCaptions] {
+                let whole = count_matrix(matrix, &pairing, captions).unwrap();
+                for of in 1..=8 {
+                    let parts = order.iter().filter(|at| **at < of).map(|at| {
+                        count_matrix_part(matrix, &pairing, captions, Part::new(at + 1, of).unwrap()).unwrap()
+                    });
+                    prop_assert_eq!(&PartialCounts::merge(parts).unwrap(), &whole);
+                }
+            }
+        }
+
         #[test]
         fn counts_give_the_ranks_that_sorting_gives(
             video_of in prop::collection::vec(0u32..5, 1..140),

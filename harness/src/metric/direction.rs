@@ -1,5 +1,7 @@
 //! Counts of one direction with what they were counted over, whoever counted them.
 
+use std::ops::Range;
+
 use hitbench_kernels::RankCount;
 
 use super::{CaptionRule, Direction, Pairing};
@@ -58,15 +60,19 @@ impl DirectionCounts {
         }
     }
 
-    /// Video to text: one count for each video with a caption. `t2v` knows how each caption scores with its video.
+    /// Video to text: one count for each of `videos` with a caption. `t2v` knows how each caption scores with its
+    /// video.
     pub(super) fn video_to_text(
         pairing: &Pairing,
         captions: CaptionRule,
         t2v: &Self,
+        videos: Range<usize>,
         counts: Vec<RankCount>,
     ) -> Self {
         let own = pairing.captions_by_video();
-        let queries = pairing.videos_with_captions();
+        let mut queries = pairing.videos_with_captions();
+        let n_with_captions = queries.len();
+        queries.retain(|&video| videos.contains(&(video as usize)));
         let mut best: Vec<Option<(f64, u32)>> = vec![None; pairing.n_videos()];
         for (count, (&caption, &video)) in t2v.counts.iter().zip(t2v.queries.iter().zip(&t2v.clusters)) {
             let best = &mut best[video as usize];
@@ -76,11 +82,15 @@ impl DirectionCounts {
         }
         let (true_items, n_gallery, one_true_item) = match captions {
             CaptionRule::MinRank => (
-                best.into_iter().flatten().map(|(_, caption)| caption).collect(),
+                best[videos]
+                    .iter()
+                    .flatten()
+                    .map(|&(_, caption)| caption)
+                    .collect(),
                 t2v.queries.len(),
                 own.iter().all(|list| list.len() <= 1),
             ),
-            CaptionRule::MaxOverCaptions => (queries.clone(), queries.len(), true),
+            CaptionRule::MaxOverCaptions => (queries.clone(), n_with_captions, true),
         };
         Self {
             direction: Direction::V2t,

@@ -2,6 +2,8 @@
 
 use hitbench_kernels::KernelError;
 
+use super::Part;
+
 /// Why counts, metrics or intervals could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,6 +64,40 @@ pub enum MetricError {
         own_equal: u64,
         /// Size of the gallery.
         n_gallery: usize,
+    },
+    /// A part that is none.
+    #[error("no part {index} of {of}: parts are numbered from 1")]
+    NoSuchPart {
+        /// Its number.
+        index: usize,
+        /// Number of parts.
+        of: usize,
+    },
+    /// Parts of an evaluation without one of them.
+    #[error("part {part} is missing")]
+    MissingPart {
+        /// The first that is missing.
+        part: Part,
+    },
+    /// A part of an evaluation that is given twice.
+    #[error("part {part} is there twice")]
+    RepeatedPart {
+        /// Which.
+        part: Part,
+    },
+    /// Parts of different sizes.
+    #[error("parts of {expected} and parts of {found} are not parts of one evaluation")]
+    OtherParts {
+        /// Number of parts that the first belongs to.
+        expected: usize,
+        /// Number of parts that another belongs to.
+        found: usize,
+    },
+    /// Parts of other inputs, or counted under other rules.
+    #[error("parts are not of one evaluation: their {what} differ")]
+    PartsDisagree {
+        /// What differs.
+        what: &'static str,
     },
     /// A cut-off of R@K below 1.
     #[error("R@K needs K of at least 1, found {k}")]
