@@ -13,6 +13,19 @@ pub trait Scores: Kernel {
     /// # Errors
     /// As [`crate::RankCounts::rank_counts`]; `out` is then untouched.
     fn scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f32]) -> Result<(), KernelError>;
+
+    /// The same scores as [`crate::RankCounts`] compares them: in the kernel's score type, widened to `f64`.
+    ///
+    /// # Errors
+    /// As [`Self::scores`].
+    fn wide_scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f64]) -> Result<(), KernelError> {
+        let mut scores = vec![0.0; out.len()];
+        self.scores(query, gallery, &mut scores)?;
+        for (wide, score) in out.iter_mut().zip(scores) {
+            *wide = f64::from(score);
+        }
+        Ok(())
+    }
 }
 
 /// A gallery item and its score.

@@ -16,18 +16,32 @@ fn check_rows(query: Rows<'_>, gallery: Rows<'_>) -> Result<(), KernelError> {
 
 impl Scores for Reference {
     fn scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f32]) -> Result<(), KernelError> {
-        check_len("out", query.n_rows() * gallery.n_rows(), out.len())?;
-        check_rows(query, gallery)?;
-        out.par_chunks_mut(gallery.n_rows().max(1))
-            .enumerate()
-            .for_each(|(q, out)| {
-                let query = widened(query, q);
-                for (g, out) in out.iter_mut().enumerate() {
-                    *out = dot(&query, &widened(gallery, g)) as f32;
-                }
-            });
-        Ok(())
+        write(query, gallery, out, |score| score as f32)
     }
+
+    fn wide_scores(&self, query: Rows<'_>, gallery: Rows<'_>, out: &mut [f64]) -> Result<(), KernelError> {
+        write(query, gallery, out, |score| score)
+    }
+}
+
+/// Writes every score as `convert` makes it.
+fn write<T: Send>(
+    query: Rows<'_>,
+    gallery: Rows<'_>,
+    out: &mut [T],
+    convert: impl Fn(f64) -> T + Sync,
+) -> Result<(), KernelError> {
+    check_len("out", query.n_rows() * gallery.n_rows(), out.len())?;
+    check_rows(query, gallery)?;
+    out.par_chunks_mut(gallery.n_rows().max(1))
+        .enumerate()
+        .for_each(|(q, out)| {
+            let query = widened(query, q);
+            for (g, out) in out.iter_mut().enumerate() {
+                *out = convert(dot(&query, &widened(gallery, g)));
+            }
+        });
+    Ok(())
 }
 
 impl TopK for Reference {

@@ -1,7 +1,10 @@
 //! `scores` and `top_k`: purity and bad input.
 
 use hitbench_kernels::conformance::inputs::{Matrix, Random};
-use hitbench_kernels::{Dtype, KernelError, available_kernels, scores_kernel, top_k_kernel};
+use hitbench_kernels::{
+    Dtype, KernelError, RankJob, TrueItems, available_kernels, rank_counts_kernel, scores_kernel,
+    top_k_kernel,
+};
 
 fn ids() -> impl Iterator<Item = String> {
     available_kernels().into_iter().map(|id| id.to_string())
@@ -36,6 +39,45 @@ fn a_score_is_the_same_alone_and_in_a_crowd() {
                 assert_eq!(alone[0].to_bits(), swapped[0].to_bits(), "{id} ({g}, {q})");
             }
         }
+    }
+}
+
+#[test]
+fn wide_scores_are_those_that_counts_compare() {
+    let mut random = Random(13);
+    let (n_queries, n_gallery) = (30, 90);
+    let query = Matrix::real(n_queries, 200, &mut random);
+    let gallery = Matrix::real(n_gallery, 200, &mut random);
+    let own = TrueItems::from_lists(n_gallery, (0..n_queries as u32).map(|q| [2 * q])).unwrap();
+    for id in exact_ids() {
+        let mut wide = vec![f64::NAN; n_queries * n_gallery];
+        let (query_rows, gallery_rows) = (query.rows(Dtype::F64), gallery.rows(Dtype::F64));
+        let kernel = scores_kernel(&id).unwrap();
+        kernel.wide_scores(query_rows, gallery_rows, &mut wide).unwrap();
+        let narrow: Vec<f32> = wide.iter().map(|&score| score as f32).collect();
+        assert_eq!(narrow, scores(&id, &query, &gallery, Dtype::F64), "{id}");
+        let counted =
+            rank_counts_kernel(&id)
+                .unwrap()
+                .rank_counts(&RankJob::new(query_rows, gallery_rows, &own));
+        for (q, (count, row)) in counted
+            .unwrap()
+            .t2v
+            .iter()
+            .zip(wide.chunks(n_gallery))
+            .enumerate()
+        {
+            assert_eq!(count.score.to_bits(), row[2 * q].to_bits(), "{id}");
+            let greater = row.iter().filter(|&&score| score > count.score).count();
+            assert_eq!(count.greater, greater as u64, "{id}");
+        }
+        let error = kernel
+            .wide_scores(query_rows, gallery_rows, &mut wide[1..])
+            .unwrap_err();
+        assert!(
+            matches!(error, KernelError::Length { what: "out", .. }),
+            "{id}: {error}"
+        );
     }
 }
 
