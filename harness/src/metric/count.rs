@@ -10,7 +10,7 @@ use hitbench_kernels::matrix::RowsData;
 use hitbench_kernels::{RankCount, Rows};
 use rayon::prelude::*;
 
-use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts};
+use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts, own};
 
 /// Gallery items that one task adds to the counts of all videos before it takes the next.
 const GROUPS_PER_TASK: usize = 64;
@@ -125,7 +125,11 @@ fn count_scores<T: Score>(
     }
     let t2v = DirectionCounts::text_to_video(pairing, count_rows(&matrix, pairing, &kept));
     let counts = count_best_captions(&matrix, pairing, &kept, captions);
-    let v2t = DirectionCounts::video_to_text(pairing, captions, &t2v, videos, counts);
+    let mut v2t = DirectionCounts::video_to_text(pairing, captions, &t2v, videos.clone(), counts);
+    if !v2t.one_true_item {
+        let score = |caption, video| matrix.at(caption, video).widen();
+        v2t.own = Some(own::of_matrix(score, pairing, &v2t.counts, videos));
+    }
     Ok(Counts { t2v, v2t })
 }
 

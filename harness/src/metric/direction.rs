@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use hitbench_kernels::RankCount;
 
-use super::{CaptionRule, Direction, Pairing};
+use super::{CaptionRule, Direction, OwnCounts, Pairing};
 
 /// Counts of all queries of one direction.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,9 @@ pub struct DirectionCounts {
     pub gallery_of_videos: bool,
     /// Whether every query has exactly one true item.
     pub one_true_item: bool,
+    /// All true items of each query. Always `None` where each has one: its count says everything; where some have
+    /// several, `None` when the kernel's scores cannot tell.
+    pub own: Option<OwnCounts>,
 }
 
 /// Counts of both directions.
@@ -57,11 +60,12 @@ impl DirectionCounts {
             n_without_caption: pairing.n_without_caption(),
             gallery_of_videos: true,
             one_true_item: true,
+            own: None,
         }
     }
 
     /// Video to text: one count for each of `videos` with a caption. `t2v` knows how each caption scores with its
-    /// video.
+    /// video. Counts of all true items are for the caller to add, see [`own`](super::own).
     pub(super) fn video_to_text(
         pairing: &Pairing,
         captions: CaptionRule,
@@ -103,6 +107,7 @@ impl DirectionCounts {
             n_without_caption: t2v.n_without_caption,
             gallery_of_videos: captions == CaptionRule::MaxOverCaptions,
             one_true_item,
+            own: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use hitbench_kernels::{KernelError, RankCount, RankCounts, RankJob, Rows, TrueItems};
 use rayon::prelude::*;
 
-use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts};
+use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts, own};
 
 /// What the videos of a step are a multiple of: CPU kernels bring in queries once for as many gallery rows.
 const STEP_UNIT: usize = 12_288;
@@ -23,7 +23,8 @@ const MAX_RULE_STEP: usize = 4096;
 pub struct Progress {
     /// Pairs of caption and video that were scored.
     pub n_done: u64,
-    /// Pairs that will have been at the end; where captions are maxed over each pair is scored twice.
+    /// Pairs that will have been at the end; where captions are maxed over each pair is scored twice, and so are else
+    /// those of videos with several captions.
     pub n_pairs: u64,
 }
 
@@ -131,9 +132,15 @@ impl Pass<'_> {
             CaptionRule::MinRank => 1,
             CaptionRule::MaxOverCaptions => 2,
         };
+        let n_again = match self.captions {
+            CaptionRule::MinRank if self.kernel.id().has_pure_scores() => {
+                own::n_several(&self.own, videos.clone())
+            }
+            CaptionRule::MinRank | CaptionRule::MaxOverCaptions => 0,
+        };
         let mut progress = Progress {
             n_done: 0,
-            n_pairs: passes * (self.kept.len() as u64) * (videos.len() as u64),
+            n_pairs: (self.kept.len() as u64) * (passes * videos.len() as u64 + n_again as u64),
         };
         observe(progress);
         let mut done = |n_videos: usize| {
@@ -148,7 +155,19 @@ impl Pass<'_> {
         let of_a_query = |(video, count)| (!self.own[video as usize].is_empty()).then_some(count);
         let v2t = (videos.start as u32..).zip(v2t).filter_map(of_a_query).collect();
         let t2v = DirectionCounts::text_to_video(self.pairing, t2v);
-        let v2t = DirectionCounts::video_to_text(self.pairing, self.captions, &t2v, videos, v2t);
+        let mut v2t = DirectionCounts::video_to_text(self.pairing, self.captions, &t2v, videos.clone(), v2t);
+        let id = self.kernel.id();
+        if !v2t.one_true_item && id.has_pure_scores() {
+            let (rows, counts) = ((self.text, self.video), (&t2v, &v2t.counts[..]));
+            v2t.own = Some(own::of_embeddings(
+                rows,
+                self.pairing,
+                counts,
+                id,
+                videos,
+                &mut done,
+            )?);
+        }
         Ok(PartialCounts {
             part,
             counts: Counts { t2v, v2t },

@@ -9,11 +9,13 @@ pub mod direction;
 pub mod embeddings;
 pub mod error;
 pub mod evaluate;
+pub mod own;
 pub mod pairing;
 pub mod part;
 pub mod protocol;
 pub mod rank;
 pub mod record;
+pub mod relevance;
 pub mod rules;
 pub mod summary;
 
@@ -27,6 +29,7 @@ pub use embeddings::{Observer, Progress, count_embeddings, count_embeddings_part
 pub use error::MetricError;
 pub use evaluate::{Evaluation, evaluate};
 pub use hitbench_reports::record::{Direction, Verdict};
+pub use own::{OwnCounts, OwnGroup};
 pub use pairing::Pairing;
 pub use part::{Part, PartialCounts};
 pub use protocol::{PROTOCOLS, Protocol};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::{Counts, DirectionCounts, MetricError};
+use super::{Counts, DirectionCounts, MetricError, OwnCounts};
 
 /// One of several parts of the videos, numbered from 1. Parts are contiguous; their sizes differ by one at most, and
 /// are 0 for some where there are more parts than videos.
@@ -83,6 +83,7 @@ impl PartialCounts {
             queries: Vec::new(),
             true_items: Vec::new(),
             clusters: Vec::new(),
+            own: v2t.own.as_ref().map(|_| OwnCounts::default()),
             ..v2t
         };
         let mut by_part = BTreeMap::from([(first.part.index, v2t)]);
@@ -145,6 +146,9 @@ fn append(joined: &mut DirectionCounts, next: DirectionCounts) -> Result<(), Met
     joined.queries.extend(next.queries);
     joined.true_items.extend(next.true_items);
     joined.clusters.extend(next.clusters);
+    if let (Some(joined), Some(next)) = (&mut joined.own, next.own) {
+        joined.append(&next);
+    }
     Ok(())
 }
 
@@ -155,6 +159,7 @@ fn same_evaluation(a: &DirectionCounts, b: &DirectionCounts) -> Result<(), Metri
     for (same, what) in [
         (sizes(a) == sizes(b), "sizes"),
         (kind(a) == kind(b), "directions or caption rules"),
+        (a.own.is_some() == b.own.is_some(), "counts of all true items"),
     ] {
         if !same {
             return Err(MetricError::PartsDisagree { what });
@@ -265,7 +270,7 @@ mod tests {
         };
         assert!(merged(&|_| ()).is_ok());
         type Change<'a> = &'a dyn Fn(&mut Counts);
-        let changes: [(Change<'_>, &str); 6] = [
+        let changes: [(Change<'_>, &str); 7] = [
             (&|counts| counts.t2v.counts[3].score += 1.0, "true scores of t2v"),
             (&|counts| counts.t2v.counts.truncate(1), "true scores of t2v"),
             (&|counts| counts.t2v.true_items[0] = 1, "queries of t2v"),
@@ -275,6 +280,10 @@ mod tests {
                 "directions or caption rules",
             ),
             (&|counts| counts.v2t.queries[0] = 1, "places of the videos"),
+            (
+                &|counts| counts.v2t.own = Some(OwnCounts::default()),
+                "counts of all true items",
+            ),
         ];
         for (change, what) in changes {
             let message = format!("parts are not of one evaluation: their {what} differ");

@@ -177,7 +177,11 @@ mod tests {
             ),
             (Some(3), with.median_rank_ci95, with.mean_rank_ci95, with.mrr_ci95)
         );
-        let without = DirectionRecord::from(&summarize(&counts.v2t, &Rules::default(), None).unwrap());
+        let best_only = DirectionCounts {
+            own: None,
+            ..counts.v2t
+        };
+        let without = DirectionRecord::from(&summarize(&best_only, &Rules::default(), None).unwrap());
         assert_eq!(without.r_at_ci95.values().collect::<Vec<_>>(), [&None; 4]);
         assert_eq!((without.map, without.recall_at.len()), (None, 0));
         assert_eq!(

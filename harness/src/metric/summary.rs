@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{self, ClusterSums, Resampling};
-use super::{DirectionCounts, MedianRule, MetricError, Rules, TieRule};
+use super::relevance::discounted;
+use super::{DirectionCounts, MedianRule, MetricError, OwnCounts, OwnGroup, Rules, TieRule};
+
+/// Positions that nDCG looks at.
+const DEPTH: u64 = 10;
 
 /// Level of the intervals named `ci95`.
 const LEVEL: f64 = 0.95;
 
 /// Metrics of one direction. Recalls are fractions in `[0, 1]`, ranks start at 1.
 ///
-/// R@K is a hit rate, "some true item is in the top K"; IR tools call it Success. True recall, nDCG and mAP need
-/// the rank of every true item, which counts against the best one do not hold: they are given only where each
-/// query has one true item. Under [`TieRule::Clip4clip`] every mean is over its [`denominator`](Self::denominator).
+/// R@K is a hit rate, "some true item is in the top K"; IR tools call it Success. True recall, nDCG and mAP are over
+/// all true items of a query, with ties as [`relevance`](super::relevance) has them. Where some query has several
+/// they are missing under [`TieRule::Clip4clip`], and for scores of libtorch, which are no pure function of a pair.
+/// Under [`TieRule::Clip4clip`] every mean is over its [`denominator`](Self::denominator).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DirectionMetrics {
     /// Queries asked.
@@ -51,11 +56,11 @@ pub struct DirectionMetrics {
     pub mrr: f64,
     /// Its 95 % bootstrap interval.
     pub mrr_ci95: Option<[f64; 2]>,
-    /// nDCG at 10 with binary relevance; only where each query has one true item.
+    /// nDCG at 10 with binary relevance.
     pub ndcg_at_10: Option<f64>,
-    /// Mean average precision; only where each query has one true item.
+    /// Mean average precision.
     pub map: Option<f64>,
-    /// Recall at K: the share of true items in the top K; only where each query has one true item.
+    /// Recall at K: the mean share of a query's true items that are in the top K.
     pub recall_at: Option<BTreeMap<u64, f64>>,
 }
 
@@ -85,7 +90,15 @@ pub fn summarize(
     let intervals = resampling
         .map(|resampling| Intervals::new(counts, rules, resampling))
         .transpose()?;
-    let single = counts.one_true_item;
+    let of_all = if counts.one_true_item {
+        Some(OfAll {
+            ndcg_at_10: mean(&|count| ties.gain(count, |rank| discounted(rank, DEPTH))),
+            map: mrr,
+            recall_at: by_k.clone(),
+        })
+    } else {
+        counts.own.as_ref().and_then(|own| OfAll::new(own, rules))
+    };
 
     Ok(DirectionMetrics {
         n_queries: queries.len() as u64,
@@ -107,9 +120,9 @@ pub fn summarize(
         geometric_mean: usual.iter().product::<f64>().cbrt(),
         mrr,
         mrr_ci95: intervals.as_ref().map(|i| i.mrr),
-        ndcg_at_10: single.then(|| mean(&|count| ties.gain(count, |rank| discounted(rank, 10.0)))),
-        map: single.then_some(mrr),
-        recall_at: single.then(|| by_k.clone()),
+        ndcg_at_10: of_all.as_ref().map(|of_all| of_all.ndcg_at_10),
+        map: of_all.as_ref().map(|of_all| of_all.map),
+        recall_at: of_all.map(|of_all| of_all.recall_at),
         r_at: by_k,
     })
 }
@@ -118,12 +131,27 @@ fn reciprocal(rank: f64) -> f64 {
     1.0 / rank
 }
 
-/// Gain of one relevant item at `rank`, whose ideal gain is 1; half ranks count down to `depth + 1`, as R@K does.
-fn discounted(rank: f64, depth: f64) -> f64 {
-    if rank < depth + 1.0 {
-        1.0 / (1.0 + rank).log2()
-    } else {
-        0.0
+/// The means over queries that need all true items of each.
+struct OfAll {
+    ndcg_at_10: f64,
+    map: f64,
+    recall_at: BTreeMap<u64, f64>,
+}
+
+impl OfAll {
+    /// `None` under a tie rule that has no value for several true items.
+    fn new(own: &OwnCounts, rules: &Rules) -> Option<Self> {
+        let ties = rules.ties;
+        let mean = |value: &dyn Fn(&[OwnGroup]) -> Option<f64>| {
+            let sum: Option<f64> = (0..own.n_queries()).map(|query| value(own.of(query))).sum();
+            Some(sum? / own.n_queries() as f64)
+        };
+        let recall = |&k: &u64| Some((k, mean(&|groups| ties.recall(groups, k))?));
+        Some(Self {
+            ndcg_at_10: mean(&|groups| ties.ndcg(groups, DEPTH))?,
+            map: mean(&|groups| ties.average_precision(groups))?,
+            recall_at: rules.recall_at.iter().map(recall).collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -153,24 +181,56 @@ fn check(counts: &DirectionCounts, rules: &Rules) -> Result<(), MetricError> {
             found: counts.clusters.len(),
         });
     }
+    if let Some(own) = counts.own.as_ref().filter(|own| own.n_queries() != n_queries) {
+        return Err(MetricError::Length {
+            what: "counts of all true items",
+            expected: n_queries,
+            found: own.n_queries(),
+        });
+    }
     for (index, count) in counts.counts.iter().enumerate() {
-        let possible = 1 <= count.own_equal
-            && count.own_equal <= count.equal
-            && count.greater + count.equal <= counts.n_gallery as u64;
-        if !possible {
-            return Err(MetricError::ImpossibleCounts {
-                index,
-                greater: count.greater,
-                equal: count.equal,
-                own_equal: count.own_equal,
-                n_gallery: counts.n_gallery,
-            });
-        }
+        let best = OwnGroup::from(count);
+        let groups = counts
+            .own
+            .as_ref()
+            .map_or(std::slice::from_ref(&best), |own| own.of(index));
+        let Err(impossible) = possible(&best, groups, counts.n_gallery as u64) else {
+            continue;
+        };
+        return Err(MetricError::ImpossibleCounts {
+            index,
+            greater: impossible.greater,
+            equal: impossible.equal,
+            own_equal: impossible.own_equal,
+            n_gallery: counts.n_gallery,
+        });
     }
     match rules.recall_at.iter().find(|&&k| k == 0) {
         Some(&k) => Err(MetricError::CutOff { k }),
         None => Ok(()),
     }
+}
+
+/// Checks that the first of `groups` is the `best` one and that they lie one after the other in the gallery.
+///
+/// # Errors
+/// The first group that cannot be.
+fn possible(best: &OwnGroup, groups: &[OwnGroup], n_gallery: u64) -> Result<(), OwnGroup> {
+    if groups.first() != Some(best) {
+        return Err(*groups.first().unwrap_or(best));
+    }
+    let mut before = 0;
+    for group in groups {
+        let true_ones = 1..=group.equal;
+        if group.greater < before || !true_ones.contains(&group.own_equal) {
+            return Err(*group);
+        }
+        before = group.greater.saturating_add(group.equal);
+        if before > n_gallery {
+            return Err(*group);
+        }
+    }
+    Ok(())
 }
 
 /// 95 % intervals of one direction.
@@ -218,122 +278,4 @@ impl Intervals {
 }
 
 #[cfg(test)]
-mod tests {
-    use hitbench_kernels::RankCount;
-
-    use super::*;
-    use crate::metric::Direction;
-
-    /// One query a cluster from `(greater, equal, own_equal)`.
-    fn counts(n_gallery: usize, of: &[(u64, u64, u64)]) -> DirectionCounts {
-        let counts = of.iter().map(|&(greater, equal, own_equal)| RankCount {
-            greater,
-            equal,
-            own_equal,
-            score: 0.0,
-        });
-        let n = of.len() as u32;
-        DirectionCounts {
-            direction: Direction::T2v,
-            counts: counts.collect(),
-            queries: (0..n).collect(),
-            true_items: (0..n).collect(),
-            clusters: (0..n).collect(),
-            n_gallery,
-            n_masked: 0,
-            n_without_caption: 0,
-            gallery_of_videos: true,
-            one_true_item: true,
-        }
-    }
-
-    #[test]
-    fn hand_computed_summaries() {
-        let perfect = summarize(&counts(4, &[(0, 1, 1); 4]), &Rules::default(), None).unwrap();
-        assert_eq!(
-            (perfect.r_at[&1], perfect.median_rank, perfect.mean_rank),
-            (1.0, 1.0, 1.0)
-        );
-        assert_eq!(
-            (perfect.sum_r, perfect.geometric_mean, perfect.mrr),
-            (3.0, 1.0, 1.0)
-        );
-        assert_eq!((perfect.ndcg_at_10, perfect.r_at_ci95), (Some(1.0), None));
-
-        let reversed = summarize(&counts(20, &[(19, 1, 1); 20]), &Rules::default(), None).unwrap();
-        assert_eq!(
-            (reversed.r_at[&10], reversed.r_at[&50], reversed.mean_rank),
-            (0.0, 1.0, 20.0)
-        );
-        assert_eq!((reversed.geometric_mean, reversed.ndcg_at_10), (0.0, Some(0.0)));
-
-        // Ranks 1, 2, 3 and 11 of 20: MRR (1 + 1/2 + 1/3 + 1/11) / 4, nDCG (1 + 1/log2(3) + 1/2 + 0) / 4.
-        let mixed = counts(20, &[(0, 1, 1), (1, 1, 1), (2, 1, 1), (10, 1, 1)]);
-        let mixed = summarize(&mixed, &Rules::default(), None).unwrap();
-        assert_eq!(mixed.mrr, (1.0 + 0.5 + 1.0 / 3.0 + 1.0 / 11.0) / 4.0);
-        assert_eq!(mixed.ndcg_at_10, Some((1.0 + 1.0 / 3f64.log2() + 0.5) / 4.0));
-        assert_eq!((mixed.median_rank, mixed.mean_rank), (2.5, 4.25));
-        assert_eq!(
-            (mixed.r_at[&1], mixed.r_at[&5], mixed.r_at[&10]),
-            (0.25, 0.75, 0.75)
-        );
-        assert!((mixed.geometric_mean - (0.25f64 * 0.75 * 0.75).cbrt()).abs() < 1e-15);
-    }
-
-    #[test]
-    fn ties_are_counted_and_bound_the_recall() {
-        // The first query ties with another item, the second only with its own second caption.
-        let mut tied = counts(9, &[(0, 2, 1), (0, 2, 2), (3, 1, 1)]);
-        tied.one_true_item = false;
-        let found = summarize(&tied, &Rules::default(), None).unwrap();
-        assert_eq!(found.n_tied, 1);
-        assert_eq!(found.r_at_interval[&1], [1.0 / 3.0, 2.0 / 3.0]);
-        assert_eq!((found.ndcg_at_10, found.map, found.recall_at), (None, None, None));
-    }
-
-    #[test]
-    fn what_cannot_be_is_an_error() {
-        let rules = Rules::default();
-        assert!(matches!(
-            summarize(&counts(3, &[]), &rules, None),
-            Err(MetricError::Empty { .. })
-        ));
-        for impossible in [(0, 0, 0), (0, 1, 0), (0, 1, 2), (3, 1, 1)] {
-            let found = summarize(&counts(3, &[(0, 1, 1), impossible]), &rules, None);
-            assert!(
-                matches!(found, Err(MetricError::ImpossibleCounts { index: 1, .. })),
-                "{impossible:?}"
-            );
-        }
-        let zero = Rules {
-            recall_at: vec![1, 0],
-            ..rules
-        };
-        assert!(matches!(
-            summarize(&counts(3, &[(0, 1, 1)]), &zero, None),
-            Err(MetricError::CutOff { k: 0 })
-        ));
-    }
-
-    #[test]
-    fn intervals_hold_the_estimate_and_are_written_by_k() {
-        let of: Vec<_> = (0..200).map(|query| (query % 40, 1, 1)).collect();
-        let plan = Resampling {
-            seed: 3,
-            resamples: 500,
-        };
-        let found = summarize(&counts(40, &of), &Rules::default(), Some(plan)).unwrap();
-        let holds = |[low, high]: [f64; 2], estimate: f64| low < estimate && estimate < high;
-        let ci95 = found.r_at_ci95.as_ref().unwrap();
-        for k in [1, 5, 10] {
-            assert!(holds(ci95[&k], found.r_at[&k]), "R@{k}");
-        }
-        assert_eq!(ci95[&50], [1.0, 1.0]);
-        assert!(holds(found.median_rank_ci95.unwrap(), found.median_rank));
-        assert!(holds(found.mean_rank_ci95.unwrap(), found.mean_rank));
-        assert!(holds(found.mrr_ci95.unwrap(), found.mrr));
-        let json = serde_json::to_value(&found).unwrap();
-        assert_eq!(json["r_at"]["5"], 0.125);
-        assert_eq!(serde_json::from_value::<DirectionMetrics>(json).unwrap(), found);
-    }
-}
+mod tests;

@@ -4,3 +4,4 @@
 
 mod eval_goldens;
 mod metric_goldens;
+mod trec_measures;
