@@ -4,16 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use hitbench_kernels::KernelId;
 
 use super::failure::Failure;
-use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, F32_KERNEL, Given, IdList, IdMap, Mask, Names, Post, check_out,
-    evaluate, table, write_run,
-};
+use super::inputs::{InputArgs, option, switch};
+use crate::eval::{Bank, EvalError, EvalReport, EvalRequest, Post, check_out, evaluate, table, write_run};
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
-use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
+use crate::metric::{CaptionRule, MedianRule, Resampling, Rules, TieRule, word};
 
 /// How often intervals are resampled, and from which seed: every evaluation alike.
 const RESAMPLING: Resampling = Resampling {
@@ -33,35 +30,8 @@ const RESAMPLING: Resampling = Resampling {
     hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv"
 )]
 pub struct EvalArgs {
-    /// Similarity matrix: text rows, video columns.
-    #[arg(long, value_name = "FILE", required_unless_present = "text", conflicts_with_all = ["text", "video"])]
-    sim: Option<Location>,
-    /// Text embeddings, a row a text.
-    #[arg(long, value_name = "FILE", requires = "video")]
-    text: Option<Location>,
-    /// Video embeddings, a row a video.
-    #[arg(long, value_name = "FILE", requires = "text")]
-    video: Option<Location>,
-    /// Ids of the texts in row order: one a line, or FILE.csv::COLUMN.
-    #[arg(long, value_name = "FILE")]
-    text_ids: Option<Location>,
-    /// Ids of the videos in column order: one a line, or FILE.csv::COLUMN. Without --map, a text belongs to the
-    /// video of the same id.
-    #[arg(long, value_name = "FILE")]
-    video_ids: Option<Location>,
-    /// CSV file with the header text_id,video_id: which text belongs to which video.
-    #[arg(long, value_name = "FILE")]
-    map: Option<Location>,
-    /// Zeros and ones, one a text: which texts exist. Of shape (videos, captions) it also says that rows are
-    /// captions video by video.
-    #[arg(long, value_name = "FILE")]
-    mask: Option<Location>,
-    /// Leaves out ids that are repeated, unknown or missing instead of refusing them, and says how many.
-    #[arg(long)]
-    allow_missing: bool,
-    /// Named protocol, whose counts must be met; `hitbench protocols` lists them.
-    #[arg(long, value_name = "NAME", default_value = "custom")]
-    protocol: String,
+    #[command(flatten)]
+    inputs: InputArgs,
     /// How equal scores become a rank; default that of the protocol.
     #[arg(long, value_name = "RULE")]
     ties: Option<TieRule>,
@@ -74,12 +44,6 @@ pub struct EvalArgs {
     /// Cut-offs of R@K; default those of the protocol.
     #[arg(long, value_name = "K,...", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
     recall_at: Vec<u64>,
-    /// Kernel that scores embeddings; default cpu/auto/f32.
-    #[arg(long, value_name = "ID", conflicts_with = "sim")]
-    kernel: Option<KernelId>,
-    /// Scales embeddings to length 1 first, so that scores are cosines.
-    #[arg(long, conflicts_with = "sim")]
-    normalize: bool,
     /// Changes scores first: dsl, dsl:temperature=T, qbnorm or qbnorm:beta=B,k=K. Becomes part of the protocol's
     /// name; holds a matrix of all scores in memory.
     #[arg(long, value_name = "NAME")]
@@ -135,7 +99,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
 impl EvalArgs {
     /// Reads everything that the arguments name.
     fn request(&self) -> Result<EvalRequest, EvalError> {
-        let protocol = Protocol::find(&self.protocol)?;
+        let protocol = self.inputs.protocol()?;
         let rules = protocol.rules();
         let rules = Rules {
             ties: self.ties.unwrap_or(rules.ties),
@@ -160,21 +124,13 @@ impl EvalArgs {
             }
             _ => None,
         };
-        if self.allow_missing && self.text_ids.is_none() {
-            return Err(EvalError::Usage {
-                problem: "--allow-missing is about ids, and none are given",
-                remedy: "give --text-ids and --video-ids",
-            });
-        }
+        let given = self.inputs.given()?.ok_or(EvalError::Usage {
+            problem: "nothing to evaluate",
+            remedy: "give --sim, or --text and --video",
+        })?;
         Ok(EvalRequest {
-            given: self.given()?,
-            names: Names {
-                texts: self.text_ids.as_ref().map(IdList::read).transpose()?,
-                videos: self.video_ids.as_ref().map(IdList::read).transpose()?,
-                map: self.map.as_ref().map(IdMap::read).transpose()?,
-                mask: self.mask.as_ref().map(Mask::read).transpose()?,
-                allow_missing: self.allow_missing,
-            },
+            given,
+            names: self.inputs.names()?,
             protocol,
             rules,
             post: self.post,
@@ -183,60 +139,22 @@ impl EvalArgs {
         })
     }
 
-    fn given(&self) -> Result<Given, EvalError> {
-        match (&self.sim, &self.text, &self.video) {
-            (Some(sim), _, _) => Ok(Given::Scores(Matrix::read(sim)?)),
-            (None, Some(text), Some(video)) => Ok(Given::Embeddings {
-                text: Matrix::read(text)?,
-                video: Matrix::read(video)?,
-                kernel: self.kernel.unwrap_or(F32_KERNEL),
-                normalize: self.normalize,
-            }),
-            _ => Err(EvalError::Usage {
-                problem: "nothing to evaluate",
-                remedy: "give --sim, or --text and --video",
-            }),
-        }
-    }
-
     /// The command that makes the same evaluation: what decides it, without where it is written.
     fn command(&self) -> Vec<String> {
         let mut words = vec!["hitbench".to_owned(), "eval".to_owned()];
-        let mut add = |name: &str, value: Option<String>| {
-            words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
-        };
-        for (name, file) in [
-            ("sim", &self.sim),
-            ("text", &self.text),
-            ("video", &self.video),
-            ("text-ids", &self.text_ids),
-            ("video-ids", &self.video_ids),
-            ("map", &self.map),
-            ("mask", &self.mask),
-            ("bank", &self.bank),
-            ("bank-v2t", &self.bank_v2t),
-        ] {
-            add(name, file.as_ref().map(ToString::to_string));
-        }
-        add("protocol", Some(self.protocol.clone()));
-        add("ties", self.ties.as_ref().map(word));
-        add("captions", self.captions.as_ref().map(word));
-        add("median", self.median.as_ref().map(word));
+        words.extend(self.inputs.words());
+        words.extend(option("bank", self.bank.as_ref()));
+        words.extend(option("bank-v2t", self.bank_v2t.as_ref()));
+        words.extend(option("ties", self.ties.as_ref().map(word).as_ref()));
+        words.extend(option("captions", self.captions.as_ref().map(word).as_ref()));
+        words.extend(option("median", self.median.as_ref().map(word).as_ref()));
         let cuts: Vec<String> = self.recall_at.iter().map(ToString::to_string).collect();
-        add("recall-at", (!cuts.is_empty()).then(|| cuts.join(",")));
-        add("kernel", self.kernel.map(|kernel| kernel.to_string()));
-        add("post", self.post.map(|post| post.to_string()));
-        let switches = [
-            ("--allow-missing", self.allow_missing),
-            ("--normalize", self.normalize),
-            ("--no-ci", self.no_ci),
-        ];
-        words.extend(
-            switches
-                .into_iter()
-                .filter(|(_, on)| *on)
-                .map(|(name, _)| name.to_owned()),
-        );
+        words.extend(option(
+            "recall-at",
+            (!cuts.is_empty()).then(|| cuts.join(",")).as_ref(),
+        ));
+        words.extend(option("post", self.post.as_ref()));
+        words.extend(switch("no-ci", self.no_ci));
         words
     }
 }

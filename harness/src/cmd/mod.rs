@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod eval;
 pub mod failure;
 mod folder;
+mod inputs;
 mod measure;
 pub mod measure_cells;
 pub mod plan;
