@@ -156,7 +156,7 @@ impl OfAll {
 }
 
 /// The median of at least one rank; sorts them.
-fn median(ranks: &mut [f64], rule: MedianRule) -> f64 {
+pub(super) fn median(ranks: &mut [f64], rule: MedianRule) -> f64 {
     ranks.sort_unstable_by(f64::total_cmp);
     let (lower, upper) = (ranks[(ranks.len() - 1) / 2], ranks[ranks.len() / 2]);
     match rule {
