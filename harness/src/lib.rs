@@ -1,6 +1,7 @@
 //! The harness: suites, data sets, trials, metrics and the command line of `hitbench`.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cmd;
 pub mod data;
 pub mod eval;

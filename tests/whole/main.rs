@@ -1,6 +1,7 @@
 //! Whole-program tests: the command line, training and resumption, and the tidy rules.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod cli;
 mod eval;
 #[cfg(feature = "torch")]

@@ -1,21 +1,25 @@
-//! `hitbench data`: writes a generated data set in the folder format, or says what a folder holds.
+//! `hitbench data`: writes a generated data set in the folder format, says what a folder holds, audits a test set.
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::audit::{self, AuditArgs};
 use super::console::stdout;
+use super::failure::Failure;
 use crate::data::config::{FolderConfig, SyntheticConfig};
 use crate::data::folder::write_folder;
 use crate::data::{DataConfig, DataError, Dataset, Split};
 
-/// Writes generated data in the folder format, or shows what a folder holds and what is missing in it.
+/// Writes generated data in the folder format, shows what a folder holds and what is missing in it, or audits a
+/// test set.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitbench data synth --out my-data --videos 300 --test-videos 50\n  \
-                        hitbench data show my-data"
+                        hitbench data show my-data\n  \
+                        hitbench data audit --captions MSRVTT_JSFUSION_test.csv::sentence"
 )]
 pub struct DataArgs {
     #[command(subcommand)]
@@ -30,6 +34,7 @@ enum DataCommand {
     /// Reads a folder, checks every value, and says what it holds and what is missing.
     #[command(after_help = "Example:\n  hitbench data show my-data")]
     Show(ShowArgs),
+    Audit(Box<AuditArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,6 +86,7 @@ impl DataArgs {
         match &self.command {
             DataCommand::Synth(args) => args.json,
             DataCommand::Show(args) => args.json,
+            DataCommand::Audit(args) => args.json,
         }
     }
 }
@@ -88,34 +94,48 @@ impl DataArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`DataError`] when the settings are impossible, the folder cannot be read or written, or standard output
-/// cannot be written.
-pub fn run(args: &DataArgs) -> Result<(), DataError> {
-    let (data, folder) = match &args.command {
-        DataCommand::Synth(args) => {
-            let config = SyntheticConfig {
-                videos: args.videos,
-                captions: args.captions,
-                test_videos: args.test_videos,
-                duplicate_rate: args.duplicate_rate,
-                near_duplicate_rate: args.near_duplicate_rate,
-                absent_rate: args.absent_rate,
-                noise: args.noise,
-                seed: args.seed,
-            };
-            let data = Dataset::load(&DataConfig::Synthetic(config))?;
-            write_folder(&data, &args.out)?;
-            (data, &args.out)
-        }
-        DataCommand::Show(args) => {
-            let config = FolderConfig {
-                path: args.folder.clone(),
-            };
-            (Dataset::load(&DataConfig::Folder(config))?, &args.folder)
-        }
+/// [`Failure`] with exit code 2 when settings are impossible or something cannot be read, 74 when a folder or
+/// standard output cannot be written.
+pub fn run(args: &DataArgs) -> Result<(), Failure> {
+    match &args.command {
+        DataCommand::Synth(args) => synth(args)?,
+        DataCommand::Show(args) => show(args)?,
+        DataCommand::Audit(args) => audit::run(args)?,
+    }
+    Ok(())
+}
+
+fn synth(args: &SynthArgs) -> Result<(), DataError> {
+    let config = SyntheticConfig {
+        videos: args.videos,
+        captions: args.captions,
+        test_videos: args.test_videos,
+        duplicate_rate: args.duplicate_rate,
+        near_duplicate_rate: args.near_duplicate_rate,
+        absent_rate: args.absent_rate,
+        noise: args.noise,
+        seed: args.seed,
     };
-    let holdings = Holdings::of(&data, folder.display().to_string());
-    print(&holdings, args.json()).map_err(|source| DataError::Write {
+    let data = Dataset::load(&DataConfig::Synthetic(config))?;
+    write_folder(&data, &args.out)?;
+    say(&data, &args.out, args.json)
+}
+
+fn show(args: &ShowArgs) -> Result<(), DataError> {
+    let config = FolderConfig {
+        path: args.folder.clone(),
+    };
+    say(
+        &Dataset::load(&DataConfig::Folder(config))?,
+        &args.folder,
+        args.json,
+    )
+}
+
+/// Prints what a data set holds.
+fn say(data: &Dataset, folder: &Path, json: bool) -> Result<(), DataError> {
+    let holdings = Holdings::of(data, folder.display().to_string());
+    print(&holdings, json).map_err(|source| DataError::Write {
         path: "standard output".into(),
         source,
     })
@@ -252,6 +272,7 @@ mod tests {
     use clap::{Args, Command, FromArgMatches};
 
     use super::*;
+    use crate::exit_code::ExitCode;
 
     fn parse(arguments: &[&str]) -> DataArgs {
         let command = DataArgs::augment_args(Command::new("data"));
@@ -300,7 +321,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("set");
         let args = parse(&["synth", "--out", out.to_str().unwrap(), "--test-videos", "0"]);
-        assert!(matches!(run(&args), Err(DataError::Config(_))));
+        let failure = run(&args).unwrap_err();
+        assert_eq!((failure.code, failure.reason), (ExitCode::Input, "data"));
+        assert!(failure.to_text().contains("test_videos"), "{}", failure.to_text());
         assert!(!out.exists());
     }
 }

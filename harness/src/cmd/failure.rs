@@ -6,6 +6,7 @@ use hitbench_reports::RecordError;
 use serde::Serialize;
 
 use super::plan::PlanError;
+use crate::audit::AuditError;
 use crate::data::DataError;
 use crate::eval::EvalError;
 use crate::exit_code::ExitCode;
@@ -151,6 +152,21 @@ impl From<EvalError> for Failure {
                 reason: error.reason(),
                 file: error.file(),
                 position: error.line().map(|line| (line, 1)),
+                report: miette::Report::new(error),
+            },
+        }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Eval(error) => error.into(),
+            error => Self {
+                code: ExitCode::Input,
+                reason: error.reason(),
+                file: error.file(),
+                position: None,
                 report: miette::Report::new(error),
             },
         }

@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file.
 
+mod audit;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;

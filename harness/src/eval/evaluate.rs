@@ -98,21 +98,27 @@ pub struct Evaluated {
 }
 
 impl Given {
-    pub(super) fn texts(&self) -> (usize, &Location) {
+    /// How many texts there are, and where.
+    pub(crate) fn texts(&self) -> (usize, &Location) {
         match self {
             Self::Scores(scores) => (scores.n_rows(), scores.location()),
             Self::Embeddings { text, .. } => (text.n_rows(), text.location()),
         }
     }
 
-    fn videos(&self) -> (usize, &Location) {
+    /// How many videos there are, and where.
+    pub(crate) fn videos(&self) -> (usize, &Location) {
         match self {
             Self::Scores(scores) => (scores.n_columns(), scores.location()),
             Self::Embeddings { video, .. } => (video.n_rows(), video.location()),
         }
     }
 
-    fn with_videos(self, kept: &[u32]) -> Result<Self, EvalError> {
+    /// Only the videos `kept`, in that order.
+    ///
+    /// # Errors
+    /// [`EvalError::File`] for memory that is not there.
+    pub(crate) fn with_videos(self, kept: &[u32]) -> Result<Self, EvalError> {
         Ok(match self {
             Self::Scores(scores) => Self::Scores(scores.with_columns(kept)?),
             Self::Embeddings {
@@ -172,7 +178,11 @@ pub fn evaluate(mut request: EvalRequest) -> Result<Evaluated, EvalError> {
         }
     }
     let pairing = &joined.pairing;
-    check_protocol(request.protocol, pairing)?;
+    check_protocol(
+        request.protocol,
+        pairing.n_captions() - pairing.n_masked(),
+        pairing.n_videos(),
+    )?;
     let kept = pairing.kept_captions();
     let mut notices = Vec::new();
     request.given = prepared(request.given, &kept, &mut notices)?;
@@ -216,7 +226,11 @@ fn joined_columns(request: &EvalRequest, joined: &Joined) -> usize {
     all.unwrap_or(joined.pairing.n_videos())
 }
 
-fn check_dims(given: &Given) -> Result<(), EvalError> {
+/// Checks that embeddings of both sides have one length.
+///
+/// # Errors
+/// [`EvalError::Dim`].
+pub(crate) fn check_dims(given: &Given) -> Result<(), EvalError> {
     match given {
         Given::Embeddings { text, video, .. } if text.n_columns() != video.n_columns() => {
             Err(EvalError::Dim {
@@ -230,8 +244,11 @@ fn check_dims(given: &Given) -> Result<(), EvalError> {
     }
 }
 
-fn check_protocol(protocol: Protocol, pairing: &Pairing) -> Result<(), EvalError> {
-    let (n_texts, n_videos) = (pairing.n_captions() - pairing.n_masked(), pairing.n_videos());
+/// Checks that the texts that take part and the videos are as many as the protocol has.
+///
+/// # Errors
+/// [`EvalError::Protocol`].
+pub(crate) fn check_protocol(protocol: Protocol, n_texts: usize, n_videos: usize) -> Result<(), EvalError> {
     protocol
         .check(n_texts, n_videos)
         .map_err(|counts| EvalError::Protocol {

@@ -36,6 +36,17 @@ pub enum JoinedBy {
     ReorderedIds,
 }
 
+impl JoinedBy {
+    /// The word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Position => "position",
+            Self::MaskLayout => "mask-layout",
+            Self::Ids | Self::ReorderedIds => "ids",
+        }
+    }
+}
+
 /// Rows and columns brought together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Joined {

@@ -20,11 +20,13 @@ mod table;
 
 pub use error::EvalError;
 pub use evaluate::{Bank, DirectionResult, EvalRequest, Evaluated, F32_KERNEL, Given, evaluate};
+pub(crate) use evaluate::{check_dims, check_protocol};
 pub use ids::{IdList, IdMap, IdProblem, IdProblemKind};
 pub use join::{Joined, JoinedBy, Names, join};
 pub use mask::Mask;
 pub use narrow::{Narrowed, Narrowing};
 pub use norms::NORM_TOLERANCE;
+pub(crate) use norms::lengths;
 pub use notice::Notice;
 pub use post::{Post, UnknownPost};
 pub use record::{check_out, write_run};

@@ -52,7 +52,7 @@ pub(super) fn count_off_unit(matrix: &Matrix, chosen: &[u32]) -> usize {
 }
 
 /// Euclidean length of every row; of a row with NaN it is NaN.
-pub(super) fn lengths(matrix: &Matrix) -> Vec<f64> {
+pub(crate) fn lengths(matrix: &Matrix) -> Vec<f64> {
     fn of<T: Value>(values: &[T], dim: usize) -> Vec<f64> {
         values.par_chunks_exact(dim).map(norm).collect()
     }

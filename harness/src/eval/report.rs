@@ -6,7 +6,6 @@ use hitbench_reports::record::DirectionRecord;
 use serde::Serialize;
 
 use super::evaluate::Evaluated;
-use super::join::JoinedBy;
 use super::narrow::Narrowing;
 use crate::metric::word;
 
@@ -49,11 +48,7 @@ impl From<&Evaluated> for EvalReport {
             score: found.request.given.score(),
             kernel: found.kernel.map(|kernel| kernel.to_string()),
             post: found.request.post.map(|post| post.to_string()),
-            joined_by: match found.joined.by {
-                JoinedBy::Position => "position",
-                JoinedBy::MaskLayout => "mask-layout",
-                JoinedBy::Ids | JoinedBy::ReorderedIds => "ids",
-            },
+            joined_by: found.joined.by.name(),
             narrowing: found.narrowing,
             left_out: problems.map(|problem| (problem.kind.name(), problem.n)).collect(),
             notices: found.notices.iter().map(ToString::to_string).collect(),

@@ -24,7 +24,7 @@ pub use layout::Shape;
 pub use location::Location;
 pub use matrix::Matrix;
 pub(crate) use matrix::Values;
-pub(crate) use table::{read_columns, read_lines, read_text};
+pub(crate) use table::{FreeColumn, read_columns, read_free_column, read_free_lines, read_lines, read_text};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod audit_goldens;
 mod eval_goldens;
 mod metric_goldens;
 mod trec_measures;
