@@ -223,7 +223,7 @@ impl FormatError {
                 Some("save the array itself with numpy.save, not an object that holds it")
             }
             Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
-            Self::Column { .. } => Some("name the column that holds the ids as FILE::COLUMN"),
+            Self::Column { .. } => Some("name the column that is meant as FILE::COLUMN"),
             _ => None,
         }
     }
