@@ -11,6 +11,7 @@ mod render;
 mod throughput;
 
 pub use ablation::{console_table, summary_csv};
+pub use markdown::escaped as escaped_markdown;
 pub use record::{RecordError, RunFolder, RunRecord, RunWriter, TrialRecord};
 pub use render::{Rendered, render_all, tables};
 pub use throughput::throughput_table;

@@ -7,7 +7,7 @@ use hitbench_tests::{Said, run};
 use serde_json::Value as Json;
 
 /// An `.npy` file of little-endian f32.
-fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
+pub(crate) fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
     let text = format!(
         "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}\n",
         shape[0], shape[1]
@@ -19,22 +19,22 @@ fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
         fs::write(self.path(name), bytes).expect("the test's folder is writable");
         self.text(name)
     }
@@ -46,7 +46,7 @@ impl Folder {
     }
 }
 
-fn json(said: &Said) -> Json {
+pub(crate) fn json(said: &Said) -> Json {
     assert_eq!(said.code, Some(0), "{}", said.err);
     serde_json::from_str(&said.out)
         .unwrap_or_else(|error| panic!("not one JSON value ({error}): {}", said.out))
@@ -352,6 +352,125 @@ fn a_query_bank_answers_for_the_directions_it_has() {
     let args = ["--sim", &sims, "--post", "qbnorm", "--bank", &bank, "--out", &out];
     refused(&args, "usage", &["--bank-v2t"]);
     assert!(!Path::new(&out).exists());
+}
+
+#[test]
+fn the_table_is_drawn_for_markdown_and_latex_too() {
+    let folder = Folder::new();
+    let sims = folder.three();
+    let drawn = |format: &str| {
+        let said = eval(&[
+            "--sim",
+            &sims,
+            "--no-ci",
+            "--recall-at",
+            "1,2",
+            "--format",
+            format,
+        ]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out
+    };
+    let markdown = drawn("markdown");
+    assert!(
+        markdown.starts_with(
+            "**protocol custom, ties: average, captions: min-rank, median: mean-of-middle, score: matrix**\n\n\
+             |  | t2v | ties | v2t | ties |\n\
+             | --- | ---: | ---: | ---: | ---: |\n\
+             | queries | 3 |  | 3 |  |\n\
+             | gallery | 3 |  | 3 |  |\n\
+             | tied queries | 1 |  | 0 |  |\n\
+             | R@1 | 33.3 | [33.3, 66.7] | 100.0 |  |\n"
+        ),
+        "{markdown}"
+    );
+    assert!(markdown.contains("\n\nR@K in per cent:"), "{markdown}");
+    let latex = drawn("latex");
+    for part in [
+        "\\begin{tabular}{lrrrr}\n\\toprule\n",
+        "\n\\midrule\n  queries & 3 &  & 3 &  \\\\\n",
+        "\n  R@1 & 33.3 & [33.3, 66.7] & 100.0 &  \\\\\n",
+        "\n\\bottomrule\n\\end{tabular}\n",
+        "protocol custom, ties: average",
+    ] {
+        assert!(latex.contains(part), "no {part} in {latex}");
+    }
+    // The same rows and cells as the console's table, however they are drawn.
+    let words = |text: &str| -> Vec<Vec<String>> {
+        let rows = text
+            .lines()
+            .filter(|line| line.contains("R@") && !line.contains("per cent"));
+        let cells = rows.map(|line| line.split([' ', '|', '&', '\\']).filter(|cell| !cell.is_empty()));
+        cells.map(|cells| cells.map(str::to_owned).collect()).collect()
+    };
+    assert_eq!(words(&markdown), words(&drawn("table")));
+    assert_eq!(words(&latex), words(&markdown));
+    let both = eval(&["--sim", &sims, "--format", "latex", "--json"]);
+    assert_eq!(both.code, Some(2));
+}
+
+#[test]
+fn counts_and_trec_files_are_written_whole_or_not_at_all() {
+    let folder = Folder::new();
+    let sims = folder.three();
+    let [ranks, run_file, qrels] = ["ranks.csv", "run.txt", "qrels.txt"].map(|name| folder.text(name));
+    let out = folder.text("out");
+    let said = eval(&[
+        "--sim",
+        &sims,
+        "--json",
+        "--out",
+        &out,
+        "--write-ranks",
+        &ranks,
+        "--write-trec",
+        &run_file,
+        "--trec-depth",
+        "2",
+        "--write-qrels",
+        &qrels,
+    ]);
+    json(&said);
+    let read = |path: &str| fs::read_to_string(path).expect("it is written");
+    assert_eq!(
+        read(&run_file),
+        "0 Q0 0 1 0.9 hitbench\n0 Q0 2 2 0.2 hitbench\n1 Q0 0 1 0.8 hitbench\n1 Q0 1 2 0.7 hitbench\n\
+         2 Q0 1 1 0.5 hitbench\n2 Q0 2 2 0.5 hitbench\n"
+    );
+    assert_eq!(read(&qrels), "0 0 0 1\n1 0 1 1\n2 0 2 1\n");
+    let of_run = fs::read_dir(Path::new(&out).join("ranks")).expect("a run folder");
+    let of_run: Vec<PathBuf> = of_run.map(|entry| entry.expect("a file").path()).collect();
+    assert_eq!(
+        read(&ranks),
+        fs::read_to_string(&of_run[0]).expect("ranks of the run")
+    );
+
+    let nowhere = folder.text("absent/run.txt");
+    let said = eval(&["--sim", &sims, "--json", "--write-trec", &nowhere]);
+    assert_eq!(said.code, Some(74));
+    assert!(
+        said.out.is_empty() && said.err.contains("cannot-write"),
+        "{}",
+        said.err
+    );
+    let ids = folder.write("ids.txt", "a\nb c\nd\n");
+    let args = [
+        "--sim",
+        &sims,
+        "--text-ids",
+        &ids,
+        "--video-ids",
+        &ids,
+        "--write-qrels",
+        &qrels,
+    ];
+    refused(&args, "ids", &["text id `b c`"]);
+    assert_eq!(
+        read(&qrels),
+        "0 0 0 1\n1 0 1 1\n2 0 2 1\n",
+        "what was there stays"
+    );
+    refused(&["--sim", &sims, "--trec-depth", "2"], "usage", &["--write-trec"]);
 }
 
 #[test]

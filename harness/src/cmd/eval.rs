@@ -3,11 +3,15 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
-use crate::eval::{Bank, EvalError, EvalReport, EvalRequest, Post, check_out, evaluate, table, write_run};
+use super::output::OutputFile;
+use crate::eval::{
+    Bank, EvalError, EvalReport, EvalRequest, Evaluated, Post, check_out, check_trec_ids, evaluate, latex, markdown,
+    table, write_qrels, write_ranks, write_run, write_trec,
+};
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
 use crate::metric::{CaptionRule, MedianRule, Resampling, Rules, TieRule, word};
@@ -18,6 +22,17 @@ const RESAMPLING: Resampling = Resampling {
     resamples: 10_000,
 };
 
+/// How the result is drawn on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns, for a console.
+    Table,
+    /// A table as GitHub renders it.
+    Markdown,
+    /// A tabular with the rules of booktabs.
+    Latex,
+}
+
 /// Evaluates a similarity matrix or embeddings of any model: R@K, MdR, MnR and more, in both directions.
 ///
 /// Files are .npy, .npz or safetensors (f16, f32, f64); FILE::NAME names an array in a container. Rows of a
@@ -27,7 +42,8 @@ const RESAMPLING: Resampling = Resampling {
 #[command(
     after_help = "Examples:\n  hitbench eval --sim sims.npy --protocol msrvtt-1ka\n  \
     hitbench eval --text embeds.npz::text --video embeds.npz::video --normalize --json\n  \
-    hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv"
+    hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv\n  \
+    hitbench eval --sim sims.npy --format latex --write-trec run.txt --trec-depth 1000 --write-qrels qrels.txt"
 )]
 pub struct EvalArgs {
     #[command(flatten)]
@@ -60,6 +76,22 @@ pub struct EvalArgs {
     /// Writes a run folder of one trial.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
+    format: Format,
+    /// Writes the counts of every query, both directions, as CSV: the ranks of a run folder.
+    #[arg(long, value_name = "FILE")]
+    write_ranks: Option<PathBuf>,
+    /// Writes the ranking of t2v as a TREC run. Equal scores follow in gallery order; trec_eval orders them by item
+    /// id, descending. Ids must have no blanks.
+    #[arg(long, value_name = "FILE")]
+    write_trec: Option<PathBuf>,
+    /// Items a query in --write-trec; default all.
+    #[arg(long, value_name = "K", requires = "write_trec", value_parser = clap::value_parser!(u32).range(1..))]
+    trec_depth: Option<u32>,
+    /// Writes which video belongs to which text as TREC judgments (qrels).
+    #[arg(long, value_name = "FILE")]
+    write_qrels: Option<PathBuf>,
     /// Prints one JSON object (schema hitbench.eval/1).
     #[arg(long)]
     pub json: bool,
@@ -74,10 +106,12 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
     if args.out.is_some() {
         check_out(&request)?;
     }
+    let files = Files::create(args, &request)?;
     let found = evaluate(request)?;
     for notice in &found.notices {
         writeln!(io::stderr(), "warning: {notice}")?;
     }
+    files.write(args, &found)?;
     let rendered = args
         .out
         .as_deref()
@@ -89,11 +123,54 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         writeln!(out)?;
         return Ok(ExitCode::Fine);
     }
-    write!(out, "{}", table(&found))?;
-    if let Some(rendered) = rendered {
-        writeln!(out, "report: {}", rendered.report.display())?;
+    match args.format {
+        Format::Table => {
+            write!(out, "{}", table(&found))?;
+            if let Some(rendered) = rendered {
+                writeln!(out, "report: {}", rendered.report.display())?;
+            }
+        }
+        Format::Markdown => write!(out, "{}", markdown(&found))?,
+        Format::Latex => write!(out, "{}", latex(&found))?,
     }
     Ok(ExitCode::Fine)
+}
+
+/// The files asked for, begun before the work so that it is not done in vain.
+struct Files {
+    ranks: Option<OutputFile>,
+    trec: Option<OutputFile>,
+    qrels: Option<OutputFile>,
+}
+
+impl Files {
+    fn create(args: &EvalArgs, request: &EvalRequest) -> Result<Self, Failure> {
+        if args.write_trec.is_some() || args.write_qrels.is_some() {
+            for (what, list) in [("text", &request.names.texts), ("video", &request.names.videos)] {
+                check_trec_ids(what, list.as_ref().map_or(&[], |list| &list.ids))?;
+            }
+        }
+        let create = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
+        Ok(Self {
+            ranks: create(&args.write_ranks)?,
+            trec: create(&args.write_trec)?,
+            qrels: create(&args.write_qrels)?,
+        })
+    }
+
+    fn write(self, args: &EvalArgs, found: &Evaluated) -> Result<(), Failure> {
+        if let Some(file) = self.ranks {
+            file.write(|out| write_ranks(found, out))?;
+        }
+        if let Some(file) = self.trec {
+            let depth = args.trec_depth.map(|depth| depth as usize);
+            file.write(|out| write_trec(found, depth, out))?;
+        }
+        if let Some(file) = self.qrels {
+            file.write(|out| write_qrels(found, out))?;
+        }
+        Ok(())
+    }
 }
 
 impl EvalArgs {

@@ -24,5 +24,6 @@ pub mod verify;
 
 mod cli;
 mod console;
+mod output;
 
 pub use cli::Cli;

@@ -16,52 +16,12 @@ pub(super) fn count_changed(
     post: Post,
     pairing: &Pairing,
 ) -> Result<(Counts, bool), EvalError> {
-    let (given, captions) = (&request.given, request.rules.captions);
-    let (_, location) = given.texts();
-    let computed = match given {
-        Given::Scores(_) => None,
-        Given::Embeddings {
-            text, video, kernel, ..
-        } => Some(all_scores(text, video, *kernel)?),
-    };
-    let shape = (pairing.n_captions(), pairing.n_videos());
-    let scores = match (given, &computed) {
-        (Given::Scores(scores), _) => scores.rows(),
-        (_, Some(computed)) => f32_rows(computed, shape)?,
-        (Given::Embeddings { .. }, None) => unreachable!("scores of embeddings were computed above"),
-    };
-    let kept = pairing.kept_captions();
-    refuse_not_finite(scores, &kept, location)?;
-    let memory = |error| EvalError::memory(location, error);
-    let change = |direction: Direction| -> Result<Option<Aligned>, EvalError> {
-        match post {
-            Post::Dsl { temperature } => dual_softmax(scores, pairing, direction, temperature)
-                .map(Some)
-                .map_err(memory),
-            Post::QbNorm { beta, k } => {
-                let Some(bank) = bank_of(request, direction)? else {
-                    return Ok(None);
-                };
-                match direction {
-                    Direction::T2v => {
-                        check_bank(bank, bank.n_columns(), shape.1, "columns, one a video")?;
-                        let all: Vec<u32> = (0..bank.n_rows() as u32).collect();
-                        refuse_not_finite(bank.rows(), &all, bank.location())?;
-                    }
-                    Direction::V2t => {
-                        check_bank(bank, bank.n_rows(), shape.0, "rows, one a text")?;
-                        refuse_not_finite(bank.rows(), &kept, bank.location())?;
-                    }
-                }
-                let changed = qb_norm(scores, bank.rows(), pairing, direction, (beta, k));
-                changed.map(Some).map_err(memory)
-            }
-        }
-    };
+    let given = GivenScores::of(request, pairing)?;
+    let scores = given.rows(request, pairing)?;
     let counted = |changed: &Aligned| -> Result<Counts, EvalError> {
         let rows = RowsData::F64(bytemuck::cast_slice(changed.bytes()));
-        let rows = Rows::new(rows, shape.0, shape.1).map_err(MetricError::from)?;
-        count_matrix(rows, pairing, captions).map_err(|error| match error {
+        let rows = Rows::new(rows, scores.n_rows(), scores.dim()).map_err(MetricError::from)?;
+        count_matrix(rows, pairing, request.rules.captions).map_err(|error| match error {
             MetricError::NotFinite { row, column, value } => EvalError::Post {
                 post: post.to_string(),
                 row,
@@ -72,14 +32,86 @@ pub(super) fn count_changed(
         })
     };
     // One direction at a time, so that only one changed matrix is in memory.
-    let t2v = change(Direction::T2v)?.ok_or(BANK_NEEDED)?;
+    let t2v = change(request, post, pairing, scores, Direction::T2v)?.ok_or(BANK_NEEDED)?;
     let mut counts = counted(&t2v)?;
     drop(t2v);
-    match change(Direction::V2t)? {
+    match change(request, post, pairing, scores, Direction::V2t)? {
         None => Ok((counts, false)),
         Some(v2t) => {
             counts.v2t = counted(&v2t)?.v2t;
             Ok((counts, true))
+        }
+    }
+}
+
+/// The changed scores of `t2v`, row-major f64 `[n_texts, n_videos]`; zeros in rows that take no part.
+pub(super) fn changed_scores(
+    request: &EvalRequest,
+    post: Post,
+    pairing: &Pairing,
+) -> Result<Aligned, EvalError> {
+    let given = GivenScores::of(request, pairing)?;
+    let scores = given.rows(request, pairing)?;
+    change(request, post, pairing, scores, Direction::T2v)?.ok_or(BANK_NEEDED)
+}
+
+/// Scores before they are changed: those given, or those of embeddings, computed.
+struct GivenScores(Option<Aligned>);
+
+impl GivenScores {
+    fn of(request: &EvalRequest, pairing: &Pairing) -> Result<Self, EvalError> {
+        let computed = match &request.given {
+            Given::Scores(_) => None,
+            Given::Embeddings {
+                text, video, kernel, ..
+            } => Some(all_scores(text, video, *kernel)?),
+        };
+        let given = Self(computed);
+        let (_, location) = request.given.texts();
+        refuse_not_finite(given.rows(request, pairing)?, &pairing.kept_captions(), location)?;
+        Ok(given)
+    }
+
+    fn rows<'a>(&'a self, request: &'a EvalRequest, pairing: &Pairing) -> Result<Rows<'a>, EvalError> {
+        match (&request.given, &self.0) {
+            (Given::Scores(scores), _) => Ok(scores.rows()),
+            (_, Some(computed)) => Ok(f32_rows(computed, (pairing.n_captions(), pairing.n_videos()))?),
+            (Given::Embeddings { .. }, None) => unreachable!("scores of embeddings were computed"),
+        }
+    }
+}
+
+/// Changes the scores of one direction; `None` when its bank is missing.
+fn change(
+    request: &EvalRequest,
+    post: Post,
+    pairing: &Pairing,
+    scores: Rows<'_>,
+    direction: Direction,
+) -> Result<Option<Aligned>, EvalError> {
+    let (_, location) = request.given.texts();
+    let memory = |error| EvalError::memory(location, error);
+    match post {
+        Post::Dsl { temperature } => dual_softmax(scores, pairing, direction, temperature)
+            .map(Some)
+            .map_err(memory),
+        Post::QbNorm { beta, k } => {
+            let Some(bank) = bank_of(request, direction)? else {
+                return Ok(None);
+            };
+            match direction {
+                Direction::T2v => {
+                    check_bank(bank, bank.n_columns(), scores.dim(), "columns, one a video")?;
+                    let all: Vec<u32> = (0..bank.n_rows() as u32).collect();
+                    refuse_not_finite(bank.rows(), &all, bank.location())?;
+                }
+                Direction::V2t => {
+                    check_bank(bank, bank.n_rows(), scores.n_rows(), "rows, one a text")?;
+                    refuse_not_finite(bank.rows(), &pairing.kept_captions(), bank.location())?;
+                }
+            }
+            let changed = qb_norm(scores, bank.rows(), pairing, direction, (beta, k));
+            changed.map(Some).map_err(memory)
         }
     }
 }

@@ -144,6 +144,14 @@ pub enum EvalError {
         /// What to do.
         remedy: &'static str,
     },
+    /// An id that a TREC file cannot hold.
+    #[error("the {what} id `{id}` has a blank, and TREC files part their fields by blanks")]
+    TrecId {
+        /// `text` or `video`.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
     /// A run folder that holds something else.
     #[error("`{}` holds another run: {found}", path.display())]
     OtherRun {

@@ -15,7 +15,7 @@ impl EvalError {
                 "values"
             }
             Self::Dim { .. } | Self::Mask { .. } | Self::Bank { .. } => "shape",
-            Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } => "ids",
+            Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } | Self::TrecId { .. } => "ids",
             Self::Protocol { .. } => "protocol",
             Self::Usage { .. } => "usage",
             Self::OtherRun { .. } => "other-run",

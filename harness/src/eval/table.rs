@@ -1,4 +1,5 @@
-//! The result for a person: metrics down, directions across.
+//! The result for a person: metrics down, directions across. What is in it is said once, in a [`Sheet`], and drawn here
+//! for a console, by [`markdown`](super::markdown) and by [`latex`](super::latex).
 
 use std::fmt::Write;
 
@@ -11,10 +12,46 @@ use crate::metric::{DirectionMetrics, word};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
-/// The table with its caption, what was left out, and what the rows mean.
+/// A table as text, before anything of how it is drawn: the first column holds names, the others numbers.
+pub(super) struct Sheet {
+    /// The protocol and its rules, on one line.
+    pub(super) caption: String,
+    /// One entry a column; that of the names is empty.
+    pub(super) header: Vec<String>,
+    /// As many entries a row as the header has; empty where a row has nothing to say.
+    pub(super) rows: Vec<Vec<String>>,
+    /// What the rows mean and what was left out, one sentence each.
+    pub(super) notes: Vec<String>,
+}
+
+/// The table with its caption, what was left out, and what the rows mean, for a console.
 pub fn table(found: &Evaluated) -> String {
+    let Sheet {
+        caption,
+        header,
+        rows,
+        notes,
+    } = sheet(found);
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header)
+        .add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+    format!("{caption}\n{}\n{notes}", table.trim_fmt())
+}
+
+/// What every table of an evaluation says.
+pub(super) fn sheet(found: &Evaluated) -> Sheet {
     let rules = &found.request.rules;
-    let mut text = format!(
+    let mut caption = format!(
         "protocol {}, ties: {}, captions: {}, median: {}, score: {}",
         found.protocol_name(),
         word(&rules.ties),
@@ -23,7 +60,7 @@ pub fn table(found: &Evaluated) -> String {
         found.request.given.score()
     );
     if let Some(kernel) = found.kernel {
-        text += &format!(", kernel: {kernel}");
+        caption += &format!(", kernel: {kernel}");
     }
     let directions: Vec<(&str, &DirectionMetrics)> = [("t2v", Some(&found.t2v)), ("v2t", found.v2t.as_ref())]
         .into_iter()
@@ -35,10 +72,16 @@ pub fn table(found: &Evaluated) -> String {
         ties: directions.iter().any(|(_, metrics)| is_open(metrics)),
         narrowing: found.narrowing,
     };
-    text += &format!("\n{}\n", columns.drawn());
+    let mut notes = String::new();
     // A string takes everything that is written to it.
-    let _ = legend(&mut text, found, &columns);
-    text
+    let _ = legend(&mut notes, found, &columns);
+    let (header, rows) = columns.header_and_rows();
+    Sheet {
+        caption,
+        header,
+        rows,
+        notes: notes.lines().map(str::to_owned).collect(),
+    }
 }
 
 /// Whether the order of tied items could move some R@K.
@@ -90,18 +133,14 @@ type Print = fn(f64) -> String;
 struct Entry(String, Option<[f64; 2]>, Option<[f64; 2]>);
 
 impl Columns<'_> {
-    fn drawn(&self) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(STYLE)
-            .set_content_arrangement(ContentArrangement::Disabled);
+    fn header_and_rows(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let mut rows = Vec::new();
         let mut header = vec![String::new()];
         for (name, _) in self.directions {
             header.push((*name).to_owned());
             header.extend(self.intervals.then(|| "95 %".to_owned()));
             header.extend(self.ties.then(|| "ties".to_owned()));
         }
-        table.set_header(header);
         let metrics = || self.directions.iter().map(|(_, metrics)| *metrics);
 
         let counts: [(&str, Count); 6] = [
@@ -120,7 +159,7 @@ impl Columns<'_> {
             };
             if shown {
                 let entries = metrics().map(|m| Entry(value(m).to_string(), None, None));
-                table.add_row(self.row(name, entries, |_| String::new()));
+                rows.push(self.row(name, entries, |_| String::new()));
             }
         }
         if let Some(Narrowing { t2v, v2t }) = self.narrowing {
@@ -133,7 +172,7 @@ impl Columns<'_> {
                 ),
             ] {
                 let entries = value.into_iter().map(|n| Entry(n.to_string(), None, None));
-                table.add_row(self.row(name, entries, |_| String::new()));
+                rows.push(self.row(name, entries, |_| String::new()));
             }
         }
         let cuts: Vec<u64> = metrics()
@@ -145,7 +184,7 @@ impl Columns<'_> {
                 let open = m.r_at_interval.get(&k).copied().filter(|[low, high]| low < high);
                 Entry(percent(m.r_at[&k]), ci95, open)
             });
-            table.add_row(self.row(&format!("R@{k}"), entries, percent));
+            rows.push(self.row(&format!("R@{k}"), entries, percent));
         }
         let numbers: [(&str, Number, Print); 8] = [
             ("MdR", |m| (Some(m.median_rank), m.median_rank_ci95), one_digit),
@@ -173,15 +212,9 @@ impl Columns<'_> {
                 let (number, ci95) = value(m);
                 Entry(number.map_or("-".to_owned(), print), ci95, None)
             });
-            table.add_row(self.row(name, entries, print));
+            rows.push(self.row(name, entries, print));
         }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if index > 0 {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.trim_fmt()
+        (header, rows)
     }
 
     fn row(

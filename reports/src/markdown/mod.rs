@@ -8,4 +8,5 @@ mod text;
 
 pub(crate) use plots::{Embedded, embed};
 pub(crate) use provenance::{machine, reproduce};
-pub(crate) use text::{escaped, grid_md, line, plural, section};
+pub use text::escaped;
+pub(crate) use text::{grid_md, line, plural, section};

@@ -42,7 +42,7 @@ pub(crate) fn grid_md(out: &mut String, grid: &Grid) {
 
 /// Text with the characters that Markdown or HTML would take for their own made harmless. An underscore
 /// inside a word is harmless by itself.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();
