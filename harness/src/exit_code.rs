@@ -9,6 +9,8 @@ pub enum ExitCode {
     CheckFailed,
     /// Usage, configuration or input; a torn or future-version file included.
     Input,
+    /// What was to be compared does not compare.
+    NotComparable,
     /// Some trials failed; the others are recorded.
     TrialsFailed,
     /// A file could not be written; what was written before is kept.
@@ -24,6 +26,7 @@ impl ExitCode {
             Self::Fine => 0,
             Self::CheckFailed => 1,
             Self::Input => 2,
+            Self::NotComparable => 3,
             Self::TrialsFailed => 5,
             Self::CannotWrite => 74,
             Self::Stopped => 75,

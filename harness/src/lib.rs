@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod cmd;
 pub mod data;
+pub mod diff;
 pub mod eval;
 pub mod exit_code;
 pub mod format;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod cli;
+mod diff;
 mod eval;
 #[cfg(feature = "torch")]
 mod real;

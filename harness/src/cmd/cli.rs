@@ -3,13 +3,13 @@
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{data, doctor, eval, measure_cells, plan, protocols, report, run, schema, status, verify};
+use super::{data, diff, doctor, eval, measure_cells, plan, protocols, report, run, schema, status, verify};
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
 ///
-/// Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or input; 5 some trials failed; 74 could
-/// not write; 75 stopped by a signal, run again to resume.
+/// Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or input; 3 not comparable; 5 some trials
+/// failed; 74 could not write; 75 stopped by a signal, run again to resume.
 #[derive(Debug, Parser)]
 #[command(
     name = "hitbench",
@@ -29,6 +29,7 @@ enum Command {
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Eval(Box<eval::EvalArgs>),
+    Diff(diff::DiffArgs),
     Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
@@ -50,6 +51,7 @@ impl Cli {
             Command::Report(args) => report::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Eval(args) => eval::run(args),
+            Command::Diff(args) => diff::run(args),
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
                 .map_err(Failure::from),
@@ -69,6 +71,7 @@ impl Cli {
             Command::Report(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Eval(args) => args.json,
+            Command::Diff(args) => args.json,
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::plan::PlanError;
 use crate::audit::AuditError;
 use crate::data::DataError;
+use crate::diff::DiffError;
 use crate::eval::EvalError;
 use crate::exit_code::ExitCode;
 use crate::suite::SuiteError;
@@ -167,6 +168,24 @@ impl From<AuditError> for Failure {
                 reason: error.reason(),
                 file: error.file(),
                 position: None,
+                report: miette::Report::new(error),
+            },
+        }
+    }
+}
+
+impl From<DiffError> for Failure {
+    fn from(error: DiffError) -> Self {
+        match error {
+            DiffError::Record(error) => error.into(),
+            error => Self {
+                code: match error {
+                    DiffError::NotComparable { .. } => ExitCode::NotComparable,
+                    _ => ExitCode::Input,
+                },
+                reason: error.reason(),
+                file: error.file(),
+                position: error.line().map(|line| (line, 1)),
                 report: miette::Report::new(error),
             },
         }

@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;
+pub mod diff;
 pub mod doctor;
 pub mod eval;
 pub mod failure;
