@@ -35,9 +35,9 @@ enum Format {
 
 /// Evaluates a similarity matrix or embeddings of any model: R@K, MdR, MnR and more, in both directions.
 ///
-/// Files are .npy, .npz or safetensors (f16, f32, f64); FILE::NAME names an array in a container. Rows of a
-/// similarity matrix are texts and its columns videos, and it is ranked in the type that it is stored in. Without
-/// ids, row i belongs to column i.
+/// Files are .npy, .npz, safetensors or pickled NumPy arrays (f16, f32, f64); FILE::NAME names an array in a
+/// container. Rows of a similarity matrix are texts and its columns videos, and it is ranked in the type that it is
+/// stored in. Without ids, row i belongs to column i.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  hitbench eval --sim sims.npy --protocol msrvtt-1ka\n  \

@@ -1,6 +1,8 @@
 //! One array out of any file that holds some: found, checked against the file's length, put into row-major order.
 
 use std::fs;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use hitbench_kernels::map::FileMap;
@@ -10,7 +12,9 @@ use super::error::FormatError;
 use super::flaw::Flaw;
 use super::layout::{Element, Layout, Shape};
 use super::location::Location;
-use super::{npy, npz, safetensors};
+use super::npy::{self, Header};
+use super::pickle::{self, Pickle};
+use super::{npz, safetensors};
 
 /// Rows of an array in Fortran order that are gathered in one sweep over its columns.
 const ROWS_AT_ONCE: usize = 64;
@@ -24,16 +28,22 @@ enum Format {
     Npz,
     /// Named tensors.
     Safetensors,
+    /// A Python pickle.
+    Pickle,
 }
 
 impl Format {
-    /// The format whose files begin so; `None` for anything else.
-    fn of(bytes: &[u8]) -> Option<Self> {
+    /// The format whose files begin so, or are called so where their first bytes do not tell; `None` for anything
+    /// else.
+    fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(npy::MAGIC) {
             return Some(Self::Npy);
         }
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
             return Some(Self::Npz);
+        }
+        if pickle::is_likely(path, bytes) {
+            return Some(Self::Pickle);
         }
         safetensors::is_likely(bytes).then_some(Self::Safetensors)
     }
@@ -55,10 +65,11 @@ impl Array {
     /// [`FormatError`] that names the file, and the position of whatever is wrong in it.
     pub(crate) fn read(location: &Location) -> Result<Self, FormatError> {
         let map = Arc::new(open(location)?);
-        let (layout, buffer) = match Format::of(&map) {
+        let (layout, buffer) = match Format::of(&location.path, &map) {
             Some(Format::Npy) => read_npy(location, &map)?,
             Some(Format::Npz) => npz::read(location, &map)?,
             Some(Format::Safetensors) => safetensors::read(location, &map)?,
+            Some(Format::Pickle) => Pickle::of_file(location, &map)?.array(location.member.as_deref())?,
             None => {
                 return Err(FormatError::Unknown {
                     location: location.clone(),
@@ -70,7 +81,7 @@ impl Array {
     }
 
     /// Puts the values into row-major order and this machine's byte order, copying only where that changes them.
-    fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, FormatError> {
+    pub(crate) fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, FormatError> {
         let size = layout.element.size();
         let memory = |error| FormatError::memory(location, error);
         if !matches!(layout.shape.len(), 1 | 2) {
@@ -103,7 +114,10 @@ impl Array {
 }
 
 /// Maps the file of `location`.
-fn open(location: &Location) -> Result<FileMap, FormatError> {
+///
+/// # Errors
+/// [`FormatError::Read`], [`FormatError::NotAFile`].
+pub(crate) fn open(location: &Location) -> Result<FileMap, FormatError> {
     let read_error = |source| FormatError::Read {
         path: location.path.clone(),
         source,
@@ -120,7 +134,6 @@ fn open(location: &Location) -> Result<FileMap, FormatError> {
 fn describe(bytes: &[u8]) -> String {
     match bytes {
         [] => "an empty file".to_owned(),
-        [0x80, 2..=5, ..] => "a Python pickle".to_owned(),
         [0x89, b'H', b'D', b'F', ..] => "an HDF5 file".to_owned(),
         bytes => format!(
             "a file that begins with `{}`",
@@ -130,26 +143,43 @@ fn describe(bytes: &[u8]) -> String {
 }
 
 fn read_npy(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), FormatError> {
-    if let Some(member) = &location.member {
-        return Err(FormatError::NoMembers {
-            path: location.path.clone(),
-            member: member.clone(),
-        });
+    let (header, values) = npy_header(location, map)?;
+    let start = values.start;
+    let buffer = Buffer::Mapped {
+        map: Arc::clone(map),
+        range: values,
+    };
+    match header {
+        Header::Objects(shape) => {
+            let pickle = Pickle::of_objects(location, buffer, start, &shape)?;
+            pickle.array(location.member.as_deref())
+        }
+        Header::Numbers(layout) => {
+            if let Some(member) = &location.member {
+                return Err(FormatError::NoMembers {
+                    path: location.path.clone(),
+                    member: member.clone(),
+                });
+            }
+            check_length(location, &layout, start, buffer.bytes().len())?;
+            Ok((layout, buffer))
+        }
     }
+}
+
+/// The header of an `.npy` file, and where what comes behind it lies.
+///
+/// # Errors
+/// [`FormatError::Malformed`].
+pub(crate) fn npy_header(location: &Location, map: &FileMap) -> Result<(Header, Range<usize>), FormatError> {
     let flawed = |flaw| FormatError::flaw(location, flaw);
     let (start, length) = npy::dictionary(&map[..map.len().min(npy::PREFIX)]).map_err(flawed)?;
     let Some(dictionary) = map.get(start..start + length) else {
         let expected = format!("a header of {length} bytes");
         return Err(flawed(Flaw::new(map.len(), expected, "the end of the file")));
     };
-    let layout = npy::parse(dictionary, start).map_err(flawed)?;
-    let values = start + length..map.len();
-    check_length(location, &layout, values.start, values.len())?;
-    let buffer = Buffer::Mapped {
-        map: Arc::clone(map),
-        range: values,
-    };
-    Ok((layout, buffer))
+    let header = npy::parse(dictionary, start).map_err(flawed)?;
+    Ok((header, start + length..map.len()))
 }
 
 /// Checks that the values of an array, which begin at byte `start`, are `found` bytes.

@@ -9,6 +9,7 @@ use super::buffer::OutOfMemory;
 use super::flaw::Flaw;
 use super::layout::Shape;
 use super::location::Location;
+use super::pickle::PLAIN;
 
 /// Names of members or columns that an error lists.
 const LISTED: usize = 10;
@@ -32,7 +33,7 @@ pub enum FormatError {
         path: PathBuf,
     },
     /// First bytes that no format has.
-    #[error("`{location}`: expected .npy, .npz or safetensors, found {found}")]
+    #[error("`{location}`: expected .npy, .npz, safetensors or a pickle, found {found}")]
     Unknown {
         /// The file.
         location: Location,
@@ -219,8 +220,8 @@ impl FormatError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Unknown { .. } => Some("save the array with numpy.save, numpy.savez or safetensors"),
-            Self::Malformed { found, .. } if found.starts_with("`|O") => {
-                Some("save the array itself with numpy.save, not an object that holds it")
+            Self::Malformed { expected, .. } if expected == PLAIN => {
+                Some("nothing in a pickle is run: save the arrays themselves with numpy.save or numpy.savez")
             }
             Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
             Self::Column { .. } => Some("name the column that is meant as FILE::COLUMN"),

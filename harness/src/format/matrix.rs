@@ -28,12 +28,20 @@ impl Matrix {
     /// # Errors
     /// [`FormatError`] that names file and place.
     pub fn read(location: &Location) -> Result<Self, FormatError> {
+        Self::from_array(Array::read(location)?)
+    }
+
+    /// The matrix that an array is.
+    ///
+    /// # Errors
+    /// [`FormatError`] for another number of axes, no rows or columns, or elements that cannot be ranked.
+    pub(crate) fn from_array(array: Array) -> Result<Self, FormatError> {
         let Array {
             location,
             element,
             shape,
             buffer,
-        } = Array::read(location)?;
+        } = array;
         let [n_rows, n_columns] = shape[..] else {
             return Err(FormatError::Axes {
                 location,

@@ -2,7 +2,7 @@
 //!
 //! Files are found by [`Location`], read into an [`Array`] in row-major order that stays in the file's own pages where
 //! it can, and checked against the file's length before anything is allocated. A new format gets a file beside
-//! `npy`, `npz` and `safetensors` and a variant in `array::Format`. What the values mean is for others to say.
+//! `npy`, `npz`, `safetensors` and `pickle` and a variant in `array::Format`. What the values mean is for others to say.
 
 mod array;
 mod buffer;
@@ -13,6 +13,7 @@ mod location;
 mod matrix;
 mod npy;
 mod npz;
+mod pickle;
 mod safetensors;
 mod table;
 
@@ -25,6 +26,7 @@ pub use location::Location;
 pub use matrix::Matrix;
 pub(crate) use matrix::Values;
 pub(crate) use table::{FreeColumn, read_columns, read_free_column, read_free_lines, read_lines, read_text};
+pub use pickle::{Entries, Items, Key, Pickle, PickledArray, Value, View};
 
 #[cfg(test)]
 pub(crate) mod tests;

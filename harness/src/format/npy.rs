@@ -14,6 +14,15 @@ pub(crate) const PREFIX: usize = 12;
 /// Longest header that is read; NumPy itself refuses longer ones than 10,000 bytes by default.
 const LONGEST: usize = 1 << 20;
 
+/// What comes behind the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Header {
+    /// The values of an array.
+    Numbers(Layout),
+    /// The pickle of an array of objects of this shape.
+    Objects(Vec<usize>),
+}
+
 /// Where the dictionary lies: first byte and length.
 ///
 /// # Errors
@@ -53,7 +62,7 @@ pub(crate) fn dictionary(prefix: &[u8]) -> Result<(usize, usize), Flaw> {
 ///
 /// # Errors
 /// [`Flaw`].
-pub(crate) fn parse(dictionary: &[u8], start: usize) -> Result<Layout, Flaw> {
+pub(crate) fn parse(dictionary: &[u8], start: usize) -> Result<Header, Flaw> {
     let mut cursor = Cursor {
         bytes: dictionary,
         at: 0,
@@ -68,7 +77,12 @@ pub(crate) fn parse(dictionary: &[u8], start: usize) -> Result<Layout, Flaw> {
         let again = match key.as_str() {
             "descr" => {
                 let at = cursor.next_at();
-                descr.replace(element(&cursor.string()?, start + at)?).is_some()
+                let text = cursor.string()?;
+                let found = match is_object(&text) {
+                    true => None,
+                    false => Some(element(&text, start + at)?),
+                };
+                descr.replace(found).is_some()
             }
             "fortran_order" => fortran.replace(cursor.boolean()?).is_some(),
             "shape" => shape.replace(cursor.tuple()?).is_some(),
@@ -91,23 +105,34 @@ pub(crate) fn parse(dictionary: &[u8], start: usize) -> Result<Layout, Flaw> {
     }
     cursor.end()?;
     let missing = |key: &str| Flaw::new(start, format!("the key `{key}`"), "a header without it");
-    let (element, swapped) = descr.ok_or_else(|| missing("descr"))?;
-    Ok(Layout {
-        element,
-        swapped,
-        fortran: fortran.ok_or_else(|| missing("fortran_order"))?,
-        shape: shape.ok_or_else(|| missing("shape"))?,
+    let descr = descr.ok_or_else(|| missing("descr"))?;
+    let fortran = fortran.ok_or_else(|| missing("fortran_order"))?;
+    let shape = shape.ok_or_else(|| missing("shape"))?;
+    Ok(match descr {
+        Some((element, swapped)) => Header::Numbers(Layout {
+            element,
+            swapped,
+            fortran,
+            shape,
+        }),
+        None => Header::Objects(shape),
     })
 }
 
-/// Element type and whether its bytes are swapped, from a type string such as `<f4`.
-fn element(descr: &str, at: usize) -> Result<(Element, bool), Flaw> {
+/// Whether a type string is that of objects: `|O`, from Python 2 also with their size.
+fn is_object(descr: &str) -> bool {
+    let size = descr.strip_prefix("|O");
+    size.is_some_and(|size| size.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Element type and whether its bytes are swapped, from a type string such as `<f4` at byte `at`.
+///
+/// # Errors
+/// [`Flaw`] for a type that holds no numbers, or none that can be ranked or be a mask.
+pub(crate) fn element(descr: &str, at: usize) -> Result<(Element, bool), Flaw> {
     let flaw = |expected: &str| Flaw::new(at, expected, format!("`{descr}`"));
     let numbers = "a type of f2, f4 or f8 (masks also of b1, i or u)";
     let kind = descr.trim_start_matches(['<', '>', '|', '=']);
-    if kind.starts_with('O') {
-        return Err(flaw("numbers, not pickled objects"));
-    }
     let found = match kind {
         "f2" => Element::F16,
         "f4" => Element::F32,
@@ -278,7 +303,15 @@ mod tests {
                 layout(Element::Bool, false, false, &[]),
             ),
         ] {
-            assert_eq!(parse(text.as_bytes(), 10), Ok(expected), "{text}");
+            assert_eq!(
+                parse(text.as_bytes(), 10),
+                Ok(Header::Numbers(expected)),
+                "{text}"
+            );
+        }
+        for descr in ["|O", "|O8"] {
+            let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2, 3), }}");
+            assert_eq!(parse(text.as_bytes(), 10), Ok(Header::Objects(vec![2, 3])));
         }
     }
 
@@ -288,7 +321,12 @@ mod tests {
         for (text, offset, expected, found) in [
             ("", 10, "`{`", "the end of the header"),
             ("{", 11, "a quoted word", "the end of the header"),
-            ("{'descr': '|O8'}", 20, "numbers, not pickled objects", "`|O8`"),
+            (
+                "{'descr': '<O8'}",
+                20,
+                "a type of f2, f4 or f8 (masks also of b1, i or u)",
+                "`<O8`",
+            ),
             (
                 "{'descr': [('a', '<f4')]}",
                 20,

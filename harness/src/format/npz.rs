@@ -12,7 +12,8 @@ use super::error::FormatError;
 use super::flaw::Flaw;
 use super::layout::Layout;
 use super::location::Location;
-use super::npy;
+use super::npy::{self, Header};
+use super::pickle::Pickle;
 
 /// What members are called behind the name of their array.
 const SUFFIX: &str = ".npy";
@@ -101,8 +102,11 @@ fn read_member(
     let read = head.len();
     head.resize(values_start.max(read), 0);
     member.read_exact(&mut head[read..]).map_err(unreadable)?;
-    let layout = npy::parse(&head[start..values_start], start).map_err(flawed)?;
-    let n_values = check_length(location, &layout, values_start, n_bytes - values_start)?;
+    let header = npy::parse(&head[start..values_start], start).map_err(flawed)?;
+    let n_values = match &header {
+        Header::Numbers(layout) => check_length(location, layout, values_start, n_bytes - values_start)?,
+        Header::Objects(_) => n_bytes - values_start,
+    };
     let mut values = Aligned::zeros(n_values).map_err(|error| FormatError::memory(location, error))?;
     // A version 1 header may end before the bytes that any version needs.
     let early = &head[values_start..];
@@ -113,5 +117,10 @@ fn read_member(
     if member.read(&mut [0]).map_err(unreadable)? != 0 {
         return Err(flawed(Flaw::new(n_bytes, "the end of the member", "more bytes")));
     }
-    Ok((layout, Buffer::Owned(values)))
+    let values = Buffer::Owned(values);
+    match header {
+        Header::Numbers(layout) => Ok((layout, values)),
+        // The member is already named: the object must be an array, or have only one.
+        Header::Objects(shape) => Pickle::of_objects(location, values, values_start, &shape)?.array(None),
+    }
 }

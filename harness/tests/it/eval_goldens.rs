@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::metric_goldens::{assert_close, check, data, json};
 
-const ALL_TIES: [TieRule; 5] = [
+pub(crate) const ALL_TIES: [TieRule; 5] = [
     TieRule::Average,
     TieRule::Optimistic,
     TieRule::Pessimistic,
@@ -23,14 +23,14 @@ const ALL_TIES: [TieRule; 5] = [
     TieRule::Clip4clip,
 ];
 
-fn location(path: PathBuf, member: Option<&str>) -> Location {
+pub(crate) fn location(path: PathBuf, member: Option<&str>) -> Location {
     Location {
         path,
         member: member.map(str::to_owned),
     }
 }
 
-fn matrix(path: PathBuf, member: Option<&str>) -> Matrix {
+pub(crate) fn matrix(path: PathBuf, member: Option<&str>) -> Matrix {
     Matrix::read(&location(path, member)).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn v2t(found: &Evaluated) -> &DirectionCounts {
 }
 
 /// The `directions` object of the JSON under a tie rule.
-fn directions(given: impl Fn() -> Given, names: impl Fn() -> Names, ties: TieRule) -> Value {
+pub(crate) fn directions(given: impl Fn() -> Given, names: impl Fn() -> Names, ties: TieRule) -> Value {
     let rules = Rules {
         ties,
         ..Rules::default()

@@ -5,4 +5,5 @@
 mod audit_goldens;
 mod eval_goldens;
 mod metric_goldens;
+mod pickle_goldens;
 mod trec_measures;
