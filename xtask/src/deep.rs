@@ -1,5 +1,5 @@
-//! `cargo xtask deep`: checks of the kernels that take minutes. Miri interprets the scalar paths and the bookkeeping
-//! of tiles; an emulator runs the conformance tests on NEON.
+//! `cargo xtask deep`: checks that take minutes. Miri interprets the scalar paths of the kernels and the bookkeeping
+//! of tiles; an emulator runs the conformance tests on NEON; the readers of files are fuzzed.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -19,6 +19,12 @@ const AARCH64: &str = "aarch64-unknown-linux-musl";
 /// Emulators, as distributions name them.
 const EMULATORS: [&str; 2] = ["qemu-aarch64", "qemu-aarch64-static"];
 
+/// Where the fuzz targets lie.
+const FUZZ: &str = "harness/fuzz";
+
+/// How long each target runs.
+const FUZZ_SECONDS: &str = "60";
+
 /// An archive without members.
 const EMPTY_ARCHIVE: &[u8] = b"!<arch>\n";
 
@@ -29,7 +35,38 @@ const EMPTY_ARCHIVE: &[u8] = b"!<arch>\n";
 /// writing into the target folder can meet.
 pub fn deep(root: &Path) -> Result<(), Error> {
     miri(root)?;
+    fuzz(root)?;
     neon(root)
+}
+
+/// Fuzzes every reader. What is new stays out of the checkout; the files that made a reader fail are in `artifacts/`.
+fn fuzz(root: &Path) -> Result<(), Error> {
+    let cargo_fuzz = || {
+        let mut command = Command::new("rustup");
+        command
+            .current_dir(root)
+            .args(["run", "nightly", "cargo", "fuzz"]);
+        command
+    };
+    if !runs(cargo_fuzz().arg("--version")) {
+        eprintln!("skipped: fuzzing of readers: `cargo install cargo-fuzz` installs what it needs");
+        return Ok(());
+    }
+    // The same versions of everything as in the workspace, of which the targets are no member.
+    let lock = root.join(FUZZ).join("Cargo.lock");
+    fs::copy(root.join("Cargo.lock"), &lock).map_err(Error::io("write", &lock))?;
+    let corpus = root.join(FUZZ).join("corpus");
+    for entry in fs::read_dir(&corpus).map_err(Error::io("read", &corpus))? {
+        let seeds = entry.map_err(Error::io("read", &corpus))?.path();
+        let target = seeds.file_name().unwrap_or(seeds.as_os_str());
+        let found = target_folder(root).join("fuzz").join(target);
+        fs::create_dir_all(&found).map_err(Error::io("create", &found))?;
+        let mut command = cargo_fuzz();
+        command.args(["run", "--fuzz-dir", FUZZ]).arg(target);
+        command.args([&found, &seeds]).arg("--");
+        call(command.arg(format!("-max_total_time={FUZZ_SECONDS}")))?;
+    }
+    Ok(())
 }
 
 fn miri(root: &Path) -> Result<(), Error> {

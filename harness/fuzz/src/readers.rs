@@ -1,0 +1,195 @@
+//! The readers under test, one a format, with what is done to everything that they give.
+//!
+//! The fuzz targets and the test that replays their corpus (`tests/it/corpus.rs`) share this file. A new format adds
+//! a line to [`READERS`], a target and a folder of the corpus.
+
+use std::cell::OnceCell;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use hitbench::eval::{IdList, IdMap, Mask};
+use hitbench::format::{Location, Matrix, Pickle, View};
+use tempfile::TempDir;
+
+/// Where a file is memory.
+const MEMORY: &str = "/dev/shm";
+
+/// What a call of a reader came to: a sum of all that it gave, or its error with all causes.
+pub(crate) type Outcome = Result<f64, String>;
+
+/// A reader of one format.
+pub(crate) struct Reader {
+    /// Name of the target and of its folder of the corpus.
+    pub(crate) name: &'static str,
+    /// What the file is called, since names can decide how a file is read.
+    pub(crate) file: &'static str,
+    /// Reads the file in every way there is.
+    pub(crate) read: fn(&Path) -> Vec<Outcome>,
+}
+
+/// Every reader.
+pub(crate) const READERS: [Reader; 5] = [
+    Reader {
+        name: "npy",
+        file: "input.npy",
+        read: arrays,
+    },
+    Reader {
+        name: "npz",
+        file: "input.npz",
+        read: arrays,
+    },
+    Reader {
+        name: "safetensors",
+        file: "input.safetensors",
+        read: arrays,
+    },
+    Reader {
+        name: "pickle",
+        file: "input.pkl",
+        read: pickles,
+    },
+    Reader {
+        name: "table",
+        file: "input.csv",
+        read: tables,
+    },
+];
+
+thread_local! {
+    static FOLDER: OnceCell<TempDir> = const { OnceCell::new() };
+}
+
+/// Has the reader `name` read an input as a file, in memory where there is such a folder.
+///
+/// Panics where the reader does, or where an error says neither which file nor what is wrong with it.
+pub(crate) fn run(name: &str, bytes: &[u8]) -> Vec<Outcome> {
+    let reader = READERS.iter().find(|reader| reader.name == name);
+    let reader = reader.expect("every target has a reader");
+    FOLDER.with(|folder| {
+        let folder = folder.get_or_init(|| {
+            let memory = Path::new(MEMORY);
+            let folder = if memory.is_dir() {
+                tempfile::tempdir_in(memory)
+            } else {
+                tempfile::tempdir()
+            };
+            folder.expect("a temporary folder can be made")
+        });
+        let path = folder.path().join(reader.file);
+        fs::write(&path, bytes).expect("a temporary file can be written");
+        let outcomes = (reader.read)(&path);
+        for message in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            check_message(&path, message);
+        }
+        outcomes
+    })
+}
+
+/// Panics unless an error names the file, and the place or what was expected of it.
+fn check_message(path: &Path, message: &str) {
+    let names_file = message.contains(&path.display().to_string());
+    let words = [
+        "byte ",
+        "line ",
+        "expected ",
+        "holds ",
+        "has the columns",
+        "is damaged: ",
+        "larger than any memory",
+    ];
+    let says_what = words.iter().any(|word| message.contains(word));
+    assert!(names_file && says_what, "an error that helps nobody: {message}");
+}
+
+fn locations(path: &Path, members: &[&str]) -> Vec<Location> {
+    let named = members.iter().map(|member| Location {
+        path: path.to_owned(),
+        member: Some((*member).to_owned()),
+    });
+    std::iter::once(Location::file(path)).chain(named).collect()
+}
+
+fn outcome<T>(read: Result<T, impl Error>, sum: impl FnOnce(T) -> f64) -> Outcome {
+    match read {
+        Ok(value) => Ok(sum(value)),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", chain(source)),
+    }
+}
+
+fn sum_matrix(matrix: &Matrix) -> f64 {
+    let rows = matrix.rows();
+    let row = |row| (0..matrix.n_columns()).map(move |column| rows.get(row, column));
+    (0..matrix.n_rows()).flat_map(row).sum()
+}
+
+/// A file of arrays as a matrix and as a mask, whole and by member.
+fn arrays(path: &Path) -> Vec<Outcome> {
+    let locations = locations(path, &["a", "sims"]);
+    let both = locations.iter().flat_map(|location| {
+        [
+            outcome(Matrix::read(location), |matrix| sum_matrix(&matrix)),
+            outcome(Mask::read(location), |mask| mask.kept.len() as f64),
+        ]
+    });
+    both.collect()
+}
+
+/// The same, and every value of the pickle.
+fn pickles(path: &Path) -> Vec<Outcome> {
+    let mut outcomes = arrays(path);
+    outcomes.push(outcome(Pickle::read(path), |pickle| {
+        let (mut sum, mut errors) = (0.0, Vec::new());
+        // No recursion: a pickle may be as deep as it is long.
+        let mut open = vec![pickle.root()];
+        while let Some(value) = open.pop() {
+            sum += value.offset() as f64 + value.describe().len() as f64;
+            match value.view() {
+                View::None => {}
+                View::Bool(value) => sum += f64::from(u8::from(value)),
+                View::Int(value) => sum += value as f64,
+                View::Float(value) => sum += value,
+                View::Text(text) => sum += text.len() as f64,
+                View::Bytes(bytes) => sum += bytes.len() as f64,
+                View::List(items) | View::Tuple(items) | View::Objects(_, items) => open.extend(items),
+                View::Dict(entries) => {
+                    for (key, value) in entries {
+                        sum += key.to_string().len() as f64;
+                        open.push(value);
+                    }
+                }
+                View::Array(array) => match array.matrix() {
+                    Ok(matrix) => sum += sum_matrix(&matrix) + array.shape().0.len() as f64,
+                    Err(error) => errors.push(error),
+                },
+            }
+        }
+        for error in &errors {
+            check_message(error.file(), &chain(error));
+        }
+        sum
+    }));
+    outcomes
+}
+
+/// Ids one a line, by column, and as a map.
+fn tables(path: &Path) -> Vec<Outcome> {
+    let length = |list: IdList| list.ids.iter().map(String::len).sum::<usize>() as f64;
+    let lists = locations(path, &["id", "video_id"]);
+    let mut outcomes: Vec<Outcome> = lists
+        .iter()
+        .map(|location| outcome(IdList::read(location), length))
+        .collect();
+    let map = IdMap::read(&Location::file(path));
+    outcomes.push(outcome(map, |map| map.pairs.len() as f64));
+    outcomes
+}
