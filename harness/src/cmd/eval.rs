@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
 use super::output::OutputFile;
 use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, Evaluated, Post, check_out, check_trec_ids, evaluate, latex, markdown,
-    table, write_qrels, write_ranks, write_run, write_trec,
+    Bank, EvalError, EvalReport, EvalRequest, Evaluated, Post, check_out, check_trec_ids, evaluate, latex,
+    markdown, table, write_qrels, write_ranks, write_run, write_trec,
 };
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
@@ -35,13 +35,14 @@ enum Format {
 
 /// Evaluates a similarity matrix or embeddings of any model: R@K, MdR, MnR and more, in both directions.
 ///
-/// Files are .npy, .npz, safetensors or pickled NumPy arrays (f16, f32, f64); FILE::NAME names an array in a
+/// Files are .npy, .npz, safetensors, HDF5, pickled NumPy arrays (f16, f32, f64) or BigFile folders; FILE::NAME names an array in a
 /// container. Rows of a similarity matrix are texts and its columns videos, and it is ranked in the type that it is
 /// stored in. Without ids, row i belongs to column i.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  hitbench eval --sim sims.npy --protocol msrvtt-1ka\n  \
     hitbench eval --text embeds.npz::text --video embeds.npz::video --normalize --json\n  \
+    hitbench eval --text coot.h5::par_emb --video coot.h5::vid_emb --text-ids coot.h5::key --video-ids coot.h5::key\n  \
     hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv\n  \
     hitbench eval --sim sims.npy --format latex --write-trec run.txt --trec-depth 1000 --write-qrels qrels.txt"
 )]

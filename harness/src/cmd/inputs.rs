@@ -19,11 +19,10 @@ pub(super) struct InputArgs {
     /// Video embeddings, a row a video.
     #[arg(long, value_name = "FILE", requires = "text")]
     video: Option<Location>,
-    /// Ids of the texts in row order: one a line, or FILE.csv::COLUMN.
+    /// Ids of the texts in row order: one a line, FILE.csv::COLUMN, texts in .npy, .npz or HDF5, or a BigFile folder.
     #[arg(long, value_name = "FILE")]
     text_ids: Option<Location>,
-    /// Ids of the videos in column order: one a line, or FILE.csv::COLUMN. Without --map, a text belongs to the
-    /// video of the same id.
+    /// Ids of the videos in column order, as --text-ids. Without --map, a text belongs to the video of the same id.
     #[arg(long, value_name = "FILE")]
     video_ids: Option<Location>,
     /// CSV file with the header text_id,video_id: which text belongs to which video.

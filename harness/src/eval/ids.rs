@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::format::{FormatError, Location, read_columns, read_lines, read_text};
+use crate::format::{FormatError, Location, read_columns, read_ids, read_text};
 
 /// Ids that a message names of each kind.
 const NAMED: usize = 5;
@@ -28,25 +28,19 @@ pub struct IdMap {
 }
 
 impl IdList {
-    /// Reads ids: one a line, or with `FILE::COLUMN` a column of a CSV file with a header.
+    /// Reads ids: one a line, or with `FILE::COLUMN` a column of a CSV file with a header, or texts in an `.npy`,
+    /// `.npz` or HDF5 file, or the ids of a BigFile folder.
     ///
     /// Blank lines at the end do not count, nor does it matter whether the last line has an end.
     ///
     /// # Errors
     /// [`FormatError::Read`], [`FormatError::Line`] for text that is not UTF-8 or a blank line between others,
-    /// [`FormatError::Column`] for a column that is not there, or a table whose column is not named.
+    /// [`FormatError::Column`] for a column that is not there, or a table whose column is not named,
+    /// [`FormatError::Text`] for an array of anything else than texts, and those of the array's file.
     pub fn read(location: &Location) -> Result<Self, FormatError> {
-        let text = read_text(location)?;
-        let ids = match &location.member {
-            Some(column) => read_columns(location, &text, [column])?
-                .into_iter()
-                .map(|[id]| id)
-                .collect(),
-            None => read_lines(location, &text)?,
-        };
         Ok(Self {
             location: location.clone(),
-            ids,
+            ids: read_ids(location)?,
         })
     }
 }

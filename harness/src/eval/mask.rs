@@ -32,6 +32,13 @@ impl Mask {
                 Element::Bf16 => bf16::from_ne_bytes([bytes[0], bytes[1]]).to_f64(),
                 Element::F32 => bytemuck::pod_read_unaligned::<f32>(bytes).into(),
                 Element::F64 => bytemuck::pod_read_unaligned(bytes),
+                text @ (Element::Bytes(_) | Element::Unicode(_)) => {
+                    return Err(EvalError::Mask {
+                        location: location.clone(),
+                        expected: "zeros and ones".to_owned(),
+                        found: text.to_string(),
+                    });
+                }
             };
             match value {
                 0.0 => Ok(false),

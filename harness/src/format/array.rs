@@ -14,14 +14,14 @@ use super::layout::{Element, Layout, Shape};
 use super::location::Location;
 use super::npy::{self, Header};
 use super::pickle::{self, Pickle};
-use super::{npz, safetensors};
+use super::{bigfile, hdf5, npz, safetensors};
 
 /// Rows of an array in Fortran order that are gathered in one sweep over its columns.
 const ROWS_AT_ONCE: usize = 64;
 
 /// What a file is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     /// One NumPy array.
     Npy,
     /// A zip archive of NumPy arrays.
@@ -30,17 +30,22 @@ enum Format {
     Safetensors,
     /// A Python pickle.
     Pickle,
+    /// Data sets in groups.
+    Hdf5,
 }
 
 impl Format {
     /// The format whose files begin so, or are called so where their first bytes do not tell; `None` for anything
     /// else.
-    fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(npy::MAGIC) {
             return Some(Self::Npy);
         }
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
             return Some(Self::Npz);
+        }
+        if bytes.starts_with(hdf5::MAGIC) {
+            return Some(Self::Hdf5);
         }
         if pickle::is_likely(path, bytes) {
             return Some(Self::Pickle);
@@ -64,12 +69,17 @@ impl Array {
     /// # Errors
     /// [`FormatError`] that names the file, and the position of whatever is wrong in it.
     pub(crate) fn read(location: &Location) -> Result<Self, FormatError> {
+        if location.path.is_dir() {
+            let (layout, buffer) = bigfile::read(location)?;
+            return Self::new(location, layout, buffer);
+        }
         let map = Arc::new(open(location)?);
         let (layout, buffer) = match Format::of(&location.path, &map) {
             Some(Format::Npy) => read_npy(location, &map)?,
             Some(Format::Npz) => npz::read(location, &map)?,
             Some(Format::Safetensors) => safetensors::read(location, &map)?,
             Some(Format::Pickle) => Pickle::of_file(location, &map)?.array(location.member.as_deref())?,
+            Some(Format::Hdf5) => hdf5::read(location, &map)?,
             None => {
                 return Err(FormatError::Unknown {
                     location: location.clone(),
@@ -82,7 +92,7 @@ impl Array {
 
     /// Puts the values into row-major order and this machine's byte order, copying only where that changes them.
     pub(crate) fn new(location: &Location, layout: Layout, buffer: Buffer) -> Result<Self, FormatError> {
-        let size = layout.element.size();
+        let (size, word) = (layout.element.size(), layout.element.word());
         let memory = |error| FormatError::memory(location, error);
         if !matches!(layout.shape.len(), 1 | 2) {
             return Err(FormatError::Axes {
@@ -90,7 +100,7 @@ impl Array {
                 shape: Shape(layout.shape),
             });
         }
-        let buffer = if layout.is_native() && buffer.is_aligned(size) {
+        let buffer = if layout.is_native() && buffer.is_aligned(word) {
             buffer
         } else {
             let mut owned = match (layout.fortran, &layout.shape[..]) {
@@ -100,7 +110,7 @@ impl Array {
                 _ => buffer.into_owned().map_err(memory)?,
             };
             if layout.swapped {
-                owned.bytes_mut().chunks_exact_mut(size).for_each(<[u8]>::reverse);
+                owned.bytes_mut().chunks_exact_mut(word).for_each(<[u8]>::reverse);
             }
             Buffer::Owned(owned)
         };
@@ -111,6 +121,62 @@ impl Array {
             buffer,
         })
     }
+
+    /// The texts in an array of one axis, each up to its first zero.
+    ///
+    /// # Errors
+    /// [`FormatError::Text`] for anything but a list of texts, [`FormatError::Entry`] for one that is no UTF-8 or no
+    /// Unicode.
+    pub(crate) fn texts(self) -> Result<Vec<String>, FormatError> {
+        let location = &self.location;
+        let refused = |found: String| FormatError::Text {
+            location: location.clone(),
+            found,
+        };
+        if self.shape.len() != 1 {
+            return Err(refused(format!("an array of shape {}", Shape(self.shape))));
+        }
+        let entries = self.buffer.bytes().chunks_exact(self.element.size()).enumerate();
+        match self.element {
+            Element::Bytes(_) => entries
+                .map(|(entry, bytes)| utf8(location, entry, bytes))
+                .collect(),
+            Element::Unicode(_) => entries
+                .map(|(entry, bytes)| unicode(location, entry, bytes))
+                .collect(),
+            number => Err(refused(number.to_string())),
+        }
+    }
+}
+
+/// A text up to its first zero byte.
+///
+/// # Errors
+/// [`FormatError::Entry`].
+pub(crate) fn utf8(location: &Location, entry: usize, bytes: &[u8]) -> Result<String, FormatError> {
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    let text = str::from_utf8(text).map_err(|_| FormatError::Entry {
+        location: location.clone(),
+        entry,
+        problem: format!("expected UTF-8, found `{}`", text.escape_ascii()),
+    })?;
+    Ok(text.to_owned())
+}
+
+/// A text of UTF-32 in this machine's byte order, up to its first zero.
+fn unicode(location: &Location, entry: usize, bytes: &[u8]) -> Result<String, FormatError> {
+    let codes = bytes.chunks_exact(size_of::<u32>());
+    codes
+        .map(bytemuck::pod_read_unaligned::<u32>)
+        .take_while(|&code| code != 0)
+        .map(|code| {
+            char::from_u32(code).ok_or_else(|| FormatError::Entry {
+                location: location.clone(),
+                entry,
+                problem: format!("expected Unicode characters, found the number {code:#x}"),
+            })
+        })
+        .collect()
 }
 
 /// Maps the file of `location`.
@@ -134,7 +200,6 @@ pub(crate) fn open(location: &Location) -> Result<FileMap, FormatError> {
 fn describe(bytes: &[u8]) -> String {
     match bytes {
         [] => "an empty file".to_owned(),
-        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file".to_owned(),
         bytes => format!(
             "a file that begins with `{}`",
             bytes[..bytes.len().min(8)].escape_ascii()

@@ -33,12 +33,22 @@ pub enum FormatError {
         path: PathBuf,
     },
     /// First bytes that no format has.
-    #[error("`{location}`: expected .npy, .npz, safetensors or a pickle, found {found}")]
+    #[error(
+        "`{location}`: expected .npy, .npz, safetensors, HDF5, a pickle or a BigFile folder, found {found}"
+    )]
     Unknown {
         /// The file.
         location: Location,
         /// What it looks like.
         found: String,
+    },
+    /// A folder that lacks one of the files of a BigFile.
+    #[error("`{}` has no file `{missing}`: a BigFile folder holds feature.bin, id.txt and shape.txt", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is not there.
+        missing: &'static str,
     },
     /// A flaw at a known byte.
     #[error("`{location}`, byte {offset}: expected {expected}, found {found}")]
@@ -59,6 +69,16 @@ pub enum FormatError {
         location: Location,
         /// The library's reason.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// Something in a sound container that is not read.
+    #[error("`{location}`: expected {expected}, found {found}")]
+    Unread {
+        /// The array.
+        location: Location,
+        /// What would be read.
+        expected: &'static str,
+        /// What is there.
+        found: String,
     },
     /// A container without the member asked for, or with several where one was expected.
     #[error("`{}` {}", path.display(), Members { member: member.as_deref(), known })]
@@ -132,6 +152,24 @@ pub enum FormatError {
         /// Its element type.
         found: String,
     },
+    /// Something else than a list of ids.
+    #[error("`{location}`: expected a list of texts, found {found}")]
+    Text {
+        /// The array.
+        location: Location,
+        /// What it is.
+        found: String,
+    },
+    /// An entry of a list of ids that is none.
+    #[error("`{location}`, entry {entry}: {problem}")]
+    Entry {
+        /// The list.
+        location: Location,
+        /// Place in it, from 0.
+        entry: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A line of a text file that cannot be read as what it should be.
     #[error("`{location}`, line {line}: {problem}")]
     Line {
@@ -182,7 +220,7 @@ impl FormatError {
         match self {
             Self::Read { .. } | Self::NotAFile { .. } => "cannot-read",
             Self::Memory { .. } => "memory",
-            Self::Line { .. } | Self::Column { .. } => "ids",
+            Self::Line { .. } | Self::Column { .. } | Self::Text { .. } | Self::Entry { .. } => "ids",
             _ => "format",
         }
     }
@@ -192,17 +230,21 @@ impl FormatError {
         match self {
             Self::Read { path, .. }
             | Self::NotAFile { path }
+            | Self::Folder { path, .. }
             | Self::Member { path, .. }
             | Self::NoMembers { path, .. } => path,
             Self::Unknown { location, .. }
             | Self::Malformed { location, .. }
             | Self::Container { location, .. }
+            | Self::Unread { location, .. }
             | Self::ValueBytes { location, .. }
             | Self::TooLarge { location, .. }
             | Self::Memory { location, .. }
             | Self::Axes { location, .. }
             | Self::Size { location, .. }
             | Self::Element { location, .. }
+            | Self::Text { location, .. }
+            | Self::Entry { location, .. }
             | Self::Line { location, .. }
             | Self::Column { location, .. } => &location.path,
         }

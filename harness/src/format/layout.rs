@@ -17,6 +17,10 @@ pub(crate) enum Element {
     F32,
     /// IEEE binary64.
     F64,
+    /// Text of so many bytes, filled up with zeros.
+    Bytes(usize),
+    /// Text of so many UTF-32 characters, filled up with zeros.
+    Unicode(usize),
 }
 
 impl Element {
@@ -28,6 +32,17 @@ impl Element {
             Self::F16 | Self::Bf16 => 2,
             Self::F32 => 4,
             Self::F64 => 8,
+            Self::Bytes(n_bytes) => n_bytes,
+            Self::Unicode(n_characters) => n_characters * 4,
+        }
+    }
+
+    /// Bytes of the words that a byte order is about, and that lie aligned in memory.
+    pub(crate) fn word(self) -> usize {
+        match self {
+            Self::Bytes(_) => 1,
+            Self::Unicode(_) => 4,
+            number => number.size(),
         }
     }
 }
@@ -41,6 +56,8 @@ impl fmt::Display for Element {
             Self::Bf16 => f.write_str("bf16"),
             Self::F32 => f.write_str("f32"),
             Self::F64 => f.write_str("f64"),
+            Self::Bytes(n_bytes) => write!(f, "text of {n_bytes} bytes"),
+            Self::Unicode(n_characters) => write!(f, "text of {n_characters} characters"),
         }
     }
 }
@@ -74,7 +91,7 @@ impl Layout {
     /// Whether the bytes are those of a row-major array of this machine.
     pub(crate) fn is_native(&self) -> bool {
         let one_axis = self.shape.iter().filter(|&&size| size > 1).count() <= 1;
-        (!self.swapped || self.element.size() == 1) && (!self.fortran || one_axis)
+        (!self.swapped || self.element.word() == 1) && (!self.fortran || one_axis)
     }
 }
 

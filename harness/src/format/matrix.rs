@@ -60,7 +60,7 @@ impl Matrix {
             Element::F32 => (Dtype::F32, buffer),
             Element::F64 => (Dtype::F64, buffer),
             Element::Bf16 => (Dtype::F32, widened(&location, &buffer)?),
-            other @ (Element::Bool | Element::Int(_)) => {
+            other @ (Element::Bool | Element::Int(_) | Element::Bytes(_) | Element::Unicode(_)) => {
                 return Err(FormatError::Element {
                     location,
                     found: other.to_string(),

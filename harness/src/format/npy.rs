@@ -13,6 +13,8 @@ pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 pub(crate) const PREFIX: usize = 12;
 /// Longest header that is read; NumPy itself refuses longer ones than 10,000 bytes by default.
 const LONGEST: usize = 1 << 20;
+/// Longest text in an array of texts, in bytes or characters.
+const LONGEST_TEXT: usize = 1 << 20;
 
 /// What comes behind the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +133,7 @@ fn is_object(descr: &str) -> bool {
 /// [`Flaw`] for a type that holds no numbers, or none that can be ranked or be a mask.
 pub(crate) fn element(descr: &str, at: usize) -> Result<(Element, bool), Flaw> {
     let flaw = |expected: &str| Flaw::new(at, expected, format!("`{descr}`"));
-    let numbers = "a type of f2, f4 or f8 (masks also of b1, i or u)";
+    let numbers = "a type of f2, f4 or f8 (masks also of b1, i or u, ids of S or U)";
     let kind = descr.trim_start_matches(['<', '>', '|', '=']);
     let found = match kind {
         "f2" => Element::F16,
@@ -142,16 +144,29 @@ pub(crate) fn element(descr: &str, at: usize) -> Result<(Element, bool), Flaw> {
         "i2" | "u2" => Element::Int(2),
         "i4" | "u4" => Element::Int(4),
         "i8" | "u8" => Element::Int(8),
-        _ => return Err(flaw(numbers)),
+        other => text(other).ok_or_else(|| flaw(numbers))?,
     };
     let big = match descr.strip_suffix(kind) {
         Some("<") => false,
         Some(">") => true,
         Some("=") => cfg!(target_endian = "big"),
-        Some("|") if found.size() == 1 => cfg!(target_endian = "big"),
+        Some("|") if found.word() == 1 => cfg!(target_endian = "big"),
         _ => return Err(flaw("a byte order of < or >")),
     };
     Ok((found, big != cfg!(target_endian = "big")))
+}
+
+/// The type of texts that `S` or `U` and a length name.
+fn text(kind: &str) -> Option<Element> {
+    let (letter, length) = kind.split_at_checked(1)?;
+    let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = length.parse().ok().filter(|_| is_number)?;
+    match letter {
+        _ if !(1..=LONGEST_TEXT).contains(&length) => None,
+        "S" => Some(Element::Bytes(length)),
+        "U" => Some(Element::Unicode(length)),
+        _ => None,
+    }
 }
 
 /// A place in the dictionary.
@@ -302,6 +317,14 @@ mod tests {
                 "{'descr': '|b1', 'fortran_order': False, 'shape': (), }",
                 layout(Element::Bool, false, false, &[]),
             ),
+            (
+                "{'descr': '>U12', 'fortran_order': False, 'shape': (3,), }",
+                layout(Element::Unicode(12), !little, false, &[3]),
+            ),
+            (
+                "{'descr': '|S7', 'fortran_order': False, 'shape': (3,), }",
+                layout(Element::Bytes(7), false, false, &[3]),
+            ),
         ] {
             assert_eq!(
                 parse(text.as_bytes(), 10),
@@ -336,10 +359,23 @@ mod tests {
             (
                 "{'descr': '<c8'}",
                 20,
-                "a type of f2, f4 or f8 (masks also of b1, i or u)",
+                "a type of f2, f4 or f8 (masks also of b1, i or u, ids of S or U)",
                 "`<c8`",
             ),
             ("{'descr': '|f4'}", 20, "a byte order of < or >", "`|f4`"),
+            ("{'descr': '|U4'}", 20, "a byte order of < or >", "`|U4`"),
+            (
+                "{'descr': '|S0'}",
+                20,
+                "a type of f2, f4 or f8 (masks also of b1, i or u, ids of S or U)",
+                "`|S0`",
+            ),
+            (
+                "{'descr': '<U99999999'}",
+                20,
+                "a type of f2, f4 or f8 (masks also of b1, i or u, ids of S or U)",
+                "`<U99999999`",
+            ),
             ("{'descr': 'f4'}", 20, "a byte order of < or >", "`f4`"),
             ("{'descr': '<f4}", 20, "a quoted word with its end", "`\\'<f4}`"),
             (

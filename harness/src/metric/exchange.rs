@@ -7,7 +7,7 @@
 //! the thread count.
 
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use super::bootstrap::{ClusterSums, Resampling};
@@ -17,7 +17,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// Tosses of a coin.
 pub(super) struct Coin {
-    rng: ChaCha8Rng,
+    rng: Xoshiro256PlusPlus,
     bits: u64,
     left: u32,
 }

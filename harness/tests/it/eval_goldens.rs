@@ -8,7 +8,7 @@ use hitbench::eval::{
     EvalError, EvalReport, EvalRequest, Evaluated, Given, IdList, IdMap, JoinedBy, Mask, Names, Notice,
     evaluate,
 };
-use hitbench::format::{Location, Matrix};
+use hitbench::format::{FormatError, Location, Matrix};
 use hitbench::metric::{CaptionRule, DirectionCounts, Protocol, Rules, TieRule};
 use hitbench_kernels::KernelId;
 use serde_json::Value;
@@ -192,6 +192,13 @@ fn every_container_of_the_small_embeddings_gives_the_same() {
             "embeds.safetensors",
             Some("video_embeds"),
         ),
+        (
+            "coot_embeddings.h5",
+            Some("par_emb"),
+            "coot_embeddings.h5",
+            Some("vid_emb"),
+        ),
+        ("txt_embeds_test.npy", None, "bigfile", None),
     ];
     let read = |(text, text_member, video, video_member): (&str, Option<&str>, &str, Option<&str>)| {
         let text = matrix(folder.join(text), text_member);
@@ -220,6 +227,167 @@ fn every_container_of_the_small_embeddings_gives_the_same() {
         let found = embeddings(text, video, kernel);
         check(&found.t2v.counts, TieRule::Average, &golden["mmt_t2v"], kernel);
         check(v2t(&found), TieRule::Average, &golden["mmt_v2t"], kernel);
+    }
+}
+
+#[test]
+fn every_container_of_the_ids_joins_the_same() {
+    let Some(data) = data() else { return };
+    let folder = data.join("synthetic/eval/single");
+    let at = |(file, member): (&str, Option<&str>)| location(folder.join(file), member);
+    let list = ("ids_test.csv", Some("0"));
+    let keys = ("coot_embeddings.h5", Some("key"));
+    // Text, video, ids of both; the last form is that of the other ones without a name for the only list of texts.
+    let forms = [
+        (
+            ("txt_embeds_test.npy", None),
+            ("vid_embeds_test.npy", None),
+            list,
+            list,
+        ),
+        (
+            ("coot_embeddings.h5", Some("par_emb")),
+            ("coot_embeddings.h5", Some("vid_emb")),
+            keys,
+            keys,
+        ),
+        (
+            ("txt_embeds_test.npy", None),
+            ("bigfile", None),
+            list,
+            ("bigfile", None),
+        ),
+        (
+            ("txt_embeds_test.npy", None),
+            ("bigfile", None),
+            ("coot_embeddings.h5", None),
+            ("bigfile", None),
+        ),
+    ];
+    let given = |form: usize| {
+        let (text, video, _, _) = forms[form];
+        Given::Embeddings {
+            text: Matrix::read(&at(text)).unwrap(),
+            video: Matrix::read(&at(video)).unwrap(),
+            kernel: "reference/f64".parse().unwrap(),
+            normalize: false,
+        }
+    };
+    let names = |form: usize| {
+        let (_, _, texts, videos) = forms[form];
+        Names {
+            texts: Some(IdList::read(&at(texts)).unwrap()),
+            videos: Some(IdList::read(&at(videos)).unwrap()),
+            ..Names::default()
+        }
+    };
+    assert_eq!(names(0).texts.unwrap().ids[23], "video7161");
+    let counts = |form| {
+        let found = evaluate(request(given(form), names(form), Rules::default())).unwrap();
+        (found.t2v.counts.counts.clone(), v2t(&found).counts.clone())
+    };
+    for form in 1..forms.len() {
+        assert_eq!(counts(form), counts(0), "{form}");
+        for ties in ALL_TIES {
+            let of = |form| directions(|| given(form), || names(form), ties);
+            assert_eq!(of(form), of(0), "{form}, {ties:?}");
+        }
+    }
+    // Ids that do not fit the rows are refused, wherever they come from.
+    let shorter = tempfile::tempdir().unwrap();
+    for file in ["feature.bin", "shape.txt"] {
+        fs::copy(folder.join("bigfile").join(file), shorter.path().join(file)).unwrap();
+    }
+    fs::write(shorter.path().join("id.txt"), "video7000 video7007").unwrap();
+    let names = Names {
+        videos: Some(IdList::read(&Location::file(shorter.path())).unwrap()),
+        ..names(0)
+    };
+    let refused = evaluate(request(given(0), names, Rules::default())).unwrap_err();
+    assert!(matches!(refused, EvalError::IdCount { .. }), "{refused}");
+}
+
+/// Rows and columns of features and of times, and words of captions, by data set.
+const MMT: [(&str, &[(&str, [usize; 2])], &[usize]); 3] = [
+    (
+        "video7020",
+        &[
+            ("features.face", [1, 512]),
+            ("features.ocr", [2, 300]),
+            ("features.rgb", [3, 2048]),
+            ("features.s3d", [5, 1024]),
+            ("features.scene", [2, 2208]),
+            ("features.speech", [4, 300]),
+            ("features.vggish", [5, 128]),
+            ("features_t.s3d", [5, 2]),
+            ("features_t.vggish", [6, 2]),
+            ("raw_captions_t.0", [8, 2]),
+            ("raw_captions_t.1", [6, 2]),
+        ],
+        &[8, 6],
+    ),
+    (
+        "video9770",
+        &[
+            ("features.face", [0, 512]),
+            ("features.ocr", [2, 300]),
+            ("features.rgb", [3, 2048]),
+            ("features.s3d", [5, 1024]),
+            ("features.scene", [2, 2208]),
+            ("features.vggish", [5, 128]),
+            ("features_t.s3d", [5, 2]),
+            ("features_t.vggish", [5, 2]),
+        ],
+        &[7],
+    ),
+    (
+        "video9771",
+        &[
+            ("features.face", [1, 512]),
+            ("features.ocr", [1, 300]),
+            ("features.rgb", [3, 2048]),
+            ("features.s3d", [5, 1024]),
+            ("features.scene", [2, 2208]),
+            ("features.speech", [4, 300]),
+            ("features.vggish", [5, 128]),
+            ("features_t.s3d", [5, 2]),
+            ("features_t.vggish", [5, 2]),
+            ("raw_captions_t.0", [5, 2]),
+            ("raw_captions_t.1", [3, 2]),
+            ("raw_captions_t.2", [7, 2]),
+        ],
+        &[5, 3, 7],
+    ),
+];
+
+#[test]
+fn every_data_set_of_mmt_is_listed_and_read() {
+    let Some(data) = data() else { return };
+    let folder = data.join("synthetic/mmt/vid_feat_files/mult_h5/v/i/d");
+    for (video, matrices, captions) in MMT {
+        let path = folder.join(format!("{video}.h5"));
+        let at = |member: &str| location(path.clone(), Some(member));
+        let Err(FormatError::Member { mut known, .. }) = Matrix::read(&at("features")) else {
+            panic!("no data set is called `features`")
+        };
+        let caption = |number: usize| format!("raw_captions.{number}");
+        let mut expected: Vec<String> = (0..captions.len()).map(caption).collect();
+        expected.extend(matrices.iter().map(|(name, _)| (*name).to_owned()));
+        expected.sort();
+        known.sort();
+        assert_eq!(known, expected);
+        for &(name, shape) in matrices {
+            let found = match Matrix::read(&at(name)) {
+                Ok(matrix) => [matrix.n_rows(), matrix.n_columns()],
+                Err(FormatError::Size { shape, .. }) => shape.0.try_into().unwrap(),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(found, shape, "{video} {name}");
+        }
+        for (number, &n_words) in captions.iter().enumerate() {
+            let words = IdList::read(&at(&caption(number))).unwrap().ids;
+            assert_eq!(words.len(), n_words, "{video} {number}: {words:?}");
+        }
     }
 }
 

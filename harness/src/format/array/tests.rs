@@ -121,15 +121,11 @@ fn bad_npy_files_are_errors_with_a_place() {
     };
     check(
         b"",
-        "`F`: expected .npy, .npz, safetensors or a pickle, found an empty file",
-    );
-    check(
-        b"\x89HDF\r\n\x1a\n",
-        "`F`: expected .npy, .npz, safetensors or a pickle, found an HDF5 file",
+        "`F`: expected .npy, .npz, safetensors, HDF5, a pickle or a BigFile folder, found an empty file",
     );
     check(
         b"id,score",
-        "`F`: expected .npy, .npz, safetensors or a pickle, found a file that begins with `id,score`",
+        "`F`: expected .npy, .npz, safetensors, HDF5, a pickle or a BigFile folder, found a file that begins with `id,score`",
     );
     check(
         &good[..7],
@@ -185,6 +181,10 @@ fn bad_npy_files_are_errors_with_a_place() {
         &npy(&dictionary("|O", false, &[]), b"\x80\x04"),
         "`F`, byte 130: expected an opcode, found the end",
     );
+    check(
+        &npy(&dictionary("<U1", false, &[2, 3]), &[0; 24]),
+        "`F`: expected f16, f32 or f64, found text of 1 characters",
+    );
     let (_folder, location) = file("a.npy", &good);
     let location = member(&location, "sims");
     let error = Matrix::read(&location).unwrap_err();
@@ -197,7 +197,7 @@ fn bad_npy_files_are_errors_with_a_place() {
 #[test]
 fn what_is_no_file_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let location = Location::file(folder.path());
+    let location = Location::file("/dev/null");
     let error = Matrix::read(&location).unwrap_err();
     assert_eq!(message(&error, &location), "`F` is not an ordinary file");
     let absent = Location::file(folder.path().join("absent.npy"));
