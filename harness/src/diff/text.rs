@@ -219,7 +219,7 @@ fn moved(moved: &[Moved]) -> String {
 }
 
 /// An empty table; the columns `numbers` are aligned on the right.
-fn table<'a>(
+fn table(
     header: impl IntoIterator<Item = impl Into<comfy_table::Cell>>,
     numbers: std::ops::Range<usize>,
 ) -> Table {

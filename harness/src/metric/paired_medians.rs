@@ -12,13 +12,16 @@ use super::exchange::{Coin, is_as_far, p_value};
 use super::paired::PairedCounts;
 use super::{MedianRule, TieRule};
 
+/// A rank of a query: its video and where the rank lies in the list of all ranks.
+type Place = (u32, u32);
+
 /// The ranks of both evaluations.
 pub(super) struct PairedMedians {
     rule: MedianRule,
     /// All ranks that occur, ascending.
     ranks: Vec<f64>,
-    /// For every rank of the first evaluation and of the second: its video and its place in `ranks`.
-    sides: [Vec<(u32, u32)>; 2],
+    /// The ranks of the first evaluation and of the second.
+    sides: [Vec<Place>; 2],
     n_clusters: usize,
 }
 
@@ -124,7 +127,7 @@ impl PairedMedians {
     }
 
     /// How often each rank occurs when each video counts `times`.
-    fn occurrences(&self, side: &[(u32, u32)], times: impl Fn(u32) -> u64) -> Vec<u64> {
+    fn occurrences(&self, side: &[Place], times: impl Fn(u32) -> u64) -> Vec<u64> {
         let mut occurrences = vec![0; self.ranks.len()];
         for &(cluster, place) in side {
             occurrences[place as usize] += times(cluster);
@@ -152,14 +155,14 @@ impl PairedMedians {
 }
 
 /// The entries of each list that the other does not have, as multisets.
-fn unlike(first: &[(u32, u32)], second: &[(u32, u32)]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
-    let mut surplus: HashMap<(u32, u32), i64> = HashMap::new();
+fn unlike(first: &[Place], second: &[Place]) -> (Vec<Place>, Vec<Place>) {
+    let mut surplus: HashMap<Place, i64> = HashMap::new();
     for (side, sign) in [(first, 1), (second, -1)] {
         for &entry in side {
             *surplus.entry(entry).or_insert(0) += sign;
         }
     }
-    let mut surplus: Vec<((u32, u32), i64)> = surplus.into_iter().collect();
+    let mut surplus: Vec<(Place, i64)> = surplus.into_iter().collect();
     surplus.sort_unstable();
     let of = |sign: i64| {
         let entries = surplus.iter().filter(move |(_, n)| n * sign > 0);
