@@ -10,7 +10,7 @@ use super::table::{read_columns, read_lines, read_text};
 use super::{bigfile, hdf5};
 
 /// Reads ids: a text file with one a line or, with `FILE::COLUMN`, a column of a CSV file; an array of texts in an
-/// `.npy`, `.npz` or HDF5 file; the ids of a BigFile folder. Blanks around them are cut off.
+/// `.npy`, `.npz`, HDF5 or pickle file; the ids of a BigFile folder. Blanks around them are cut off.
 ///
 /// # Errors
 /// [`FormatError`]; [`FormatError::Entry`] for an entry of an array that is empty.
@@ -22,7 +22,9 @@ pub(crate) fn read_ids(location: &Location) -> Result<Vec<String>, FormatError> 
     if fs::metadata(&location.path).is_ok_and(|metadata| metadata.is_file()) {
         let map = Arc::new(open(location)?);
         match Format::of(&location.path, &map) {
-            Some(Format::Npy | Format::Npz) => return trimmed(location, Array::read(location)?.texts()?),
+            Some(Format::Npy | Format::Npz | Format::Pickle) => {
+                return trimmed(location, Array::read(location)?.texts()?);
+            }
             Some(Format::Hdf5) => return trimmed(location, hdf5::read_texts(location, &map)?),
             _ => {}
         }

@@ -347,7 +347,7 @@ mod tests {
             (
                 "{'descr': '<O8'}",
                 20,
-                "a type of f2, f4 or f8 (masks also of b1, i or u)",
+                "a type of f2, f4 or f8 (masks also of b1, i or u, ids of S or U)",
                 "`<O8`",
             ),
             (

@@ -307,8 +307,11 @@ fn every_container_of_the_ids_joins_the_same() {
     assert!(matches!(refused, EvalError::IdCount { .. }), "{refused}");
 }
 
+/// Rows and columns of arrays, by name.
+type Shapes = &'static [(&'static str, [usize; 2])];
+
 /// Rows and columns of features and of times, and words of captions, by data set.
-const MMT: [(&str, &[(&str, [usize; 2])], &[usize]); 3] = [
+const MMT: [(&str, Shapes, &[usize]); 3] = [
     (
         "video7020",
         &[
