@@ -1,6 +1,6 @@
 //! Files that hold arrays and tables, one file a format.
 //!
-//! Files are found by [`Location`], read into an [`Array`] in row-major order that stays in the file's own pages where
+//! Files are found by [`Location`], read into an array in row-major order that stays in the file's own pages where
 //! it can, and checked against the file's length before anything is allocated. A new format gets a file beside
 //! `npy`, `npz`, `safetensors`, `hdf5`, `bigfile` and `pickle` and a variant in `array::Format`. What the values mean is for
 //! others to say.
