@@ -220,7 +220,7 @@ impl FormatError {
         match self {
             Self::Read { .. } | Self::NotAFile { .. } => "cannot-read",
             Self::Memory { .. } => "memory",
-            Self::Line { .. } | Self::Column { .. } | Self::Text { .. } | Self::Entry { .. } => "ids",
+            Self::Column { .. } | Self::Text { .. } | Self::Entry { .. } => "ids",
             _ => "format",
         }
     }

@@ -1,4 +1,4 @@
-//! Files that hold arrays and tables, one file a format.
+//! Files that hold arrays, tables and ranked lists, one file a format.
 //!
 //! Files are found by [`Location`], read into an array in row-major order that stays in the file's own pages where
 //! it can, and checked against the file's length before anything is allocated. A new format gets a file beside
@@ -13,13 +13,16 @@ mod flaw;
 mod hdf5;
 mod ids;
 mod layout;
+mod lines;
 mod location;
 mod matrix;
 mod npy;
 mod npz;
 mod pickle;
+mod predictions;
 mod safetensors;
 mod table;
+mod trec;
 
 pub(crate) use array::Array;
 pub(crate) use buffer::{Aligned, OutOfMemory};
@@ -31,7 +34,9 @@ pub use location::Location;
 pub use matrix::Matrix;
 pub(crate) use matrix::Values;
 pub use pickle::{Entries, Items, Key, Pickle, PickledArray, Value, View};
+pub use predictions::{Entry, Predictions};
 pub(crate) use table::{FreeColumn, read_columns, read_free_column, read_free_lines, read_text};
+pub use trec::{Qrels, TrecEntries, TrecRun};
 
 #[cfg(test)]
 pub(crate) mod tests;
