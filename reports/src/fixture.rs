@@ -226,7 +226,7 @@ pub(crate) fn direction(r1: f64, n_queries: u64) -> DirectionRecord {
     DirectionRecord {
         n_queries,
         denominator: Some(n_queries),
-        n_gallery: 200,
+        n_gallery: Some(200),
         n_masked: 0,
         n_tied: 2,
         r_at_interval: r_at.iter().map(around(0.0025)).collect(),
@@ -235,9 +235,9 @@ pub(crate) fn direction(r1: f64, n_queries: u64) -> DirectionRecord {
             .map(around(0.03))
             .map(|(k, ci)| (k, Some(ci)))
             .collect(),
-        median_rank: 9.0,
+        median_rank: Some(9.0),
         median_rank_ci95: Some([8.0, 10.5]),
-        mean_rank: 21.125,
+        mean_rank: Some(21.125),
         mean_rank_ci95: Some([18.25, 24.5]),
         sum_r: Some(r_at[&1] + r_at[&5] + r_at[&10]),
         geometric_mean: Some((r_at[&1] * r_at[&5] * r_at[&10]).cbrt()),

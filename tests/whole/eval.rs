@@ -52,13 +52,13 @@ pub(crate) fn json(said: &Said) -> Json {
         .unwrap_or_else(|error| panic!("not one JSON value ({error}): {}", said.out))
 }
 
-fn eval(args: &[&str]) -> Said {
+pub(crate) fn eval(args: &[&str]) -> Said {
     run([&["eval"], args].concat())
 }
 
 /// Fails with exit code 2, and says all of `parts`.
 #[track_caller]
-fn refused(args: &[&str], reason: &str, parts: &[&str]) {
+pub(crate) fn refused(args: &[&str], reason: &str, parts: &[&str]) {
     let said = eval(args);
     assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);
     assert!(said.out.is_empty(), "{}", said.out);

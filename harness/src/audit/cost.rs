@@ -40,7 +40,7 @@ pub struct Recalls {
     /// R@K by K, in `[0, 1]`.
     pub r_at: BTreeMap<u64, f64>,
     /// Median rank.
-    pub median_rank: f64,
+    pub median_rank: Option<f64>,
 }
 
 /// Texts, by place among those that take part, and videos that count as the same.
@@ -99,7 +99,10 @@ impl CostOfDirection {
                 r_at: given.r_at.clone(),
                 median_rank: given.median_rank,
             },
-            duplicates_true: Recalls { r_at, median_rank },
+            duplicates_true: Recalls {
+                r_at,
+                median_rank: Some(median_rank),
+            },
         }
     }
 }

@@ -119,7 +119,7 @@ fn embeddings_with_duplicates_on_both_sides() {
             cost.v2t.as_given.median_rank,
             cost.v2t.duplicates_true.median_rank
         ),
-        (1.25, 1.0)
+        (Some(1.25), Some(1.0))
     );
     assert!(
         verdict(&found, "cost", "t2v")

@@ -134,7 +134,10 @@ fn drawn(cost: &Cost) -> String {
         table.add_row(row);
     }
     let mut row = vec!["MdR".to_owned()];
-    row.extend(ways.iter().map(|way| format!("{:.1}", way.median_rank)));
+    row.extend(ways.iter().map(|way| {
+        way.median_rank
+            .map_or("-".to_owned(), |rank| format!("{rank:.1}"))
+    }));
     table.add_row(row);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

@@ -7,14 +7,16 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
+use super::lists::ListArgs;
 use super::output::OutputFile;
 use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, Evaluated, Post, check_out, check_trec_ids, evaluate, latex,
+    Bank, EvalError, EvalReport, EvalRequest, Evaluated, EvaluatedLists, Given, Joined, Lists, Names, Notice,
+    Post, Retrieved, View, check_out, check_trec_ids, evaluate, evaluate_joined, evaluate_lists, latex,
     markdown, table, write_qrels, write_ranks, write_run, write_trec,
 };
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
-use crate::metric::{CaptionRule, MedianRule, Resampling, Rules, TieRule, word};
+use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
 
 /// How often intervals are resampled, and from which seed: every evaluation alike.
 const RESAMPLING: Resampling = Resampling {
@@ -33,22 +35,29 @@ enum Format {
     Latex,
 }
 
-/// Evaluates a similarity matrix or embeddings of any model: R@K, MdR, MnR and more, in both directions.
+/// Evaluates a similarity matrix, embeddings or ranked lists of any model: R@K, MdR, MnR and more, in both directions.
 ///
 /// Files are .npy, .npz, safetensors, HDF5, pickled NumPy arrays (f16, f32, f64) or BigFile folders; FILE::NAME names an array in a
 /// container. Rows of a similarity matrix are texts and its columns videos, and it is ranked in the type that it is
 /// stored in. Without ids, row i belongs to column i.
+///
+/// A TREC run whose queries list every item, and have one true item each, is such a matrix. Other ranked lists answer
+/// texts only (t2v): what a list leaves out is a miss for K up to the shortest list, and larger K are left out.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  hitbench eval --sim sims.npy --protocol msrvtt-1ka\n  \
     hitbench eval --text embeds.npz::text --video embeds.npz::video --normalize --json\n  \
     hitbench eval --text coot.h5::par_emb --video coot.h5::vid_emb --text-ids coot.h5::key --video-ids coot.h5::key\n  \
     hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv\n  \
-    hitbench eval --sim sims.npy --format latex --write-trec run.txt --trec-depth 1000 --write-qrels qrels.txt"
+    hitbench eval --sim sims.npy --format latex --write-trec run.txt --trec-depth 1000 --write-qrels qrels.txt\n  \
+    hitbench eval --trec run.txt --qrels qrels.txt\n  \
+    hitbench eval --predictions value.json --map captions-of.csv --video-ids videos.txt"
 )]
 pub struct EvalArgs {
     #[command(flatten)]
     inputs: InputArgs,
+    #[command(flatten)]
+    lists: ListArgs,
     /// How equal scores become a rank; default that of the protocol.
     #[arg(long, value_name = "RULE")]
     ties: Option<TieRule>,
@@ -103,38 +112,53 @@ pub struct EvalArgs {
 /// # Errors
 /// [`Failure`] with exit code 2 for inputs that cannot be evaluated, 74 when something cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
-    let request = args.request()?;
+    let protocol = args.inputs.protocol()?;
+    let (request, joined) = match args.asked(protocol)? {
+        Asked::Scores { request, joined } => (*request, joined),
+        Asked::Lists(lists) => {
+            let found = args.evaluate_lists(lists, protocol)?;
+            warn(&found.notices)?;
+            args.print(&found)?;
+            return Ok(ExitCode::Fine);
+        }
+    };
     if args.out.is_some() {
         check_out(&request)?;
     }
     let files = Files::create(args, &request)?;
-    let found = evaluate(request)?;
-    for notice in &found.notices {
-        writeln!(io::stderr(), "warning: {notice}")?;
-    }
+    let found = match joined {
+        None => evaluate(request)?,
+        Some(joined) => evaluate_joined(request, *joined)?,
+    };
+    warn(&found.notices)?;
     files.write(args, &found)?;
     let rendered = args
         .out
         .as_deref()
         .map(|folder| write_run(folder, &found, args.command()))
         .transpose()?;
-    let mut out = super::console::stdout();
-    if args.json {
-        serde_json::to_writer(&mut out, &EvalReport::from(&found)).map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(ExitCode::Fine);
-    }
-    match args.format {
-        Format::Table => {
-            write!(out, "{}", table(&found))?;
-            if let Some(rendered) = rendered {
-                writeln!(out, "report: {}", rendered.report.display())?;
-            }
-        }
-        Format::Markdown => write!(out, "{}", markdown(&found))?,
-        Format::Latex => write!(out, "{}", latex(&found))?,
+    args.print(&found)?;
+    if let Some(rendered) = rendered.filter(|_| !args.json && args.format == Format::Table) {
+        writeln!(super::console::stdout(), "report: {}", rendered.report.display())?;
     }
     Ok(ExitCode::Fine)
+}
+
+/// What is evaluated, read from its files.
+enum Asked {
+    /// Rows and columns, which may be brought together already.
+    Scores {
+        request: Box<EvalRequest>,
+        joined: Option<Box<Joined>>,
+    },
+    /// Ranked lists.
+    Lists(Lists),
+}
+
+fn warn(notices: &[Notice]) -> io::Result<()> {
+    notices
+        .iter()
+        .try_for_each(|notice| writeln!(io::stderr(), "warning: {notice}"))
 }
 
 /// The files asked for, begun before the work so that it is not done in vain.
@@ -176,10 +200,56 @@ impl Files {
 
 impl EvalArgs {
     /// Reads everything that the arguments name.
-    fn request(&self) -> Result<EvalRequest, EvalError> {
-        let protocol = self.inputs.protocol()?;
+    fn asked(&self, protocol: Protocol) -> Result<Asked, EvalError> {
+        let (given, names, joined) = match self.lists.read(&self.inputs)? {
+            Some(Retrieved::Lists(lists)) => return Ok(Asked::Lists(lists)),
+            Some(Retrieved::Scores(scores)) => {
+                let (matrix, joined) = *scores;
+                (Given::Scores(matrix), Names::default(), Some(Box::new(joined)))
+            }
+            None => {
+                let given = self.inputs.given()?.ok_or(EvalError::Usage {
+                    problem: "nothing to evaluate",
+                    remedy: "give --sim, --text and --video, --trec and --qrels, or --predictions",
+                })?;
+                (given, self.inputs.names()?, None)
+            }
+        };
+        Ok(Asked::Scores {
+            request: Box::new(self.request(given, names, protocol)?),
+            joined,
+        })
+    }
+
+    fn evaluate_lists(&self, lists: Lists, protocol: Protocol) -> Result<EvaluatedLists, EvalError> {
+        let files = [&self.out, &self.write_ranks, &self.write_trec, &self.write_qrels];
+        if files.iter().any(|file| file.is_some()) || self.captions.is_some() || self.post.is_some() {
+            return Err(EvalError::Usage {
+                problem: "--out, --write-..., --captions and --post need scores of all items, and this run has t2v only",
+                remedy: "leave them out, or give a run in which every query lists every item and has one true item",
+            });
+        }
+        evaluate_lists(lists, protocol, self.rules(protocol), self.resampling())
+    }
+
+    /// Prints a result in the form asked for.
+    fn print<'a>(&self, found: impl Into<View<'a>>) -> io::Result<()> {
+        let mut out = super::console::stdout();
+        if self.json {
+            serde_json::to_writer(&mut out, &EvalReport::from(found.into())).map_err(io::Error::from)?;
+            return writeln!(out);
+        }
+        let text = match self.format {
+            Format::Table => table(found),
+            Format::Markdown => markdown(found),
+            Format::Latex => latex(found),
+        };
+        write!(out, "{text}")
+    }
+
+    fn rules(&self, protocol: Protocol) -> Rules {
         let rules = protocol.rules();
-        let rules = Rules {
+        Rules {
             ties: self.ties.unwrap_or(rules.ties),
             captions: self.captions.unwrap_or(rules.captions),
             median: self.median.unwrap_or(rules.median),
@@ -188,7 +258,14 @@ impl EvalArgs {
             } else {
                 self.recall_at.clone()
             },
-        };
+        }
+    }
+
+    fn resampling(&self) -> Option<Resampling> {
+        (!self.no_ci).then_some(RESAMPLING)
+    }
+
+    fn request(&self, given: Given, names: Names, protocol: Protocol) -> Result<EvalRequest, EvalError> {
         let bank = match (self.post, &self.bank) {
             (Some(Post::QbNorm { .. }), Some(bank)) => Some(Bank {
                 t2v: Matrix::read(bank)?,
@@ -202,18 +279,14 @@ impl EvalArgs {
             }
             _ => None,
         };
-        let given = self.inputs.given()?.ok_or(EvalError::Usage {
-            problem: "nothing to evaluate",
-            remedy: "give --sim, or --text and --video",
-        })?;
         Ok(EvalRequest {
             given,
-            names: self.inputs.names()?,
+            names,
             protocol,
-            rules,
+            rules: self.rules(protocol),
             post: self.post,
             bank,
-            resampling: (!self.no_ci).then_some(RESAMPLING),
+            resampling: self.resampling(),
         })
     }
 
@@ -221,6 +294,7 @@ impl EvalArgs {
     fn command(&self) -> Vec<String> {
         let mut words = vec!["hitbench".to_owned(), "eval".to_owned()];
         words.extend(self.inputs.words());
+        words.extend(self.lists.words());
         words.extend(option("bank", self.bank.as_ref()));
         words.extend(option("bank-v2t", self.bank_v2t.as_ref()));
         words.extend(option("ties", self.ties.as_ref().map(word).as_ref()));

@@ -69,6 +69,11 @@ impl InputArgs {
                 remedy: "give --text-ids and --video-ids",
             });
         }
+        self.read_names()
+    }
+
+    /// The same for inputs that may have ids of their own.
+    pub(super) fn read_names(&self) -> Result<Names, EvalError> {
         Ok(Names {
             texts: self.text_ids.as_ref().map(IdList::read).transpose()?,
             videos: self.video_ids.as_ref().map(IdList::read).transpose()?,

@@ -10,6 +10,7 @@ pub mod eval;
 pub mod failure;
 mod folder;
 mod inputs;
+mod lists;
 mod measure;
 pub mod measure_cells;
 pub mod plan;

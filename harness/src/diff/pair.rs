@@ -132,6 +132,9 @@ impl<'a> Ranked<'a> {
         let Some(record) = side.record(direction) else {
             return Ok(None);
         };
+        let n_gallery = record
+            .n_gallery
+            .ok_or_else(|| side.wrong(format!("no size of the gallery of {direction}")))?;
         let rows: Vec<&RankRow> = side
             .ranks
             .iter()
@@ -148,11 +151,11 @@ impl<'a> Ranked<'a> {
         for (at, row) in rows.iter().enumerate() {
             let possible = 1 <= row.own_equal
                 && row.own_equal <= row.equal
-                && row.greater.saturating_add(row.equal) <= record.n_gallery;
+                && row.greater.saturating_add(row.equal) <= n_gallery;
             if !possible {
                 return Err(side.wrong(format!(
                     "query `{}` of {direction} has {} items above, {} level and {} own of {}",
-                    row.query_id, row.greater, row.equal, row.own_equal, record.n_gallery
+                    row.query_id, row.greater, row.equal, row.own_equal, n_gallery
                 )));
             }
             if place.insert(row.query_id.as_str(), at).is_some() {
@@ -161,7 +164,7 @@ impl<'a> Ranked<'a> {
         }
         Ok(Some(Self {
             direction,
-            n_gallery: record.n_gallery,
+            n_gallery,
             recall_at: record.r_at.keys().copied().collect(),
             rows,
             place,

@@ -8,7 +8,7 @@ use hitbench_kernels::{Dtype, KernelError};
 use hitbench_reports::RecordError;
 
 use super::ids::IdProblem;
-use crate::format::{FormatError, Location, OutOfMemory, Shape};
+use crate::format::{Entry, FormatError, Location, OutOfMemory, Shape};
 use crate::metric::MetricError;
 
 /// Why there is no result. Every message about a file names it, the place in it, what was expected and what came.
@@ -63,6 +63,20 @@ pub enum EvalError {
         column: usize,
         /// What the score became.
         value: f64,
+    },
+    /// A prediction that is no index of the gallery.
+    #[error("`{location}`, {entry}: prediction {place} is {index}, expected an index below {n_gallery}")]
+    OutsideGallery {
+        /// The predictions.
+        location: Location,
+        /// Whose predictions.
+        entry: Entry,
+        /// Which of them, from 1.
+        place: usize,
+        /// The index.
+        index: u32,
+        /// Items of the gallery.
+        n_gallery: usize,
     },
     /// Embeddings of two lengths.
     #[error("`{text}` has rows of {text_dim} values, `{video}` of {video_dim}")]

@@ -159,9 +159,17 @@ impl Evaluated {
 ///
 /// # Errors
 /// [`EvalError`].
-pub fn evaluate(mut request: EvalRequest) -> Result<Evaluated, EvalError> {
+pub fn evaluate(request: EvalRequest) -> Result<Evaluated, EvalError> {
     check_dims(&request.given)?;
     let joined = join(&request.names, request.given.texts(), request.given.videos())?;
+    evaluate_joined(request, joined)
+}
+
+/// Evaluates rows and columns that are brought together already; the names of the request are not looked at.
+///
+/// # Errors
+/// [`EvalError`].
+pub fn evaluate_joined(mut request: EvalRequest, joined: Joined) -> Result<Evaluated, EvalError> {
     if let Some(kept) = &joined.kept_videos {
         request.given = request.given.with_videos(kept)?;
         if let Some(bank) = request.bank.take() {
@@ -250,10 +258,10 @@ pub(crate) fn check_dims(given: &Given) -> Result<(), EvalError> {
 /// [`EvalError::Protocol`].
 pub(crate) fn check_protocol(protocol: Protocol, n_texts: usize, n_videos: usize) -> Result<(), EvalError> {
     protocol
-        .check(n_texts, n_videos)
+        .check(n_texts, Some(n_videos))
         .map_err(|counts| EvalError::Protocol {
             counts,
-            transposed: protocol.check(n_videos, n_texts).is_ok(),
+            transposed: protocol.check(n_videos, Some(n_texts)).is_ok(),
         })
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::error::EvalError;
+use crate::format::Entry;
 use crate::metric::MetricError;
 
 impl EvalError {
@@ -11,9 +12,11 @@ impl EvalError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::File(error) => error.reason(),
-            Self::NotFinite { .. } | Self::Overflow { .. } | Self::ZeroRow { .. } | Self::Post { .. } => {
-                "values"
-            }
+            Self::NotFinite { .. }
+            | Self::Overflow { .. }
+            | Self::ZeroRow { .. }
+            | Self::Post { .. }
+            | Self::OutsideGallery { .. } => "values",
             Self::Dim { .. } | Self::Mask { .. } | Self::Bank { .. } => "shape",
             Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } | Self::TrecId { .. } => "ids",
             Self::Protocol { .. } => "protocol",
@@ -35,6 +38,7 @@ impl EvalError {
             Self::NotFinite { location, .. }
             | Self::Overflow { location, .. }
             | Self::ZeroRow { location, .. }
+            | Self::OutsideGallery { location, .. }
             | Self::Mask { location, .. } => Some(location.path.clone()),
             Self::IdCount { ids, .. } => Some(ids.path.clone()),
             Self::Bank { bank, .. } => Some(bank.path.clone()),
@@ -46,6 +50,10 @@ impl EvalError {
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::File(error) => error.line(),
+            Self::OutsideGallery {
+                entry: Entry::Line(line),
+                ..
+            } => Some(*line),
             _ => None,
         }
     }
@@ -57,6 +65,10 @@ impl EvalError {
             Self::MapNeeded { .. } => Some(
                 "give --text-ids, --video-ids and --map, a CSV file with the header text_id,video_id; or, for rows \
                  video by video as MMT and Collaborative Experts have them, --mask of shape (videos, captions)",
+            ),
+            Self::Ids { problems } if problems.iter().any(|p| p.kind.is_silent_in_trec_eval()) => Some(
+                "--allow-missing evaluates the queries that both files have, as trec_eval does without a word, and says \
+                 in the table how many are left out",
             ),
             Self::Ids { .. } => {
                 Some("--allow-missing leaves them out and says in the table how many there are")

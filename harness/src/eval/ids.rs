@@ -77,6 +77,14 @@ pub enum IdProblemKind {
     NoRow,
     /// Columns that no row belongs to.
     VideoWithoutText,
+    /// Queries of a run that its qrels do not have.
+    QueryWithoutQrels,
+    /// Queries of qrels that the run does not have.
+    QueryWithoutRun,
+    /// Queries of both without an item of a relevance above 0.
+    QueryWithoutTrueItem,
+    /// Items of a run, or true items of its qrels, that are not in the gallery given.
+    UnknownItem,
 }
 
 impl IdProblemKind {
@@ -90,7 +98,16 @@ impl IdProblemKind {
             Self::NoColumn => "texts_without_column",
             Self::NoRow => "map_entries_without_row",
             Self::VideoWithoutText => "videos_without_text",
+            Self::QueryWithoutQrels => "queries_without_qrels",
+            Self::QueryWithoutRun => "queries_without_run",
+            Self::QueryWithoutTrueItem => "queries_without_true_item",
+            Self::UnknownItem => "unknown_items",
         }
+    }
+
+    /// Whether trec_eval passes over such ids without a word.
+    pub(super) fn is_silent_in_trec_eval(self) -> bool {
+        matches!(self, Self::QueryWithoutQrels | Self::QueryWithoutRun)
     }
 
     fn sentence(self) -> &'static str {
@@ -102,6 +119,10 @@ impl IdProblemKind {
             Self::NoColumn => "texts belong to a video without a column",
             Self::NoRow => "entries of the map have no text among the rows",
             Self::VideoWithoutText => "videos have no text",
+            Self::QueryWithoutQrels => "queries of the run are not in the qrels",
+            Self::QueryWithoutRun => "queries of the qrels are not in the run",
+            Self::QueryWithoutTrueItem => "queries have no item with a relevance above 0",
+            Self::UnknownItem => "items of the run or the qrels are not among the videos",
         }
     }
 }

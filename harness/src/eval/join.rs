@@ -34,6 +34,8 @@ pub enum JoinedBy {
     Ids,
     /// Ids, which are the same on both sides and lie in different orders.
     ReorderedIds,
+    /// The relevance judgements of a TREC run.
+    Qrels,
 }
 
 impl JoinedBy {
@@ -43,6 +45,7 @@ impl JoinedBy {
             Self::Position => "position",
             Self::MaskLayout => "mask-layout",
             Self::Ids | Self::ReorderedIds => "ids",
+            Self::Qrels => "qrels",
         }
     }
 }
@@ -100,7 +103,12 @@ pub fn join(
     }
 }
 
-fn check_count(ids: &IdList, what: &'static str, n: usize, matrix: &Location) -> Result<(), EvalError> {
+pub(super) fn check_count(
+    ids: &IdList,
+    what: &'static str,
+    n: usize,
+    matrix: &Location,
+) -> Result<(), EvalError> {
     let found = ids.ids.len();
     if found == n {
         return Ok(());
@@ -161,7 +169,7 @@ fn join_places(n_texts: usize, n_videos: usize, mask: Option<&Mask>) -> Result<J
 }
 
 /// The first place of every id, and the places whose id an earlier one has.
-fn index(ids: &[String]) -> (HashMap<&str, u32>, Vec<u32>) {
+pub(super) fn index(ids: &[String]) -> (HashMap<&str, u32>, Vec<u32>) {
     let (mut places, mut repeated) = (HashMap::with_capacity(ids.len()), Vec::new());
     for (place, id) in (0u32..).zip(ids) {
         if places.contains_key(id.as_str()) {
@@ -174,7 +182,7 @@ fn index(ids: &[String]) -> (HashMap<&str, u32>, Vec<u32>) {
 }
 
 /// Joins by id. Without a map, a text belongs to the video of the same id.
-fn join_ids(
+pub(super) fn join_ids(
     texts: &IdList,
     videos: &IdList,
     map: Option<&IdMap>,

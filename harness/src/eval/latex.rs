@@ -1,12 +1,12 @@
 //! The table of an evaluation in LaTeX: a `tabular` with the rules of the package booktabs.
 
-use super::evaluate::Evaluated;
 use super::table::{Sheet, sheet};
+use super::view::View;
 
 /// The tabular, and below it in small print the protocol, its rules and what the rows mean: numbers without them
 /// compare with nothing.
-pub fn latex(found: &Evaluated) -> String {
-    drawn(&sheet(found))
+pub fn latex<'a>(found: impl Into<View<'a>>) -> String {
+    drawn(&sheet(&found.into()))
 }
 
 fn drawn(sheet: &Sheet) -> String {

@@ -2,12 +2,12 @@
 
 use hitbench_reports::escaped_markdown as escaped;
 
-use super::evaluate::Evaluated;
 use super::table::{Sheet, sheet};
+use super::view::View;
 
 /// A paragraph with the protocol and its rules, the table, and a paragraph with what its rows mean.
-pub fn markdown(found: &Evaluated) -> String {
-    drawn(&sheet(found))
+pub fn markdown<'a>(found: impl Into<View<'a>>) -> String {
+    drawn(&sheet(&found.into()))
 }
 
 fn drawn(sheet: &Sheet) -> String {

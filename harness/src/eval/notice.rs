@@ -41,6 +41,37 @@ pub enum Notice {
         /// Texts for which position and id differ.
         of: usize,
     },
+    /// Queries whose lists hold no true item.
+    NotListed {
+        /// How many.
+        n: usize,
+        /// Queries.
+        of: usize,
+    },
+    /// Queries whose lists hold some of their true items and not all.
+    PartlyListed {
+        /// How many.
+        n: usize,
+        /// Queries.
+        of: usize,
+    },
+    /// Cut-offs beyond the end of the shortest list.
+    CutOffs {
+        /// The cut-offs, ascending.
+        cuts: Vec<u64>,
+        /// Items in the shortest list.
+        shortest: u64,
+    },
+    /// Queries with true items of several grades, which all count alike.
+    Grades {
+        /// How many.
+        n: usize,
+    },
+    /// Keys of a predictions file that were not looked at.
+    PassedOver {
+        /// The first of them.
+        keys: Vec<String>,
+    },
     /// Rows paired by position are ranked as by chance.
     LikeChance {
         /// Texts whose video is among the ten best.
@@ -70,6 +101,30 @@ impl fmt::Display for Notice {
                  id: the matrix seems to have both sides in one order and the id files two (as \
                  MSRVTT_JSFUSION_test.csv and val_list_jsfusion.txt have)"
             ),
+            Self::NotListed { n, of } => write!(
+                f,
+                "{n} of {of} queries have no true item in their list: a miss at every K, and 0 in MRR, mAP and \
+                 nDCG@10, as in trec_eval; MnR is unknown"
+            ),
+            Self::PartlyListed { n, of } => write!(
+                f,
+                "{n} of {of} queries lack some of their true items in their list: these add 0 to mAP, nDCG@10 and \
+                 true recall, as in trec_eval"
+            ),
+            Self::CutOffs { cuts, shortest } => {
+                let cuts: Vec<String> = cuts.iter().map(|k| format!("R@{k}")).collect();
+                write!(
+                    f,
+                    "{} left out: the shortest list has {shortest} items",
+                    cuts.join(", ")
+                )
+            }
+            Self::Grades { n } => write!(
+                f,
+                "{n} queries have true items of several grades: all count alike, so that nDCG@10 is not the graded \
+                 one of trec_eval"
+            ),
+            Self::PassedOver { keys } => write!(f, "only `VR` is evaluated, and not `{}`", keys.join("`, `")),
             Self::LikeChance { hits, of, n_gallery } => write!(
                 f,
                 "paired by position, {hits} of {of} texts have their video among the {CHANCE_CUT} best of \
@@ -105,7 +160,7 @@ pub(super) fn of_order(joined: &Joined, scored: impl Fn(usize, usize) -> f64) ->
 /// Whether a ranking of rows paired by position is no better than a random one; `hits` of its texts have their
 /// video among the ten best.
 pub(super) fn of_chance(joined: &Joined, t2v: &DirectionMetrics, hits: f64) -> Option<Notice> {
-    let (of, n_gallery) = (t2v.n_queries, t2v.n_gallery);
+    let (of, n_gallery) = (t2v.n_queries, t2v.n_gallery?);
     let share = CHANCE_CUT as f64 / n_gallery as f64;
     let expected = share * of as f64;
     let deviation = (expected * (1.0 - share)).max(0.0).sqrt();
@@ -161,7 +216,7 @@ mod tests {
     fn chance_is_told_from_skill() {
         let metrics = |n_queries, n_gallery| DirectionMetrics {
             n_queries,
-            n_gallery,
+            n_gallery: Some(n_gallery),
             ..crate::eval::tests::some_metrics()
         };
         let given = joined(&[0, 1], JoinedBy::Position);

@@ -6,7 +6,9 @@ use hitbench_reports::record::DirectionRecord;
 use serde::Serialize;
 
 use super::evaluate::Evaluated;
+use super::lists::EvaluatedLists;
 use super::narrow::Narrowing;
+use super::view::View;
 use crate::metric::word;
 
 /// One evaluation as JSON. Recalls are fractions; unknown is null.
@@ -15,7 +17,8 @@ pub struct EvalReport {
     schema: &'static str,
     protocol: &'static str,
     ties: String,
-    caption_rule: String,
+    /// Null for ranked lists, which answer texts only.
+    caption_rule: Option<String>,
     median: String,
     score: &'static str,
     kernel: Option<String>,
@@ -37,24 +40,35 @@ struct Directions {
 
 impl From<&Evaluated> for EvalReport {
     fn from(found: &Evaluated) -> Self {
-        let rules = &found.request.rules;
-        let problems = found.joined.problems.iter();
+        View::from(found).into()
+    }
+}
+
+impl From<&EvaluatedLists> for EvalReport {
+    fn from(found: &EvaluatedLists) -> Self {
+        View::from(found).into()
+    }
+}
+
+impl From<View<'_>> for EvalReport {
+    fn from(found: View<'_>) -> Self {
+        let problems = found.problems.iter();
         Self {
             schema: "hitbench.eval/1",
-            protocol: found.request.protocol.id,
-            ties: word(&rules.ties),
-            caption_rule: word(&rules.captions),
-            median: word(&rules.median),
-            score: found.request.given.score(),
+            protocol: found.protocol.id,
+            ties: word(&found.ties),
+            caption_rule: found.captions.as_ref().map(word),
+            median: word(&found.median),
+            score: found.score,
             kernel: found.kernel.map(|kernel| kernel.to_string()),
-            post: found.request.post.map(|post| post.to_string()),
-            joined_by: found.joined.by.name(),
+            post: found.post.map(|post| post.to_string()),
+            joined_by: found.by.name(),
             narrowing: found.narrowing,
             left_out: problems.map(|problem| (problem.kind.name(), problem.n)).collect(),
             notices: found.notices.iter().map(ToString::to_string).collect(),
             directions: Directions {
-                t2v: (&found.t2v.metrics).into(),
-                v2t: found.v2t.as_ref().map(|v2t| (&v2t.metrics).into()),
+                t2v: found.t2v.into(),
+                v2t: found.v2t.ok().map(Into::into),
             },
         }
     }

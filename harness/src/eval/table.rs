@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::evaluate::{DirectionResult, Evaluated};
 use super::join::JoinedBy;
 use super::narrow::Narrowing;
+use super::view::View;
 use crate::metric::{DirectionMetrics, word};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
@@ -25,13 +25,13 @@ pub(super) struct Sheet {
 }
 
 /// The table with its caption, what was left out, and what the rows mean, for a console.
-pub fn table(found: &Evaluated) -> String {
+pub fn table<'a>(found: impl Into<View<'a>>) -> String {
     let Sheet {
         caption,
         header,
         rows,
         notes,
-    } = sheet(found);
+    } = sheet(&found.into());
     let mut table = Table::new();
     table
         .load_style(STYLE)
@@ -49,26 +49,22 @@ pub fn table(found: &Evaluated) -> String {
 }
 
 /// What every table of an evaluation says.
-pub(super) fn sheet(found: &Evaluated) -> Sheet {
-    let rules = &found.request.rules;
-    let mut caption = format!(
-        "protocol {}, ties: {}, captions: {}, median: {}, score: {}",
-        found.protocol_name(),
-        word(&rules.ties),
-        word(&rules.captions),
-        word(&rules.median),
-        found.request.given.score()
-    );
+pub(super) fn sheet(found: &View<'_>) -> Sheet {
+    let mut caption = format!("protocol {}, ties: {}", found.protocol_name, word(&found.ties));
+    if let Some(captions) = found.captions {
+        caption += &format!(", captions: {}", word(&captions));
+    }
+    caption += &format!(", median: {}, score: {}", word(&found.median), found.score);
     if let Some(kernel) = found.kernel {
         caption += &format!(", kernel: {kernel}");
     }
-    let directions: Vec<(&str, &DirectionMetrics)> = [("t2v", Some(&found.t2v)), ("v2t", found.v2t.as_ref())]
+    let directions: Vec<(&str, &DirectionMetrics)> = [("t2v", Ok(found.t2v)), ("v2t", found.v2t)]
         .into_iter()
-        .filter_map(|(name, result): (_, Option<&DirectionResult>)| Some((name, &result?.metrics)))
+        .filter_map(|(name, metrics)| Some((name, metrics.ok()?)))
         .collect();
     let columns = Columns {
         directions: &directions,
-        intervals: found.request.resampling.is_some(),
+        intervals: found.intervals,
         ties: directions.iter().any(|(_, metrics)| is_open(metrics)),
         narrowing: found.narrowing,
     };
@@ -89,7 +85,7 @@ fn is_open(metrics: &DirectionMetrics) -> bool {
     metrics.r_at_interval.values().any(|[low, high]| low < high)
 }
 
-fn legend(text: &mut String, found: &Evaluated, columns: &Columns<'_>) -> std::fmt::Result {
+fn legend(text: &mut String, found: &View<'_>, columns: &Columns<'_>) -> std::fmt::Result {
     writeln!(
         text,
         "R@K in per cent: share of queries with a true item among the K best (hit rate)."
@@ -100,16 +96,22 @@ fn legend(text: &mut String, found: &Evaluated, columns: &Columns<'_>) -> std::f
     if columns.ties {
         writeln!(text, "ties: R@K if all tied items were ranked worst and best.")?;
     }
-    if found.joined.by == JoinedBy::MaskLayout {
+    if found.by == JoinedBy::MaskLayout {
         writeln!(
             text,
             "Rows are captions video by video, as the mask's shape says."
         )?;
     }
-    if found.v2t.is_none() {
-        writeln!(text, "v2t has no result: QB-Norm needs --bank-v2t for it.")?;
+    if found.by == JoinedBy::Qrels && found.v2t.is_ok() {
+        writeln!(
+            text,
+            "Every query of the run lists the same items, which are taken for the whole gallery."
+        )?;
     }
-    for problem in &found.joined.problems {
+    if let Err(reason) = found.v2t {
+        writeln!(text, "v2t has no result: {reason}.")?;
+    }
+    for problem in found.problems {
         writeln!(text, "left out: {problem}")?;
     }
     Ok(())
@@ -122,8 +124,8 @@ struct Columns<'a> {
     narrowing: Option<Narrowing>,
 }
 
-/// A count of one direction.
-type Count = fn(&DirectionMetrics) -> u64;
+/// A count of one direction; `None` where it is unknown.
+type Count = fn(&DirectionMetrics) -> Option<u64>;
 /// A metric of one direction and its interval.
 type Number = fn(&DirectionMetrics) -> (Option<f64>, Option<[f64; 2]>);
 /// How a number looks on paper.
@@ -144,21 +146,24 @@ impl Columns<'_> {
         let metrics = || self.directions.iter().map(|(_, metrics)| *metrics);
 
         let counts: [(&str, Count); 6] = [
-            ("queries", |m| m.n_queries),
-            ("counted as queries", |m| m.denominator),
+            ("queries", |m| Some(m.n_queries)),
+            ("counted as queries", |m| Some(m.denominator)),
             ("gallery", |m| m.n_gallery),
-            ("masked captions", |m| m.n_masked),
-            ("videos without caption", |m| m.n_without_caption),
-            ("tied queries", |m| m.n_tied),
+            ("masked captions", |m| Some(m.n_masked)),
+            ("videos without caption", |m| Some(m.n_without_caption)),
+            ("tied queries", |m| Some(m.n_tied)),
         ];
         for (name, value) in counts {
             let shown = match name {
                 "counted as queries" => metrics().any(|m| m.denominator != m.n_queries),
-                "masked captions" | "videos without caption" => metrics().any(|m| value(m) > 0),
+                "masked captions" | "videos without caption" => metrics().any(|m| value(m) > Some(0)),
                 _ => true,
             };
             if shown {
-                let entries = metrics().map(|m| Entry(value(m).to_string(), None, None));
+                let entries = metrics().map(|m| {
+                    let text = value(m).map_or("-".to_owned(), |n| n.to_string());
+                    Entry(text, None, None)
+                });
                 rows.push(self.row(name, entries, |_| String::new()));
             }
         }
@@ -187,14 +192,10 @@ impl Columns<'_> {
             rows.push(self.row(&format!("R@{k}"), entries, percent));
         }
         let numbers: [(&str, Number, Print); 8] = [
-            ("MdR", |m| (Some(m.median_rank), m.median_rank_ci95), one_digit),
-            ("MnR", |m| (Some(m.mean_rank), m.mean_rank_ci95), one_digit),
-            ("R@1 + R@5 + R@10", |m| (Some(m.sum_r), None), percent),
-            (
-                "their geometric mean",
-                |m| (Some(m.geometric_mean), None),
-                percent,
-            ),
+            ("MdR", |m| (m.median_rank, m.median_rank_ci95), one_digit),
+            ("MnR", |m| (m.mean_rank, m.mean_rank_ci95), one_digit),
+            ("R@1 + R@5 + R@10", |m| (m.sum_r, None), percent),
+            ("their geometric mean", |m| (m.geometric_mean, None), percent),
             ("MRR", |m| (Some(m.mrr), m.mrr_ci95), three_digits),
             ("nDCG@10", |m| (m.ndcg_at_10, None), three_digits),
             ("mAP", |m| (m.map, None), three_digits),
@@ -205,7 +206,9 @@ impl Columns<'_> {
             ),
         ];
         for (name, value, print) in numbers {
-            if metrics().all(|m| value(m).0.is_none()) {
+            // A dash says that these are unknown.
+            let is_looked_for = matches!(name, "MdR" | "MnR");
+            if !is_looked_for && metrics().all(|m| value(m).0.is_none()) {
                 continue;
             }
             let entries = metrics().map(|m| {

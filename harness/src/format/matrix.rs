@@ -157,6 +157,18 @@ impl Matrix {
         })
     }
 
+    /// A matrix of f64 that was not stored as one: `n_rows * n_columns` values, row-major, from `location`.
+    pub(crate) fn of_f64(location: Location, [n_rows, n_columns]: [usize; 2], values: Aligned) -> Self {
+        debug_assert_eq!(values.bytes().len(), n_rows * n_columns * size_of::<f64>());
+        Self {
+            location,
+            dtype: Dtype::F64,
+            n_rows,
+            n_columns,
+            buffer: Buffer::Owned(values),
+        }
+    }
+
     /// A matrix of the same shape and origin with values of type f32 or f64, row-major.
     pub(crate) fn with_values(self, values: Values) -> Self {
         let (dtype, aligned) = match values {

@@ -99,6 +99,18 @@ pub enum MetricError {
         /// What differs.
         what: &'static str,
     },
+    /// More true items in a list than there are, or none at all: a defect of whatever counted.
+    #[error(
+        "impossible counts at entry {index}: {found} true items in the list of a query that has {n_true}"
+    )]
+    TrueItems {
+        /// Position in the list of counts.
+        index: usize,
+        /// True items in the list.
+        found: u64,
+        /// True items of the query.
+        n_true: u64,
+    },
     /// A cut-off of R@K below 1.
     #[error("R@K needs K of at least 1, found {k}")]
     CutOff {

@@ -84,11 +84,14 @@ mod tests {
         .unwrap();
         assert_eq!(
             (found.t2v.r_at[&1], found.t2v.mean_rank, found.t2v.n_queries),
-            (1.0, 1.0, 20)
+            (1.0, Some(1.0), 20)
         );
         // The other way the largest i wins: video j is found at rank 20 - j, and video 0 ties with all.
         assert_eq!(found.v2t.n_tied, 1);
-        assert_eq!(found.v2t.mean_rank, ((1..=19).sum::<u32>() as f64 + 10.5) / 20.0);
+        assert_eq!(
+            found.v2t.mean_rank,
+            Some(((1..=19).sum::<u32>() as f64 + 10.5) / 20.0)
+        );
         assert_eq!(found.counts.v2t.true_items[7], 7);
     }
 }

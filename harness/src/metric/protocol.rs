@@ -169,17 +169,18 @@ impl Protocol {
         })
     }
 
-    /// Whether a test set has the captions (those that take part) and the videos of this protocol.
+    /// Whether a test set has the captions (those that take part) and the videos of this protocol; `None` where the
+    /// number of videos is not known.
     ///
     /// # Errors
     /// [`MetricError::Protocol`] names the first count that differs.
-    pub fn check(&self, n_captions: usize, n_videos: usize) -> Result<(), MetricError> {
+    pub fn check(&self, n_captions: usize, n_videos: Option<usize>) -> Result<(), MetricError> {
         let Some(sizes) = self.sizes else { return Ok(()) };
         for (what, expected, found) in [
-            ("captions", sizes.n_captions, n_captions),
+            ("captions", sizes.n_captions, Some(n_captions)),
             ("videos", sizes.n_videos, n_videos),
         ] {
-            if expected != found {
+            if let Some(found) = found.filter(|&found| found != expected) {
                 return Err(MetricError::Protocol {
                     protocol: self.id,
                     what,
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn sizes_must_match() {
         let full = Protocol::find("msrvtt-full").unwrap();
-        assert!(full.check(59_800, 2990).is_ok());
+        assert!(full.check(59_800, Some(2990)).is_ok() && full.check(59_800, None).is_ok());
         for (n_captions, n_videos, message) in [
             (
                 59_794,
@@ -231,8 +232,11 @@ mod tests {
             ),
             (59_800, 2989, "protocol `msrvtt-full` has 2990 videos, found 2989"),
         ] {
-            assert_eq!(full.check(n_captions, n_videos).unwrap_err().to_string(), message);
+            assert_eq!(
+                full.check(n_captions, Some(n_videos)).unwrap_err().to_string(),
+                message
+            );
         }
-        assert!(Protocol::find("custom").unwrap().check(3, 5).is_ok());
+        assert!(Protocol::find("custom").unwrap().check(3, Some(5)).is_ok());
     }
 }

@@ -2,8 +2,9 @@
 //! rule.
 //!
 //! A group is the true items of one score, see [`OwnGroup`]: `o` of the `e` items on the positions `g + 1, ..., g + e`
-//! are true, and `r` true items are in the groups before it. `R` is the number of true items of the query, relevance
-//! is binary, the discount of position `p` is `1 / log2(1 + p)`.
+//! are true, and `r` true items are in the groups before it. `R` (`n_true`) is the number of true items
+//! of the query; those that a ranked list leaves out are in no group. Relevance is binary, the discount of position
+//! `p` is `1 / log2(1 + p)`.
 //!
 //! | rule | where the true items of a group are |
 //! |---|---|
@@ -31,30 +32,30 @@ use super::{OwnGroup, TieRule};
 
 impl TieRule {
     /// Share of the true items that are in the top K, `k >= 1`; `None` under `clip4clip`.
-    pub fn recall(self, groups: &[OwnGroup], k: u64) -> Option<f64> {
+    pub fn recall(self, groups: &[OwnGroup], n_true: u64, k: u64) -> Option<f64> {
         let found = groups
             .iter()
             .map(|group| self.in_top(group, k))
             .sum::<Option<f64>>()?;
-        Some(found / n_own(groups) as f64)
+        Some(found / n_true as f64)
     }
 
     /// Mean of the precisions at the true items; `None` under `clip4clip`.
-    pub fn average_precision(self, groups: &[OwnGroup]) -> Option<f64> {
+    pub fn average_precision(self, groups: &[OwnGroup], n_true: u64) -> Option<f64> {
         let mut earlier = 0;
         let mut sum = 0.0;
         for group in groups {
             sum += self.precisions(group, earlier)?;
             earlier += group.own_equal;
         }
-        Some(sum / earlier as f64)
+        Some(sum / n_true as f64)
     }
 
     /// Discounted gain of the true items down to position `depth >= 1`, as a share of the largest that they could
     /// have; `None` under `clip4clip`.
-    pub fn ndcg(self, groups: &[OwnGroup], depth: u64) -> Option<f64> {
+    pub fn ndcg(self, groups: &[OwnGroup], n_true: u64, depth: u64) -> Option<f64> {
         let gains = groups.iter().map(|group| self.gains(group, depth));
-        let ideal: f64 = (1..=n_own(groups).min(depth)).map(discount).sum();
+        let ideal: f64 = (1..=n_true.min(depth)).map(discount).sum();
         Some(gains.sum::<Option<f64>>()? / ideal)
     }
 
@@ -142,12 +143,13 @@ fn mean_rank(group: &OwnGroup) -> f64 {
     TieRule::Average.rank(&alone(group))
 }
 
-fn n_own(groups: &[OwnGroup]) -> u64 {
+/// How many true items the groups have: all of a query, where its whole gallery is ranked.
+pub(super) fn n_own(groups: &[OwnGroup]) -> u64 {
     groups.iter().map(|group| group.own_equal).sum()
 }
 
 /// A group as if it were that of a query's best true items; nothing here looks at scores.
-fn alone(group: &OwnGroup) -> RankCount {
+pub(super) fn alone(group: &OwnGroup) -> RankCount {
     RankCount {
         greater: group.greater,
         equal: group.equal,

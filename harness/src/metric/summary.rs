@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{self, ClusterSums, Resampling};
-use super::relevance::discounted;
-use super::{DirectionCounts, MedianRule, MetricError, OwnCounts, OwnGroup, Rules, TieRule};
+use super::bootstrap::Resampling;
+use super::intervals::Intervals;
+use super::relevance::{discounted, n_own};
+use super::{DirectionCounts, MedianRule, MetricError, OwnGroup, Rules, TieRule};
 
 /// Positions that nDCG looks at.
-const DEPTH: u64 = 10;
-
-/// Level of the intervals named `ci95`.
-const LEVEL: f64 = 0.95;
+pub(super) const DEPTH: u64 = 10;
 
 /// Metrics of one direction. Recalls are fractions in `[0, 1]`, ranks start at 1.
 ///
@@ -26,32 +24,32 @@ pub struct DirectionMetrics {
     pub n_queries: u64,
     /// What the means are over: `n_queries`, or more under `clip4clip`, which counts tied positions as queries.
     pub denominator: u64,
-    /// Items that each query was ranked against.
-    pub n_gallery: u64,
+    /// Items that each query was ranked against; `None` where only lists of the best ones are known.
+    pub n_gallery: Option<u64>,
     /// Captions left out by the mask.
     pub n_masked: u64,
-    /// Videos without a caption: only distractors in `t2v`, no query in `v2t`.
+    /// Videos without a caption: only distractors in `t2v`, no query in `v2t`. 0 where the gallery is unknown.
     pub n_without_caption: u64,
     /// Queries whose best true item ties with an item that is not true.
     pub n_tied: u64,
-    /// R@K by K.
+    /// R@K by K, as far as it is known.
     pub r_at: BTreeMap<u64, f64>,
     /// R@K by K under the pessimistic and the optimistic rule.
     pub r_at_interval: BTreeMap<u64, [f64; 2]>,
     /// 95 % bootstrap interval of R@K by K, videos resampled.
     pub r_at_ci95: Option<BTreeMap<u64, [f64; 2]>>,
-    /// Median rank (MdR).
-    pub median_rank: f64,
+    /// Median rank (MdR); `None` where lists end before it.
+    pub median_rank: Option<f64>,
     /// Its 95 % bootstrap interval.
     pub median_rank_ci95: Option<[f64; 2]>,
-    /// Mean rank (MnR).
-    pub mean_rank: f64,
+    /// Mean rank (MnR); `None` where some rank is unknown.
+    pub mean_rank: Option<f64>,
     /// Its 95 % bootstrap interval.
     pub mean_rank_ci95: Option<[f64; 2]>,
-    /// R@1 + R@5 + R@10, whatever cut-offs are listed.
-    pub sum_r: f64,
+    /// R@1 + R@5 + R@10, whatever cut-offs are listed; `None` where lists end before the tenth item.
+    pub sum_r: Option<f64>,
     /// Geometric mean of R@1, R@5 and R@10; 0 when one of them is.
-    pub geometric_mean: f64,
+    pub geometric_mean: Option<f64>,
     /// Mean reciprocal rank of the best true item.
     pub mrr: f64,
     /// Its 95 % bootstrap interval.
@@ -88,7 +86,10 @@ pub fn summarize(
     let mut ranks: Vec<f64> = queries.iter().flat_map(|count| ties.ranks(count)).collect();
     let mrr = mean(&|count| ties.gain(count, reciprocal));
     let intervals = resampling
-        .map(|resampling| Intervals::new(counts, rules, resampling))
+        .map(|resampling| {
+            let counted = queries.iter().map(Some).zip(counts.clusters.iter().copied());
+            Intervals::new(counted, rules, f64::INFINITY, resampling)
+        })
         .transpose()?;
     let of_all = if counts.one_true_item {
         Some(OfAll {
@@ -97,13 +98,16 @@ pub fn summarize(
             recall_at: by_k.clone(),
         })
     } else {
-        counts.own.as_ref().and_then(|own| OfAll::new(own, rules))
+        counts.own.as_ref().and_then(|own| {
+            let queries = (0..own.n_queries()).map(|query| own.of(query));
+            OfAll::new(queries.map(|groups| (groups, n_own(groups))), rules)
+        })
     };
 
     Ok(DirectionMetrics {
         n_queries: queries.len() as u64,
         denominator,
-        n_gallery: counts.n_gallery as u64,
+        n_gallery: Some(counts.n_gallery as u64),
         n_masked: counts.n_masked as u64,
         n_without_caption: counts.n_without_caption as u64,
         n_tied: queries.iter().filter(|c| c.equal > c.own_equal).count() as u64,
@@ -112,12 +116,12 @@ pub fn summarize(
             .map(|&k| (k, [bound(TieRule::Pessimistic, k), bound(TieRule::Optimistic, k)]))
             .collect(),
         r_at_ci95: intervals.as_ref().map(|i| i.r_at.clone()),
-        median_rank: median(&mut ranks, rules.median),
-        median_rank_ci95: intervals.as_ref().map(|i| i.median_rank),
-        mean_rank: mean(&|count| ties.weight(count) as f64 * ties.rank(count)),
-        mean_rank_ci95: intervals.as_ref().map(|i| i.mean_rank),
-        sum_r: usual.iter().sum(),
-        geometric_mean: usual.iter().product::<f64>().cbrt(),
+        median_rank: Some(median(&mut ranks, rules.median)),
+        median_rank_ci95: intervals.as_ref().and_then(|i| i.median_rank),
+        mean_rank: Some(mean(&|count| ties.weight(count) as f64 * ties.rank(count))),
+        mean_rank_ci95: intervals.as_ref().and_then(|i| i.mean_rank),
+        sum_r: Some(usual.iter().sum()),
+        geometric_mean: Some(usual.iter().product::<f64>().cbrt()),
         mrr,
         mrr_ci95: intervals.as_ref().map(|i| i.mrr),
         ndcg_at_10: of_all.as_ref().map(|of_all| of_all.ndcg_at_10),
@@ -127,29 +131,37 @@ pub fn summarize(
     })
 }
 
-fn reciprocal(rank: f64) -> f64 {
+pub(super) fn reciprocal(rank: f64) -> f64 {
     1.0 / rank
 }
 
 /// The means over queries that need all true items of each.
-struct OfAll {
-    ndcg_at_10: f64,
-    map: f64,
-    recall_at: BTreeMap<u64, f64>,
+pub(super) struct OfAll {
+    pub(super) ndcg_at_10: f64,
+    pub(super) map: f64,
+    pub(super) recall_at: BTreeMap<u64, f64>,
 }
 
 impl OfAll {
-    /// `None` under a tie rule that has no value for several true items.
-    fn new(own: &OwnCounts, rules: &Rules) -> Option<Self> {
+    /// From the groups of each query that were ranked, and the number of all its true items; `None` under a tie rule
+    /// that has no value for several true items.
+    pub(super) fn new<'a>(
+        queries: impl Iterator<Item = (&'a [OwnGroup], u64)> + Clone,
+        rules: &Rules,
+    ) -> Option<Self> {
         let ties = rules.ties;
-        let mean = |value: &dyn Fn(&[OwnGroup]) -> Option<f64>| {
-            let sum: Option<f64> = (0..own.n_queries()).map(|query| value(own.of(query))).sum();
-            Some(sum? / own.n_queries() as f64)
+        let n_queries = queries.clone().count() as f64;
+        let mean = |value: &dyn Fn(&[OwnGroup], u64) -> Option<f64>| {
+            let sum: Option<f64> = queries
+                .clone()
+                .map(|(groups, n_true)| value(groups, n_true))
+                .sum();
+            Some(sum? / n_queries)
         };
-        let recall = |&k: &u64| Some((k, mean(&|groups| ties.recall(groups, k))?));
+        let recall = |&k: &u64| Some((k, mean(&|groups, n_true| ties.recall(groups, n_true, k))?));
         Some(Self {
-            ndcg_at_10: mean(&|groups| ties.ndcg(groups, DEPTH))?,
-            map: mean(&|groups| ties.average_precision(groups))?,
+            ndcg_at_10: mean(&|groups, n_true| ties.ndcg(groups, n_true, DEPTH))?,
+            map: mean(&|groups, n_true| ties.average_precision(groups, n_true))?,
             recall_at: rules.recall_at.iter().map(recall).collect::<Option<_>>()?,
         })
     }
@@ -215,7 +227,7 @@ fn check(counts: &DirectionCounts, rules: &Rules) -> Result<(), MetricError> {
 ///
 /// # Errors
 /// The first group that cannot be.
-fn possible(best: &OwnGroup, groups: &[OwnGroup], n_gallery: u64) -> Result<(), OwnGroup> {
+pub(super) fn possible(best: &OwnGroup, groups: &[OwnGroup], n_gallery: u64) -> Result<(), OwnGroup> {
     if groups.first() != Some(best) {
         return Err(*groups.first().unwrap_or(best));
     }
@@ -231,50 +243,6 @@ fn possible(best: &OwnGroup, groups: &[OwnGroup], n_gallery: u64) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// 95 % intervals of one direction.
-struct Intervals {
-    r_at: BTreeMap<u64, [f64; 2]>,
-    median_rank: [f64; 2],
-    mean_rank: [f64; 2],
-    mrr: [f64; 2],
-}
-
-impl Intervals {
-    fn new(counts: &DirectionCounts, rules: &Rules, resampling: Resampling) -> Result<Self, MetricError> {
-        let ties = rules.ties;
-        let n_stats = 3 + rules.recall_at.len();
-        let mut sums = ClusterSums::new(n_stats);
-        for (count, &cluster) in counts.counts.iter().zip(&counts.clusters) {
-            let weight = ties.weight(count) as f64;
-            let fixed = [weight, weight * ties.rank(count), ties.gain(count, reciprocal)];
-            let hits = rules.recall_at.iter().map(|&k| ties.hits(count, k));
-            sums.add(cluster, fixed.into_iter().chain(hits));
-        }
-        let resampled = sums.resample(resampling);
-        let interval = |stat: usize| {
-            let ratios = resampled.chunks_exact(n_stats).map(|sums| sums[stat] / sums[0]);
-            bootstrap::percentile_interval(ratios.collect(), LEVEL)
-        };
-        let ranks = counts
-            .counts
-            .iter()
-            .zip(&counts.clusters)
-            .flat_map(|(count, &cluster)| ties.ranks(count).map(move |rank| (rank, cluster)));
-        let medians = bootstrap::resample_median(ranks.collect(), rules.median, resampling);
-        Ok(Self {
-            r_at: rules
-                .recall_at
-                .iter()
-                .zip(3..)
-                .map(|(&k, stat)| Ok((k, interval(stat)?)))
-                .collect::<Result<_, MetricError>>()?,
-            median_rank: bootstrap::percentile_interval(medians, LEVEL)?,
-            mean_rank: interval(1)?,
-            mrr: interval(2)?,
-        })
-    }
 }
 
 #[cfg(test)]

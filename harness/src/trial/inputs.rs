@@ -133,7 +133,7 @@ fn check_batch(suite: &Suite, planned: &PlannedCell<'_>, data: &Dataset) -> Resu
 fn check_protocol(suite: &Suite, planned: &PlannedCell<'_>, data: &Dataset) -> Result<(), SuiteError> {
     let id = &planned.cell.config.protocol;
     let n_captions = data.split_captions(Split::Test).len();
-    let checked = Protocol::find(id).and_then(|found| found.check(n_captions, data.splits.test.len()));
+    let checked = Protocol::find(id).and_then(|found| found.check(n_captions, Some(data.splits.test.len())));
     checked.map_err(|error| {
         let allowed = format!(
             "custom, or a protocol of the test split of `{}` ({error})",

@@ -116,7 +116,7 @@ pub(super) fn score(
     videos: &LevelRows,
 ) -> Result<Scored, TrialError> {
     let rules = rules(cell);
-    Protocol::find(&cell.protocol)?.check(test.captions.len(), test.pairing.n_videos())?;
+    Protocol::find(&cell.protocol)?.check(test.captions.len(), Some(test.pairing.n_videos()))?;
     let kernel = rank_counts_kernel(&cell.eval.kernel).map_err(MetricError::from)?;
     let resampling = Resampling {
         seed: BOOTSTRAP_SEED,

@@ -708,5 +708,5 @@ fn values_that_other_programs_drop_are_errors_with_row_and_column() {
         (found.t2v.metrics.r_at[&1], found.t2v.metrics.n_queries),
         (1.0, 3)
     );
-    assert_eq!((found.t2v.metrics.n_gallery, v2t(&found).n_gallery), (4, 3));
+    assert_eq!((found.t2v.metrics.n_gallery, v2t(&found).n_gallery), (Some(4), 3));
 }

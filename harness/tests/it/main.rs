@@ -7,4 +7,5 @@ mod corpus;
 mod eval_goldens;
 mod metric_goldens;
 mod pickle_goldens;
+mod trec_lists;
 mod trec_measures;

@@ -9,13 +9,13 @@ use hitbench::metric::{CaptionRule, DirectionMetrics, Pairing, Rules, TieRule, c
 use hitbench_kernels::{Rows, RowsData};
 use proptest::prelude::*;
 
-const CUTS: [u64; 4] = [1, 3, 5, 10];
+pub(crate) const CUTS: [u64; 4] = [1, 3, 5, 10];
 
 /// Means over the topics of a run, by trec_eval's names.
-type Measures = BTreeMap<String, f64>;
+pub(crate) type Measures = BTreeMap<String, f64>;
 
 /// The measures of one topic: `run` has a score a document number, `qrels` the relevant ones.
-fn of_topic(mut run: Vec<(String, f64)>, qrels: &HashSet<String>) -> Measures {
+pub(crate) fn of_topic(mut run: Vec<(String, f64)>, qrels: &HashSet<String>) -> Measures {
     run.sort_by(|(doc_a, a), (doc_b, b)| b.partial_cmp(a).unwrap().then(doc_b.cmp(doc_a)));
     let relevant: Vec<bool> = run.iter().map(|(doc, _)| qrels.contains(doc)).collect();
     let mut measures = Measures::new();
@@ -49,7 +49,7 @@ fn of_topic(mut run: Vec<(String, f64)>, qrels: &HashSet<String>) -> Measures {
     measures
 }
 
-fn means(topics: impl IntoIterator<Item = Measures>) -> Measures {
+pub(crate) fn means(topics: impl IntoIterator<Item = Measures>) -> Measures {
     let mut sums = Measures::new();
     let mut n = 0.0;
     for topic in topics {
@@ -62,7 +62,8 @@ fn means(topics: impl IntoIterator<Item = Measures>) -> Measures {
     sums
 }
 
-fn named(metrics: &DirectionMetrics) -> Measures {
+/// Our names for them, as far as they are known.
+pub(crate) fn named(metrics: &DirectionMetrics) -> Measures {
     let recall = metrics.recall_at.as_ref().unwrap();
     let mut measures: Measures = [
         ("recip_rank".to_owned(), metrics.mrr),
@@ -70,9 +71,9 @@ fn named(metrics: &DirectionMetrics) -> Measures {
         ("ndcg_cut_10".to_owned(), metrics.ndcg_at_10.unwrap()),
     ]
     .into();
-    for k in CUTS {
-        measures.insert(format!("recall_{k}"), recall[&k]);
-        measures.insert(format!("success_{k}"), metrics.r_at[&k]);
+    for k in metrics.r_at.keys() {
+        measures.insert(format!("recall_{k}"), recall[k]);
+        measures.insert(format!("success_{k}"), metrics.r_at[k]);
     }
     measures
 }

@@ -180,7 +180,7 @@ impl<'a> Columns<'a> {
         let counts = [
             Some(record.n_queries),
             record.denominator,
-            Some(record.n_gallery),
+            record.n_gallery,
             Some(record.n_masked),
             Some(record.n_tied),
         ];
@@ -197,10 +197,10 @@ impl<'a> Columns<'a> {
         }
         let end = |interval: Option<[f64; 2]>, end: usize| interval.map(|interval| interval[end]);
         let rest = [
-            Some(record.median_rank),
+            record.median_rank,
             end(record.median_rank_ci95, 0),
             end(record.median_rank_ci95, 1),
-            Some(record.mean_rank),
+            record.mean_rank,
             end(record.mean_rank_ci95, 0),
             end(record.mean_rank_ci95, 1),
             record.sum_r,

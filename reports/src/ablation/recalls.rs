@@ -128,7 +128,7 @@ fn recall_grid(
             ));
         }
     }
-    let ranks: [(&str, OfDirection<f64>, OfDirection<Interval>); 2] = [
+    let ranks: [(&str, OfDirection<Option<f64>>, OfDirection<Interval>); 2] = [
         (
             "MdR",
             |record| record.median_rank,
@@ -138,7 +138,9 @@ fn recall_grid(
     ];
     for (name, of, ci95) in ranks {
         let text = |cell: &&CellView<'_>| {
-            spread_text(Spread::of(cell.directions(kind, direction).map(of)), 1.0, detail)
+            // A mean over seeds means nothing where one of them is unknown.
+            let known: Option<Vec<f64>> = cell.directions(kind, direction).map(of).collect();
+            spread_text(Spread::of(known.unwrap_or_default()), 1.0, detail)
         };
         columns.push((name.to_owned(), cells.iter().map(text).collect()));
         let intervals: Vec<String> = cells
@@ -176,9 +178,9 @@ fn facts(cells: &[&CellView<'_>], kind: ScoreKind, direction: Direction) -> Fact
             .map(|own| own.as_ref().map(|own| get(own).to_owned()))
             .collect::<Vec<_>>()
     };
-    let count = |get: OfDirection<u64>| {
+    let count = |get: OfDirection<Option<u64>>| {
         let text = |cell: &&CellView<'_>| {
-            let counts: Vec<u64> = cell.directions(kind, direction).map(get).collect();
+            let counts: Vec<u64> = cell.directions(kind, direction).map(get).collect::<Option<_>>()?;
             let (low, high) = (counts.iter().min()?, counts.iter().max()?);
             Some(if low == high {
                 low.to_string()
@@ -189,10 +191,10 @@ fn facts(cells: &[&CellView<'_>], kind: ScoreKind, direction: Direction) -> Fact
         cells.iter().map(text).collect::<Vec<_>>()
     };
     let mut facts: Facts = vec![
-        ("queries", count(|record| record.n_queries)),
+        ("queries", count(|record| Some(record.n_queries))),
         ("gallery", count(|record| record.n_gallery)),
         ("ties", of(|protocol| &protocol.ties)),
-        ("tied queries", count(|record| record.n_tied)),
+        ("tied queries", count(|record| Some(record.n_tied))),
         ("median", of(|protocol| &protocol.median)),
         ("pair score", of(|protocol| &protocol.score)),
         (
@@ -204,15 +206,15 @@ fn facts(cells: &[&CellView<'_>], kind: ScoreKind, direction: Direction) -> Fact
         facts.push(("captions", of(|protocol| &protocol.captions)));
     }
     // Differs from the number of queries under `clip4clip` only.
-    let denominator: OfDirection<u64> = |record| record.denominator.unwrap_or(record.n_queries);
     if cells
         .iter()
         .flat_map(|cell| cell.directions(kind, direction))
-        .any(|record| denominator(record) != record.n_queries)
+        .any(|record| record.denominator.is_some_and(|n| n != record.n_queries))
     {
-        facts.push(("positions that count as queries", count(denominator)));
+        let counted = count(|record| Some(record.denominator.unwrap_or(record.n_queries)));
+        facts.push(("positions that count as queries", counted));
     }
-    let masked = count(|record| record.n_masked);
+    let masked = count(|record| Some(record.n_masked));
     if masked.iter().flatten().any(|text| text != "0") {
         facts.push(("masked queries", masked));
     }

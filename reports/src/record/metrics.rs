@@ -78,25 +78,25 @@ pub struct DirectionRecord {
     /// `None` in records of before it was kept.
     #[serde(default)]
     pub denominator: Option<u64>,
-    /// Gallery items each query is ranked against.
-    pub n_gallery: u64,
+    /// Gallery items each query is ranked against; `None` where only lists of the best ones are known.
+    pub n_gallery: Option<u64>,
     /// Queries left out by a mask.
     pub n_masked: u64,
     /// Queries whose true item ties with an item that is not theirs.
     pub n_tied: u64,
-    /// R@K by K.
+    /// R@K by K, as far as it is known.
     pub r_at: BTreeMap<u64, f64>,
     /// `[pessimistic, optimistic]` R@K by K: what the ties leave open.
     pub r_at_interval: BTreeMap<u64, [f64; 2]>,
     /// 95 % bootstrap interval over videos of R@K by K; `None` where it was not computed.
     pub r_at_ci95: BTreeMap<u64, Option<[f64; 2]>>,
-    /// MdR, 1 is best.
-    pub median_rank: f64,
+    /// MdR, 1 is best; `None` where lists end before it.
+    pub median_rank: Option<f64>,
     /// Its 95 % bootstrap interval over videos; `None` where it was not computed.
     #[serde(default)]
     pub median_rank_ci95: Option<[f64; 2]>,
-    /// MnR, 1 is best.
-    pub mean_rank: f64,
+    /// MnR, 1 is best; `None` where some rank is unknown.
+    pub mean_rank: Option<f64>,
     /// Its 95 % bootstrap interval over videos; `None` where it was not computed.
     #[serde(default)]
     pub mean_rank_ci95: Option<[f64; 2]>,

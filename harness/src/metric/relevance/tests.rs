@@ -31,13 +31,16 @@ fn without_ties_all_rules_are_the_textbook() {
     // True items on the positions 1, 3 and 11.
     let groups = [group(0, 1, 1), group(2, 1, 1), group(10, 1, 1)];
     for rule in RULES {
-        let ap = rule.average_precision(&groups).unwrap();
+        let ap = rule.average_precision(&groups, n_own(&groups)).unwrap();
         assert!(close(ap, (1.0 + 2.0 / 3.0 + 3.0 / 11.0) / 3.0), "{rule:?}");
-        let recalls = [1, 2, 3, 10, 11].map(|k| rule.recall(&groups, k).unwrap());
+        let recalls = [1, 2, 3, 10, 11].map(|k| rule.recall(&groups, n_own(&groups), k).unwrap());
         assert_eq!(recalls, [1.0, 1.0, 2.0, 2.0, 3.0].map(|n| n / 3.0), "{rule:?}");
         let ideal = gain(1) + gain(2) + gain(3);
         assert!(
-            close(rule.ndcg(&groups, 10).unwrap(), (gain(1) + gain(3)) / ideal),
+            close(
+                rule.ndcg(&groups, n_own(&groups), 10).unwrap(),
+                (gain(1) + gain(3)) / ideal
+            ),
             "{rule:?}"
         );
     }
@@ -48,9 +51,9 @@ fn a_tie_by_hand() {
     // One item above, then four tied of which two are true: positions 2 to 5, two true items in all.
     let tied = [group(1, 4, 2)];
     let of = |rule: TieRule| {
-        let recall = |k| rule.recall(&tied, k).unwrap();
+        let recall = |k| rule.recall(&tied, n_own(&tied), k).unwrap();
         (
-            rule.average_precision(&tied).unwrap(),
+            rule.average_precision(&tied, n_own(&tied)).unwrap(),
             recall(2),
             recall(3),
             recall(4),
@@ -73,7 +76,7 @@ fn a_tie_by_hand() {
     assert_eq!((expected.1, expected.2, expected.3), (0.25, 0.5, 0.75));
 
     let ideal = gain(1) + gain(2);
-    let ndcg = |rule: TieRule| rule.ndcg(&tied, 3).unwrap() * ideal;
+    let ndcg = |rule: TieRule| rule.ndcg(&tied, n_own(&tied), 3).unwrap() * ideal;
     assert!(close(ndcg(TieRule::Optimistic), gain(2) + gain(3)));
     assert_eq!(ndcg(TieRule::Pessimistic), 0.0);
     assert!(close(ndcg(TieRule::Average), 2.0 / 4.5f64.log2()));
@@ -84,9 +87,9 @@ fn a_tie_by_hand() {
 fn no_more_items_count_than_there_are_positions() {
     // Twenty true items tied at the top have rank 10.5, which is a hit of the top 10; ten of them fit.
     let tied = [group(0, 20, 20)];
-    assert_eq!(TieRule::Average.recall(&tied, 10), Some(0.5));
-    assert!(TieRule::Average.ndcg(&tied, 10).unwrap() < 1.0);
-    assert_eq!(TieRule::Average.recall(&tied, 1), Some(0.0));
+    assert_eq!(TieRule::Average.recall(&tied, n_own(&tied), 10), Some(0.5));
+    assert!(TieRule::Average.ndcg(&tied, n_own(&tied), 10).unwrap() < 1.0);
+    assert_eq!(TieRule::Average.recall(&tied, n_own(&tied), 1), Some(0.0));
 }
 
 #[test]
@@ -95,9 +98,9 @@ fn queries_that_share_their_true_items_have_no_value() {
     let rule = TieRule::Clip4clip;
     assert_eq!(
         (
-            rule.recall(&groups, 5),
-            rule.average_precision(&groups),
-            rule.ndcg(&groups, 10)
+            rule.recall(&groups, n_own(&groups), 5),
+            rule.average_precision(&groups, n_own(&groups)),
+            rule.ndcg(&groups, n_own(&groups), 10)
         ),
         (None, None, None)
     );
@@ -119,9 +122,9 @@ fn of_order(order: &[bool], k: usize, depth: usize) -> [f64; 3] {
 
 fn of_rule(rule: TieRule, groups: &[OwnGroup], k: usize, depth: usize) -> [f64; 3] {
     [
-        rule.recall(groups, k as u64).unwrap(),
-        rule.average_precision(groups).unwrap(),
-        rule.ndcg(groups, depth as u64).unwrap(),
+        rule.recall(groups, n_own(groups), k as u64).unwrap(),
+        rule.average_precision(groups, n_own(groups)).unwrap(),
+        rule.ndcg(groups, n_own(groups), depth as u64).unwrap(),
     ]
 }
 
@@ -222,9 +225,9 @@ proptest! {
         let one = [group(greater, equal, 1)];
         let count = alone(&one[0]);
         for rule in RULES {
-            prop_assert_eq!(rule.recall(&one, k), Some(rule.hits(&count, k)));
-            prop_assert_eq!(rule.average_precision(&one), Some(rule.gain(&count, |rank| 1.0 / rank)));
-            prop_assert_eq!(rule.ndcg(&one, 10), Some(rule.gain(&count, |rank| discounted(rank, 10))));
+            prop_assert_eq!(rule.recall(&one, n_own(&one), k), Some(rule.hits(&count, k)));
+            prop_assert_eq!(rule.average_precision(&one, n_own(&one)), Some(rule.gain(&count, |rank| 1.0 / rank)));
+            prop_assert_eq!(rule.ndcg(&one, n_own(&one), 10), Some(rule.gain(&count, |rank| discounted(rank, 10))));
         }
     }
 }

@@ -1,7 +1,7 @@
 use hitbench_kernels::RankCount;
 
 use super::*;
-use crate::metric::Direction;
+use crate::metric::{Direction, OwnCounts};
 
 /// One query a cluster from `(greater, equal, own_equal)`.
 fn counts(n_gallery: usize, of: &[(u64, u64, u64)]) -> DirectionCounts {
@@ -32,32 +32,35 @@ fn hand_computed_summaries() {
     let perfect = summarize(&counts(4, &[(0, 1, 1); 4]), &Rules::default(), None).unwrap();
     assert_eq!(
         (perfect.r_at[&1], perfect.median_rank, perfect.mean_rank),
-        (1.0, 1.0, 1.0)
+        (1.0, Some(1.0), Some(1.0))
     );
     assert_eq!(
         (perfect.sum_r, perfect.geometric_mean, perfect.mrr),
-        (3.0, 1.0, 1.0)
+        (Some(3.0), Some(1.0), 1.0)
     );
     assert_eq!((perfect.ndcg_at_10, perfect.r_at_ci95), (Some(1.0), None));
 
     let reversed = summarize(&counts(20, &[(19, 1, 1); 20]), &Rules::default(), None).unwrap();
     assert_eq!(
         (reversed.r_at[&10], reversed.r_at[&50], reversed.mean_rank),
-        (0.0, 1.0, 20.0)
+        (0.0, 1.0, Some(20.0))
     );
-    assert_eq!((reversed.geometric_mean, reversed.ndcg_at_10), (0.0, Some(0.0)));
+    assert_eq!(
+        (reversed.geometric_mean, reversed.ndcg_at_10),
+        (Some(0.0), Some(0.0))
+    );
 
     // Ranks 1, 2, 3 and 11 of 20: MRR (1 + 1/2 + 1/3 + 1/11) / 4, nDCG (1 + 1/log2(3) + 1/2 + 0) / 4.
     let mixed = counts(20, &[(0, 1, 1), (1, 1, 1), (2, 1, 1), (10, 1, 1)]);
     let mixed = summarize(&mixed, &Rules::default(), None).unwrap();
     assert_eq!(mixed.mrr, (1.0 + 0.5 + 1.0 / 3.0 + 1.0 / 11.0) / 4.0);
     assert_eq!(mixed.ndcg_at_10, Some((1.0 + 1.0 / 3f64.log2() + 0.5) / 4.0));
-    assert_eq!((mixed.median_rank, mixed.mean_rank), (2.5, 4.25));
+    assert_eq!((mixed.median_rank, mixed.mean_rank), (Some(2.5), Some(4.25)));
     assert_eq!(
         (mixed.r_at[&1], mixed.r_at[&5], mixed.r_at[&10]),
         (0.25, 0.75, 0.75)
     );
-    assert!((mixed.geometric_mean - (0.25f64 * 0.75 * 0.75).cbrt()).abs() < 1e-15);
+    assert!((mixed.geometric_mean.unwrap() - (0.25f64 * 0.75 * 0.75).cbrt()).abs() < 1e-15);
 }
 
 #[test]
@@ -185,8 +188,8 @@ fn intervals_hold_the_estimate_and_are_written_by_k() {
         assert!(holds(ci95[&k], found.r_at[&k]), "R@{k}");
     }
     assert_eq!(ci95[&50], [1.0, 1.0]);
-    assert!(holds(found.median_rank_ci95.unwrap(), found.median_rank));
-    assert!(holds(found.mean_rank_ci95.unwrap(), found.mean_rank));
+    assert!(holds(found.median_rank_ci95.unwrap(), found.median_rank.unwrap()));
+    assert!(holds(found.mean_rank_ci95.unwrap(), found.mean_rank.unwrap()));
     assert!(holds(found.mrr_ci95.unwrap(), found.mrr));
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["r_at"]["5"], 0.125);
