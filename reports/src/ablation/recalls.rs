@@ -128,7 +128,7 @@ fn recall_grid(
             ));
         }
     }
-    let ranks: [(&str, OfDirection<Option<f64>>, OfDirection<Interval>); 2] = [
+    let ranks: [(&str, Number, OfDirection<Interval>); 2] = [
         (
             "MdR",
             |record| record.median_rank,
@@ -166,6 +166,7 @@ fn recall_grid(
 
 type Interval = Option<[f64; 2]>;
 type OfDirection<T> = fn(&DirectionRecord) -> T;
+type Number = OfDirection<Option<f64>>;
 type Facts = Vec<(&'static str, Vec<Option<String>>)>;
 
 /// What a table must say about how its numbers were made.
