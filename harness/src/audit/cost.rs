@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hitbench_kernels::rank_counts_kernel;
 use serde::Serialize;
 
-use crate::eval::{EvalError, Evaluated, Given};
+use crate::eval::{EvalError, Evaluated, Given, Prepared};
 use crate::metric::{DirectionMetrics, Groups, MetricError, Retold, RetoldCounts, Rules, Truth};
 
 /// What duplicates cost at most: an upper view, and no protocol.
@@ -55,7 +55,11 @@ pub(super) struct Duplicates {
 ///
 /// # Errors
 /// [`EvalError::Metric`] when the kernel refuses the rows.
-pub(super) fn cost(found: Evaluated, duplicates: &Duplicates) -> Result<Result<Cost, String>, EvalError> {
+pub(super) fn cost(
+    prepared: &Prepared,
+    found: &Evaluated,
+    duplicates: &Duplicates,
+) -> Result<Result<Cost, String>, EvalError> {
     let pairing = &found.joined.pairing;
     let truth = match Truth::new(pairing, &duplicates.texts, &duplicates.videos) {
         Ok(truth) => truth,
@@ -65,14 +69,14 @@ pub(super) fn cost(found: Evaluated, duplicates: &Duplicates) -> Result<Result<C
             )));
         }
     };
-    let rules = &found.request.rules;
+    let rules = &found.about.rules;
     let Some(v2t) = &found.v2t else {
         return Ok(Err("v2t has no result".to_owned()));
     };
     let Retold {
         t2v: t2v_again,
         v2t: v2t_again,
-    } = match found.request.given {
+    } = match &prepared.request.given {
         Given::Scores(scores) => truth.count_matrix(scores.rows(), pairing),
         Given::Embeddings {
             text, video, kernel, ..

@@ -13,8 +13,8 @@ use super::side::{Side, row_findings, score_findings};
 use super::table::CaptionTable;
 use super::verdict::{Verdict, verdicts};
 use crate::eval::{
-    DirectionResult, EvalError, EvalRequest, Evaluated, Given, Joined, Names, Notice, check_dims,
-    check_protocol, evaluate, join,
+    DirectionResult, EvalError, EvalRequest, Evaluated, Given, Joined, Names, Notice, Prepared, check_dims,
+    check_protocol, join,
 };
 use crate::metric::{Groups, Protocol};
 
@@ -268,7 +268,7 @@ fn rank(
     protocol: Protocol,
     duplicates: &Duplicates,
 ) -> Result<(), AuditError> {
-    let found = evaluate(EvalRequest {
+    let prepared = Prepared::new(EvalRequest {
         given,
         names,
         protocol,
@@ -277,13 +277,14 @@ fn rank(
         bank: None,
         resampling: None,
     })?;
-    audit.kernel = found.kernel.map(|kernel| kernel.to_string());
+    let found = prepared.evaluate(&mut |_| ())?;
+    audit.kernel = found.about.kernel.map(|kernel| kernel.to_string());
     // Lengths are a finding of their own.
     let others = found.notices.iter();
     let others = others.filter(|notice| !matches!(notice, Notice::Norms { .. }));
     audit.notices = others.map(ToString::to_string).collect();
     audit.ties = ties(&found);
-    match cost(found, duplicates)? {
+    match cost(&prepared, &found, duplicates)? {
         Ok(cost) => audit.cost = Some(cost),
         Err(reason) => audit.no_cost = Some(reason),
     }

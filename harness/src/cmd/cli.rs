@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{data, diff, doctor, eval, measure_cells, plan, protocols, report, run, schema, status, verify};
+use super::{
+    data, diff, doctor, eval, measure_cells, merge, plan, protocols, report, run, schema, status, verify,
+};
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
@@ -29,6 +31,7 @@ enum Command {
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Eval(Box<eval::EvalArgs>),
+    Merge(merge::MergeArgs),
     Diff(diff::DiffArgs),
     Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
@@ -51,6 +54,7 @@ impl Cli {
             Command::Report(args) => report::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Eval(args) => eval::run(args),
+            Command::Merge(args) => merge::run(args),
             Command::Diff(args) => diff::run(args),
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
@@ -70,7 +74,8 @@ impl Cli {
             Command::Status(args) => args.json,
             Command::Report(args) => args.json,
             Command::Verify(args) => args.json,
-            Command::Eval(args) => args.json,
+            Command::Eval(args) => args.show.json,
+            Command::Merge(args) => args.show.json,
             Command::Diff(args) => args.json,
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),

@@ -3,37 +3,28 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
 use super::lists::ListArgs;
 use super::output::OutputFile;
+use super::progress::Pairs;
+use super::show::ShowArgs;
 use crate::eval::{
-    Bank, EvalError, EvalReport, EvalRequest, Evaluated, EvaluatedLists, Given, Joined, Lists, Names, Notice,
-    Post, Retrieved, View, check_out, check_trec_ids, evaluate, evaluate_joined, evaluate_lists, latex,
-    markdown, table, write_qrels, write_ranks, write_run, write_trec,
+    Bank, EvalError, EvalRequest, Evaluated, EvaluatedLists, Given, Joined, Lists, Names, Notice, Post,
+    Prepared, Retrieved, Shard, check_out, check_trec_ids, evaluate_lists, write_qrels, write_ranks,
+    write_run, write_trec,
 };
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
-use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
+use crate::metric::{CaptionRule, MedianRule, Part, Protocol, Resampling, Rules, TieRule, word};
 
 /// How often intervals are resampled, and from which seed: every evaluation alike.
 const RESAMPLING: Resampling = Resampling {
     seed: 0,
     resamples: 10_000,
 };
-
-/// How the result is drawn on standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Aligned columns, for a console.
-    Table,
-    /// A table as GitHub renders it.
-    Markdown,
-    /// A tabular with the rules of booktabs.
-    Latex,
-}
 
 /// Evaluates a similarity matrix, embeddings or ranked lists of any model: R@K, MdR, MnR and more, in both directions.
 ///
@@ -86,9 +77,11 @@ pub struct EvalArgs {
     /// Writes a run folder of one trial.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// How the result is printed.
-    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
-    format: Format,
+    /// Counts against part I of N of the videos only and leaves the counts in --out; `hitbench merge` puts all
+    /// parts together to the same result, to the byte.
+    #[arg(long, value_name = "I/N", requires = "out")]
+    #[arg(conflicts_with_all = ["post", "format", "json", "write_ranks", "write_trec", "write_qrels"])]
+    shard: Option<Part>,
     /// Writes the counts of every query, both directions, as CSV: the ranks of a run folder.
     #[arg(long, value_name = "FILE")]
     write_ranks: Option<PathBuf>,
@@ -102,9 +95,8 @@ pub struct EvalArgs {
     /// Writes which video belongs to which text as TREC judgments (qrels).
     #[arg(long, value_name = "FILE")]
     write_qrels: Option<PathBuf>,
-    /// Prints one JSON object (schema hitbench.eval/1).
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
 }
 
 /// Runs the command.
@@ -118,27 +110,40 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         Asked::Lists(lists) => {
             let found = args.evaluate_lists(lists, protocol)?;
             warn(&found.notices)?;
-            args.print(&found)?;
+            args.show.print(&found)?;
             return Ok(ExitCode::Fine);
         }
     };
-    if args.out.is_some() {
-        check_out(&request)?;
+    match (&args.out, args.shard) {
+        (Some(folder), Some(_)) => Shard::check_folder(folder)?,
+        (Some(_), None) => check_out(&request)?,
+        (None, _) => {}
     }
     let files = Files::create(args, &request)?;
-    let found = match joined {
-        None => evaluate(request)?,
-        Some(joined) => evaluate_joined(request, *joined)?,
+    let prepared = match joined {
+        None => Prepared::new(request)?,
+        Some(joined) => Prepared::joined(request, *joined)?,
     };
+    let mut pairs = Pairs::new();
+    if let (Some(part), Some(folder)) = (args.shard, &args.out) {
+        let shard = Shard::count(&prepared, part, args.command(), &mut |progress| {
+            pairs.show(progress)
+        })?;
+        let path = shard.write(folder)?;
+        writeln!(super::console::stdout(), "shard {part}: {}", path.display())?;
+        return Ok(ExitCode::Fine);
+    }
+    let found = prepared.evaluate(&mut |progress| pairs.show(progress))?;
+    drop(pairs);
     warn(&found.notices)?;
-    files.write(args, &found)?;
+    files.write(args, &prepared, &found)?;
     let rendered = args
         .out
         .as_deref()
-        .map(|folder| write_run(folder, &found, args.command()))
+        .map(|folder| write_run(folder, &found, prepared.content_hash(), args.command()))
         .transpose()?;
-    args.print(&found)?;
-    if let Some(rendered) = rendered.filter(|_| !args.json && args.format == Format::Table) {
+    args.show.print(&found)?;
+    if let Some(rendered) = rendered.filter(|_| args.show.for_people()) {
         writeln!(super::console::stdout(), "report: {}", rendered.report.display())?;
     }
     Ok(ExitCode::Fine)
@@ -183,16 +188,16 @@ impl Files {
         })
     }
 
-    fn write(self, args: &EvalArgs, found: &Evaluated) -> Result<(), Failure> {
+    fn write(self, args: &EvalArgs, prepared: &Prepared, found: &Evaluated) -> Result<(), Failure> {
         if let Some(file) = self.ranks {
             file.write(|out| write_ranks(found, out))?;
         }
         if let Some(file) = self.trec {
             let depth = args.trec_depth.map(|depth| depth as usize);
-            file.write(|out| write_trec(found, depth, out))?;
+            file.write(|out| write_trec(prepared, depth, out))?;
         }
         if let Some(file) = self.qrels {
-            file.write(|out| write_qrels(found, out))?;
+            file.write(|out| write_qrels(&found.joined, out))?;
         }
         Ok(())
     }
@@ -230,21 +235,6 @@ impl EvalArgs {
             });
         }
         evaluate_lists(lists, protocol, self.rules(protocol), self.resampling())
-    }
-
-    /// Prints a result in the form asked for.
-    fn print<'a>(&self, found: impl Into<View<'a>>) -> io::Result<()> {
-        let mut out = super::console::stdout();
-        if self.json {
-            serde_json::to_writer(&mut out, &EvalReport::from(found.into())).map_err(io::Error::from)?;
-            return writeln!(out);
-        }
-        let text = match self.format {
-            Format::Table => table(found),
-            Format::Markdown => markdown(found),
-            Format::Latex => latex(found),
-        };
-        write!(out, "{text}")
     }
 
     fn rules(&self, protocol: Protocol) -> Rules {

@@ -149,7 +149,10 @@ impl From<EvalError> for Failure {
         match error {
             EvalError::Record(error) => error.into(),
             error => Self {
-                code: ExitCode::Input,
+                code: match error {
+                    EvalError::OtherShards { .. } => ExitCode::NotComparable,
+                    _ => ExitCode::Input,
+                },
                 reason: error.reason(),
                 file: error.file(),
                 position: error.line().map(|line| (line, 1)),

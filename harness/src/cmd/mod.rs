@@ -13,6 +13,7 @@ mod inputs;
 mod lists;
 mod measure;
 pub mod measure_cells;
+pub mod merge;
 pub mod plan;
 pub mod progress;
 pub mod protocols;
@@ -27,5 +28,6 @@ pub mod verify;
 mod cli;
 mod console;
 mod output;
+mod show;
 
 pub use cli::Cli;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::metric;
 use crate::trial::event::{Observer, TrialEvent};
 
 /// Draws [`TrialEvent`]s for a person.
@@ -121,4 +122,38 @@ fn style(template: &str) -> ProgressStyle {
 
 fn seconds(took: Duration) -> String {
     format!("{:.1} s", took.as_secs_f64())
+}
+
+/// Fewest pairs for which a bar is drawn: fewer take about a second.
+const LONG: u64 = 1 << 30;
+
+/// A bar over the pairs of an evaluation, on a terminal and where it takes long.
+pub(super) struct Pairs {
+    bar: Option<ProgressBar>,
+}
+
+impl Pairs {
+    pub(super) fn new() -> Self {
+        Self { bar: None }
+    }
+
+    /// Draws how far counting has come.
+    pub(super) fn show(&mut self, progress: metric::Progress) {
+        if progress.n_pairs < LONG {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            ProgressBar::with_draw_target(Some(progress.n_pairs), ProgressDrawTarget::stderr_with_hz(10))
+                .with_style(style("pairs {bar:30} {percent} %  {elapsed} elapsed, {eta} left"))
+        });
+        bar.set_position(progress.n_done);
+    }
+}
+
+impl Drop for Pairs {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

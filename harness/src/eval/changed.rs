@@ -3,8 +3,8 @@
 use hitbench_kernels::{KernelId, Rows, RowsData, scores_kernel};
 
 use super::error::EvalError;
-use super::evaluate::{EvalRequest, Given};
 use super::post::{Post, dual_softmax, first_not_finite, qb_norm};
+use super::request::{EvalRequest, Given};
 use crate::format::Aligned;
 use crate::format::Location;
 use crate::format::Matrix;

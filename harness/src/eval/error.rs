@@ -9,7 +9,7 @@ use hitbench_reports::RecordError;
 
 use super::ids::IdProblem;
 use crate::format::{Entry, FormatError, Location, OutOfMemory, Shape};
-use crate::metric::MetricError;
+use crate::metric::{MetricError, Part};
 
 /// Why there is no result. Every message about a file names it, the place in it, what was expected and what came.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +174,30 @@ pub enum EvalError {
         /// What it holds.
         found: String,
     },
+    /// A file that is no shard.
+    #[error("`{}` is no shard that can be read: {problem}", path.display())]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Run folders without shards.
+    #[error("no shard in {}", Paths(runs))]
+    NoShards {
+        /// The folders.
+        runs: Vec<PathBuf>,
+    },
+    /// Shards of different evaluations.
+    #[error("shards {first} and {other} are not of one evaluation: another {what}")]
+    OtherShards {
+        /// What differs.
+        what: &'static str,
+        /// A shard.
+        first: Part,
+        /// One that does not fit to it.
+        other: Part,
+    },
     /// Counting or summing up failed.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -237,5 +261,19 @@ impl fmt::Display for Joined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems: Vec<String> = self.0.iter().map(ToString::to_string).collect();
         f.write_str(&problems.join("; "))
+    }
+}
+
+/// Folders in quotes.
+struct Paths<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Paths<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<String> = self
+            .0
+            .iter()
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        f.write_str(&paths.join(", "))
     }
 }

@@ -21,6 +21,9 @@ impl EvalError {
             Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } | Self::TrecId { .. } => "ids",
             Self::Protocol { .. } => "protocol",
             Self::Usage { .. } => "usage",
+            Self::Shard { .. } | Self::NoShards { .. } => "shard",
+            Self::OtherShards { .. } => "other-shards",
+            Self::Metric(MetricError::MissingPart { .. }) => "missing-shard",
             Self::OtherRun { .. } => "other-run",
             Self::Metric(MetricError::UnknownProtocol { .. }) => "protocol",
             Self::Metric(MetricError::Kernel(_)) => "kernel",
@@ -34,7 +37,7 @@ impl EvalError {
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(error) => Some(error.file().to_owned()),
-            Self::OtherRun { path, .. } => Some(path.clone()),
+            Self::OtherRun { path, .. } | Self::Shard { path, .. } => Some(path.clone()),
             Self::NotFinite { location, .. }
             | Self::Overflow { location, .. }
             | Self::ZeroRow { location, .. }
@@ -82,6 +85,14 @@ impl EvalError {
             Self::Protocol { .. } => Some("`hitbench protocols` lists all; `custom` accepts any counts"),
             Self::Usage { remedy, .. } => Some(remedy),
             Self::OtherRun { .. } => Some("choose another folder with --out"),
+            Self::Shard { .. } => Some("count the shard again: `hitbench eval ... --shard I/N --out DIR`"),
+            Self::NoShards { .. } => Some("`hitbench eval ... --shard I/N --out DIR` writes them"),
+            Self::OtherShards { .. } => Some(
+                "every shard needs the same files, options and program, and the same kernel: name it with --kernel",
+            ),
+            Self::Metric(MetricError::MissingPart { .. }) => {
+                Some("count it with --shard, or name the folder that holds it too")
+            }
             _ => None,
         }
     }

@@ -14,7 +14,10 @@ use rayon::prelude::*;
 
 use super::changed::changed_scores;
 use super::error::EvalError;
-use super::evaluate::{Evaluated, Given};
+use super::evaluate::Evaluated;
+use super::join::Joined;
+use super::prepare::Prepared;
+use super::request::Given;
 use crate::format::Matrix;
 use crate::metric::MetricError;
 
@@ -66,9 +69,9 @@ pub fn write_ranks(found: &Evaluated, out: &mut dyn Write) -> Result<(), ExportE
 ///
 /// # Errors
 /// [`EvalError::TrecId`] for an id with a blank, [`ExportError::Write`].
-pub fn write_qrels(found: &Evaluated, out: &mut dyn Write) -> Result<(), ExportError> {
-    let (texts, videos) = trec_ids(found)?;
-    let pairing = &found.joined.pairing;
+pub fn write_qrels(joined: &Joined, out: &mut dyn Write) -> Result<(), ExportError> {
+    let (texts, videos) = trec_ids(joined)?;
+    let pairing = &joined.pairing;
     for text in pairing.kept_captions() {
         let video = pairing.video_of(text);
         writeln!(out, "{} 0 {} 1", texts[text as usize], videos[video as usize])?;
@@ -84,14 +87,15 @@ pub fn write_qrels(found: &Evaluated, out: &mut dyn Write) -> Result<(), ExportE
 ///
 /// # Errors
 /// [`EvalError::TrecId`] for an id with a blank, what the kernel says, [`ExportError::Write`].
-pub fn write_trec(found: &Evaluated, depth: Option<usize>, out: &mut dyn Write) -> Result<(), ExportError> {
-    let (texts, videos) = trec_ids(found)?;
-    let kept = found.joined.pairing.kept_captions();
+pub fn write_trec(prepared: &Prepared, depth: Option<usize>, out: &mut dyn Write) -> Result<(), ExportError> {
+    let (request, joined) = (&prepared.request, &prepared.joined);
+    let (texts, videos) = trec_ids(joined)?;
+    let kept = joined.pairing.kept_captions();
     let depth = depth.unwrap_or(usize::MAX).min(videos.len());
     let changed;
-    let source = match (&found.request.given, found.request.post) {
+    let source = match (&request.given, request.post) {
         (_, Some(post)) => {
-            changed = changed_scores(&found.request, post, &found.joined.pairing)?;
+            changed = changed_scores(request, post, &joined.pairing)?;
             let values = RowsData::F64(bytemuck::cast_slice(changed.bytes()));
             Source::Stored(Rows::new(values, texts.len(), videos.len()).map_err(MetricError::from)?)
         }
@@ -135,8 +139,8 @@ pub fn check_trec_ids(what: &'static str, ids: &[String]) -> Result<(), EvalErro
     }
 }
 
-fn trec_ids(found: &Evaluated) -> Result<(&[String], &[String]), EvalError> {
-    let (texts, videos) = (&found.joined.text_ids, &found.joined.video_ids);
+fn trec_ids(joined: &Joined) -> Result<(&[String], &[String]), EvalError> {
+    let (texts, videos) = (&joined.text_ids, &joined.video_ids);
     check_trec_ids("text", texts)?;
     check_trec_ids("video", videos)?;
     Ok((texts, videos))

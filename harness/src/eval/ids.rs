@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::format::{FormatError, Location, read_columns, read_ids, read_text};
 
 /// Ids that a message names of each kind.
@@ -61,7 +63,7 @@ impl IdMap {
 }
 
 /// What can be wrong between ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IdProblemKind {
     /// Rows whose id an earlier row has.
     RepeatedText,
@@ -128,7 +130,7 @@ impl IdProblemKind {
 }
 
 /// How many ids have one problem, and the first of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdProblem {
     /// The problem.
     pub kind: IdProblemKind,

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::error::EvalError;
 use super::ids::{IdList, IdMap, IdProblem, IdProblemKind};
 use super::mask::Mask;
@@ -24,7 +26,7 @@ pub struct Names {
 }
 
 /// How rows and columns were brought together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JoinedBy {
     /// Row `i` belongs to column `i`.
     Position,

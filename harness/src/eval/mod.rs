@@ -19,17 +19,17 @@ mod norms;
 mod notice;
 mod post;
 mod predictions;
+mod prepare;
 mod record;
 mod report;
+mod request;
+mod shard;
 mod table;
 mod trec;
 mod view;
 
 pub use error::EvalError;
-pub use evaluate::{
-    Bank, DirectionResult, EvalRequest, Evaluated, F32_KERNEL, Given, evaluate, evaluate_joined,
-};
-pub(crate) use evaluate::{check_dims, check_protocol};
+pub use evaluate::{About, DirectionResult, Evaluated, evaluate};
 pub use export::{ExportError, check_trec_ids, write_qrels, write_ranks, write_trec};
 pub use ids::{IdList, IdMap, IdProblem, IdProblemKind};
 pub use join::{Joined, JoinedBy, Names, join};
@@ -43,8 +43,12 @@ pub(crate) use norms::lengths;
 pub use notice::Notice;
 pub use post::{Post, UnknownPost};
 pub use predictions::join_predictions;
+pub use prepare::Prepared;
+pub(crate) use prepare::{check_dims, check_protocol};
 pub use record::{check_out, write_run};
 pub use report::EvalReport;
+pub use request::{Bank, EvalRequest, F32_KERNEL, Given};
+pub use shard::{Merged, Shard};
 pub use table::table;
 pub use trec::{Retrieved, join_trec};
 pub use view::View;

@@ -31,6 +31,15 @@ pub struct Narrowing {
     pub v2t: Narrowed,
 }
 
+/// Where the f16 kernel computes what the f32 kernel does.
+pub(super) const NOTHING_NARROWED: Narrowing = {
+    let none = Narrowed {
+        changed: 0,
+        could_change: 0,
+    };
+    Narrowing { t2v: none, v2t: none }
+};
+
 /// Holds the counts of `kernel`, which works in f16, against those of the kernel `wide`.
 ///
 /// # Errors

@@ -1,8 +1,11 @@
 //! What a user should know beside the numbers.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hitbench_kernels::Rows;
+
+use serde::{Deserialize, Serialize};
 
 use super::join::{Joined, JoinedBy};
 use super::norms::NORM_TOLERANCE;
@@ -18,12 +21,12 @@ pub(super) const CHANCE_CUT: u64 = 10;
 const CHANCE_DEVIATIONS: f64 = 4.0;
 
 /// Something that may be wrong with what was given, though it can be evaluated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Notice {
     /// Embeddings that are not of unit length, so that dot products are no cosines.
     Norms {
         /// `text` or `video`.
-        side: &'static str,
+        side: Cow<'static, str>,
         /// Rows of another length.
         n: usize,
         /// Rows.

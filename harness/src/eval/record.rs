@@ -13,8 +13,10 @@ use hitbench_reports::{Rendered, RunWriter, render_all};
 use serde_json::{Value as Json, json};
 
 use super::error::EvalError;
-use super::evaluate::{EvalRequest, Evaluated, Given};
+use super::evaluate::Evaluated;
 use super::post::Post;
+use super::prepare::Prepared;
+use super::request::{EvalRequest, Given};
 use crate::format::Matrix;
 use crate::machine;
 use crate::metric::{chance, word};
@@ -28,16 +30,21 @@ const SEED: u64 = 0;
 /// Hex digits of the cell hash in a trial's id.
 const ID_DIGITS: usize = 12;
 
-/// Writes the run folder and draws its report. `command` makes the same evaluation.
+/// Writes the run folder and draws its report. `contents` is the [hash](Prepared::content_hash) of what was evaluated,
+/// and `command` makes the same evaluation.
 ///
 /// # Errors
 /// [`EvalError::Usage`] when a direction has no result, [`EvalError::OtherRun`] for a folder that holds another
 /// run, [`EvalError::Record`] when it cannot be written, [`EvalError::Build`].
-pub fn write_run(folder: &Path, found: &Evaluated, command: Vec<String>) -> Result<Rendered, EvalError> {
+pub fn write_run(
+    folder: &Path,
+    found: &Evaluated,
+    contents: String,
+    command: Vec<String>,
+) -> Result<Rendered, EvalError> {
     let Some(v2t) = &found.v2t else {
         return Err(NO_V2T);
     };
-    let contents = content_hash(found);
     let settings = settings(found);
     let hash = cell_hash(&settings, &contents);
     let id = format!("{}-s{SEED}", &hash[..ID_DIGITS]);
@@ -47,7 +54,7 @@ pub fn write_run(folder: &Path, found: &Evaluated, command: Vec<String>) -> Resu
         suite: SuiteRecord {
             name: NAME.to_owned(),
             version: VERSION,
-            about: format!("How well do the given {} retrieve?", what(&found.request.given)),
+            about: format!("How well do the given {} retrieve?", what(found.about.score)),
             kind: NAME.to_owned(),
             axes: Vec::new(),
             reference: None,
@@ -84,7 +91,7 @@ pub fn write_run(folder: &Path, found: &Evaluated, command: Vec<String>) -> Resu
             data: data(found, contents),
             metrics: BTreeMap::from([(ScoreKind::Combined, ScoreRecord::Directions(Box::new(pair)))]),
             baselines: BaselinesRecord {
-                chance: chance(&found.joined.pairing, &found.request.rules),
+                chance: chance(&found.joined.pairing, &found.about.rules),
                 tf_idf: None,
             },
             training: None,
@@ -140,29 +147,29 @@ fn refuse_other_run(folder: &Path, trial: &TrialRecord) -> Result<(), EvalError>
     }
 }
 
-fn what(given: &Given) -> &'static str {
-    match given {
-        Given::Scores(_) => "scores",
-        Given::Embeddings { .. } => "embeddings",
+fn what(score: &str) -> &'static str {
+    match score {
+        "matrix" => "scores",
+        _ => "embeddings",
     }
 }
 
 /// Everything that decides numbers, but for what the files hold.
 fn settings(found: &Evaluated) -> Json {
-    let rules = &found.request.rules;
+    let rules = &found.about.rules;
     json!({
         "kind": NAME,
-        "protocol": found.request.protocol.id,
-        "post": found.request.post.map(|post| post.to_string()),
-        "score": found.request.given.score(),
+        "protocol": found.about.protocol.id,
+        "post": found.about.post.map(|post| post.to_string()),
+        "score": found.about.score,
         "eval": {
-            "kernel": found.kernel.map(|kernel| kernel.to_string()),
+            "kernel": found.about.kernel.map(|kernel| kernel.to_string()),
             "ties": word(&rules.ties),
             "captions": word(&rules.captions),
             "median": word(&rules.median),
             "recall_at": rules.recall_at,
-            "resamples": found.request.resampling.map(|plan| plan.resamples),
-            "resample_seed": found.request.resampling.map(|plan| plan.seed),
+            "resamples": found.about.resampling.map(|plan| plan.resamples),
+            "resample_seed": found.about.resampling.map(|plan| plan.seed),
         },
     })
 }
@@ -172,48 +179,42 @@ fn cell_hash(settings: &Json, contents: &str) -> String {
     blake3::hash(all.to_string().as_bytes()).to_hex().to_string()
 }
 
-/// Hash of all values and of the pairing, whatever file format they came in.
-fn content_hash(found: &Evaluated) -> String {
-    let mut hasher = Hasher::new();
-    let mut add = |matrix: &Matrix| {
-        let head = format!("{} {} {}\n", matrix.dtype(), matrix.n_rows(), matrix.n_columns());
-        hasher.update(head.as_bytes());
-        hasher.update(matrix.bytes());
-    };
-    match &found.request.given {
-        Given::Scores(scores) => add(scores),
-        Given::Embeddings { text, video, .. } => {
-            add(text);
-            add(video);
+impl Prepared {
+    /// Hash of all values and of the pairing, whatever file format they came in.
+    pub fn content_hash(&self) -> String {
+        let mut hasher = Hasher::new();
+        let mut add = |matrix: &Matrix| {
+            let head = format!("{} {} {}\n", matrix.dtype(), matrix.n_rows(), matrix.n_columns());
+            hasher.update(head.as_bytes());
+            hasher.update(matrix.bytes());
+        };
+        match &self.request.given {
+            Given::Scores(scores) => add(scores),
+            Given::Embeddings { text, video, .. } => {
+                add(text);
+                add(video);
+            }
         }
+        if let Some(bank) = &self.request.bank {
+            add(&bank.t2v);
+            bank.v2t.iter().for_each(add);
+        }
+        let pairing = &self.joined.pairing;
+        for caption in pairing.kept_captions() {
+            hasher.update(&caption.to_le_bytes());
+            hasher.update(&pairing.video_of(caption).to_le_bytes());
+        }
+        for id in self.joined.text_ids.iter().chain(&self.joined.video_ids) {
+            hasher.update(id.as_bytes());
+            hasher.update(b"\n");
+        }
+        hasher.finalize().to_hex().to_string()
     }
-    if let Some(bank) = &found.request.bank {
-        add(&bank.t2v);
-        bank.v2t.iter().for_each(add);
-    }
-    let pairing = &found.joined.pairing;
-    for caption in pairing.kept_captions() {
-        hasher.update(&caption.to_le_bytes());
-        hasher.update(&pairing.video_of(caption).to_le_bytes());
-    }
-    for id in found.joined.text_ids.iter().chain(&found.joined.video_ids) {
-        hasher.update(id.as_bytes());
-        hasher.update(b"\n");
-    }
-    hasher.finalize().to_hex().to_string()
 }
 
 fn data(found: &Evaluated, content_hash: String) -> DataRecord {
     let pairing = &found.joined.pairing;
     let (n_texts, n_videos) = (pairing.n_captions() - pairing.n_masked(), pairing.n_videos());
-    let source = match &found.request.given {
-        Given::Scores(scores) => format!("Scores from `{}`", scores.location().short()),
-        Given::Embeddings { text, video, .. } => format!(
-            "Embeddings from `{}` and `{}`",
-            text.location().short(),
-            video.location().short()
-        ),
-    };
     let left_out: Vec<String> = found
         .joined
         .problems
@@ -221,9 +222,10 @@ fn data(found: &Evaluated, content_hash: String) -> DataRecord {
         .map(|p| format!(" Left out: {p}."))
         .collect();
     DataRecord {
-        name: found.request.protocol.id.to_owned(),
+        name: found.about.protocol.id.to_owned(),
         about: format!(
-            "{source}: {n_texts} texts, {n_videos} videos.{}",
+            "{}: {n_texts} texts, {n_videos} videos.{}",
+            found.about.source,
             left_out.concat()
         ),
         content_hash,
@@ -235,14 +237,14 @@ fn data(found: &Evaluated, content_hash: String) -> DataRecord {
 }
 
 fn protocol(found: &Evaluated) -> ProtocolRecord {
-    let rules = &found.request.rules;
+    let rules = &found.about.rules;
     ProtocolRecord {
-        protocol: found.request.protocol.id.to_owned(),
+        protocol: found.about.protocol.id.to_owned(),
         ties: word(&rules.ties),
         captions: word(&rules.captions),
         median: word(&rules.median),
-        score: found.request.given.score().to_owned(),
-        kernel: found.kernel.map(|kernel| kernel.to_string()),
-        post: found.request.post.map(|post| post.to_string()),
+        score: found.about.score.to_owned(),
+        kernel: found.about.kernel.map(|kernel| kernel.to_string()),
+        post: found.about.post.map(|post| post.to_string()),
     }
 }

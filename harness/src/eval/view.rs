@@ -37,19 +37,19 @@ pub struct View<'a> {
 
 impl<'a> From<&'a Evaluated> for View<'a> {
     fn from(found: &'a Evaluated) -> Self {
-        let request = &found.request;
+        let about = &found.about;
         let v2t = found.v2t.as_ref().map(|v2t| &v2t.metrics);
         Self {
-            protocol: request.protocol,
-            protocol_name: found.protocol_name(),
-            ties: request.rules.ties,
-            captions: Some(request.rules.captions),
-            median: request.rules.median,
-            score: request.given.score(),
-            kernel: found.kernel,
-            post: request.post,
+            protocol: about.protocol,
+            protocol_name: about.protocol_name(),
+            ties: about.rules.ties,
+            captions: Some(about.rules.captions),
+            median: about.rules.median,
+            score: about.score,
+            kernel: about.kernel,
+            post: about.post,
             by: found.joined.by,
-            intervals: request.resampling.is_some(),
+            intervals: about.resampling.is_some(),
             narrowing: found.narrowing,
             problems: &found.joined.problems,
             notices: &found.notices,

@@ -15,13 +15,15 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use self::draw::Block;
+use serde::{Deserialize, Serialize};
+
 use super::{MedianRule, MetricError};
 
 /// Most resamples that the median gets: it cannot be had from sums and costs a pass over the queries for each.
 const MEDIAN_RESAMPLES: usize = 1000;
 
 /// How often to resample, and from which seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resampling {
     /// Seed of the random streams.
     pub seed: u64,

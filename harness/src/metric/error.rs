@@ -73,6 +73,12 @@ pub enum MetricError {
         /// Number of parts.
         of: usize,
     },
+    /// Text that names no part.
+    #[error("expected a part as I/N, such as 2/4, found `{text}`")]
+    NotAPart {
+        /// The text.
+        text: String,
+    },
     /// Parts of an evaluation without one of them.
     #[error("part {part} is missing")]
     MissingPart {

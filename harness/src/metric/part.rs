@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use super::{Counts, DirectionCounts, MetricError, OwnCounts};
 
@@ -43,6 +44,23 @@ impl Part {
     pub fn videos(self, n_videos: usize) -> Range<usize> {
         let end = |index: usize| (index as u128 * n_videos as u128 / self.of as u128) as usize;
         end(self.index - 1)..end(self.index)
+    }
+}
+
+impl FromStr for Part {
+    type Err = MetricError;
+
+    /// `I/N`, as it is displayed.
+    fn from_str(text: &str) -> Result<Self, MetricError> {
+        let numbers = text
+            .split_once('/')
+            .map(|(index, of)| (index.parse(), of.parse()));
+        match numbers {
+            Some((Ok(index), Ok(of))) => Self::new(index, of),
+            _ => Err(MetricError::NotAPart {
+                text: text.to_owned(),
+            }),
+        }
     }
 }
 
@@ -206,6 +224,23 @@ mod tests {
             let error = Part::new(index, of).unwrap_err();
             assert!(matches!(error, MetricError::NoSuchPart { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn parts_are_written_as_they_are_read() {
+        let part: Part = "2/7".parse().unwrap();
+        assert_eq!(
+            (part.index(), part.of(), part.to_string()),
+            (2, 7, "2/7".to_owned())
+        );
+        for text in ["", "2", "2/", "/7", "2/7/1", "-1/7", "a/b"] {
+            let error = text.parse::<Part>().unwrap_err();
+            assert!(matches!(error, MetricError::NotAPart { .. }), "{text}");
+        }
+        assert!(matches!(
+            "8/7".parse::<Part>(),
+            Err(MetricError::NoSuchPart { .. })
+        ));
     }
 
     #[test]

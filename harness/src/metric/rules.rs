@@ -40,7 +40,7 @@ pub enum MedianRule {
 }
 
 /// Everything that decides how counts become the numbers of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Tie rule of the headline numbers.
     pub ties: TieRule,

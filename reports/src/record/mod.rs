@@ -32,8 +32,8 @@ pub use run::{
 pub use trial::{
     BaselineRecord, BaselinesRecord, DataRecord, TrainingRecord, TrialOutcome, TrialRecord, TrialResult,
 };
-pub use writer::RunWriter;
 pub(crate) use writer::replace_file;
+pub use writer::{RunWriter, SHARDS};
 
 /// Format version of `run.json`, of each line of `trials.jsonl` and `measurements.jsonl`, of
 /// `peaks.json` and of `comparisons.json`; raised when an

@@ -15,6 +15,9 @@ use super::{
     TimingRow, TrialRecord,
 };
 
+/// Where counted parts of an evaluation wait in a run folder for the others, before there is a `run.json`.
+pub const SHARDS: &str = "shards";
+
 /// Folders in a run folder.
 const SUBFOLDERS: [&str; 3] = ["ranks", "curves", "plots"];
 
@@ -184,7 +187,7 @@ fn foreign_entry(folder: &Path) -> Option<String> {
     let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     let names = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name == ".lock"
+        let ours = [".lock", SHARDS].contains(&&*name)
             || (name.starts_with(".run.json.") && name.ends_with(".tmp"))
             || (SUBFOLDERS.contains(&&*name) && is_empty(&entry.path()));
         (!ours).then_some(name)

@@ -1,6 +1,8 @@
 use super::*;
+use crate::eval::{Bank, Names};
 use crate::eval::{IdList, IdProblemKind};
-use crate::format::tests::matrix_f32;
+use crate::format::Location;
+use crate::format::tests::{dictionary, file, matrix_f32, npy};
 
 fn request(given: Given) -> EvalRequest {
     EvalRequest {
@@ -60,7 +62,7 @@ fn a_repeated_video_counts_as_if_it_were_not_there() {
         videos: ids(&["a", "c", "b"]),
         ..Names::default()
     };
-    expected.post = found.request.post;
+    expected.post = found.about.post;
     expected.bank = Some(Bank {
         t2v: bank,
         v2t: Some(bank_v2t),
@@ -167,4 +169,30 @@ fn scores_that_leave_f64_are_the_fault_of_the_post_processing() {
             ..
         })
     ));
+}
+
+/// `n` rows of `dim` values in f16, read from a file.
+fn matrix_f16(n: usize, dim: usize, seed: u32) -> Matrix {
+    let value =
+        |at: usize| half::f16::from_f32(((at as u32).wrapping_mul(2_654_435_761) ^ seed) as f32 / 4e9 - 0.5);
+    let values: Vec<u8> = (0..n * dim).flat_map(|at| value(at).to_le_bytes()).collect();
+    let (_folder, location) = file("rows.npy", &npy(&dictionary("<f2", false, &[n, dim]), &values));
+    Matrix::read(&location).unwrap()
+}
+
+#[test]
+fn an_f16_kernel_does_nothing_to_rows_stored_in_f16() {
+    let with = |kernel: &str| {
+        let given = Given::Embeddings {
+            text: matrix_f16(90, 77, 1),
+            video: matrix_f16(90, 77, 2),
+            kernel: kernel.parse().unwrap(),
+            normalize: false,
+        };
+        evaluate(request(given)).unwrap()
+    };
+    let (narrow, wide) = (with("cpu/auto/f16"), with("cpu/auto/f32"));
+    assert_eq!((narrow.narrowing, wide.narrowing), (Some(NOTHING_NARROWED), None));
+    assert_eq!(narrow.t2v.counts, wide.t2v.counts);
+    assert_eq!(narrow.v2t.unwrap().counts, wide.v2t.unwrap().counts);
 }

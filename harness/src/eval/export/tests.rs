@@ -1,10 +1,10 @@
 use super::*;
-use crate::eval::{EvalRequest, F32_KERNEL, IdList, Names, evaluate};
+use crate::eval::{EvalRequest, F32_KERNEL, IdList, Names};
 use crate::format::Location;
 use crate::format::tests::matrix_f32;
 use crate::metric::{Protocol, Rules};
 
-fn evaluated(given: Given, names: Names, post: Option<&str>) -> Evaluated {
+fn evaluated(given: Given, names: Names, post: Option<&str>) -> (Prepared, Evaluated) {
     let request = EvalRequest {
         given,
         names,
@@ -14,7 +14,9 @@ fn evaluated(given: Given, names: Names, post: Option<&str>) -> Evaluated {
         bank: None,
         resampling: None,
     };
-    evaluate(request).unwrap()
+    let prepared = Prepared::new(request).unwrap();
+    let found = prepared.evaluate(&mut |_| ()).unwrap();
+    (prepared, found)
 }
 
 fn ids(of: &[&str]) -> Option<IdList> {
@@ -31,7 +33,7 @@ fn text(write: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>) -> String
 }
 
 /// Three texts and three videos: ids in other orders, a tie for the first place of `c`.
-fn three() -> Evaluated {
+fn three() -> (Prepared, Evaluated) {
     let (_folder, scores) = matrix_f32(&[&[0.1, 0.9, 0.2], &[1e-7, -0.5, 16777216.0], &[0.3, 0.0, 0.3]]);
     let names = Names {
         texts: ids(&["a", "b", "c"]),
@@ -43,20 +45,20 @@ fn three() -> Evaluated {
 
 #[test]
 fn a_run_and_its_judgments_to_the_byte() {
-    let found = three();
+    let (prepared, found) = three();
     // Of the equal scores of `c`, that of the first column stands first.
     assert_eq!(
-        text(|out| write_trec(&found, None, out)),
+        text(|out| write_trec(&prepared, None, out)),
         "a Q0 a 1 0.9 hitbench\na Q0 b 2 0.2 hitbench\na Q0 c 3 0.1 hitbench\n\
          b Q0 b 1 16777216.0 hitbench\nb Q0 c 2 1e-7 hitbench\nb Q0 a 3 -0.5 hitbench\n\
          c Q0 c 1 0.3 hitbench\nc Q0 b 2 0.3 hitbench\nc Q0 a 3 0.0 hitbench\n"
     );
     assert_eq!(
-        text(|out| write_trec(&found, Some(1), out)),
+        text(|out| write_trec(&prepared, Some(1), out)),
         "a Q0 a 1 0.9 hitbench\nb Q0 b 1 16777216.0 hitbench\nc Q0 c 1 0.3 hitbench\n"
     );
     assert_eq!(
-        text(|out| write_qrels(&found, out)),
+        text(|out| write_qrels(&found.joined, out)),
         "a 0 a 1\nb 0 b 1\nc 0 c 1\n"
     );
     assert_eq!(
@@ -79,10 +81,10 @@ fn ids_with_blanks_are_named_and_refused() {
         videos: ids(&["a", "b c"]),
         ..Names::default()
     };
-    let found = evaluated(Given::Scores(scores), names, None);
+    let (prepared, found) = evaluated(Given::Scores(scores), names, None);
     for refused in [
-        write_trec(&found, None, &mut io::sink()),
-        write_qrels(&found, &mut io::sink()),
+        write_trec(&prepared, None, &mut io::sink()),
+        write_qrels(&found.joined, &mut io::sink()),
     ] {
         let error = refused.unwrap_err();
         assert!(
@@ -131,10 +133,10 @@ fn kernels_and_stored_scores_give_the_same_run() {
     };
     // Whole rows of scores, a list of the kernel, and the longest such list.
     for depth in [None, Some(1), Some(TOP_DEPTH), Some(TOP_DEPTH + 1)] {
-        let expected = text(|out| write_trec(&stored, depth, out));
+        let expected = text(|out| write_trec(&stored.0, depth, out));
         assert_eq!(expected.lines().count(), N as usize * depth.unwrap_or(N as usize));
         for kernel in [&F32_KERNEL.to_string(), "cpu/auto/f16", "reference/f64"] {
-            let found = text(|out| write_trec(&of(kernel), depth, out));
+            let found = text(|out| write_trec(&of(kernel).0, depth, out));
             assert!(found == expected, "{kernel}, depth {depth:?}");
         }
     }
@@ -142,8 +144,8 @@ fn kernels_and_stored_scores_give_the_same_run() {
 
 #[test]
 fn the_order_of_a_run_gives_the_counts_back() {
-    let found = three();
-    let run = text(|out| write_trec(&found, None, out));
+    let (prepared, found) = three();
+    let run = text(|out| write_trec(&prepared, None, out));
     let rows = found
         .t2v
         .counts
@@ -169,8 +171,8 @@ fn the_order_of_a_run_gives_the_counts_back() {
 fn scores_after_post_processing_are_written() {
     let rows: [&[f32]; 2] = [&[2.0, 1.0], &[0.0, 1.0]];
     let (_folder, scores) = matrix_f32(&rows);
-    let found = evaluated(Given::Scores(scores), Names::default(), Some("dsl:temperature=1"));
-    let run = text(|out| write_trec(&found, None, out));
+    let (prepared, _) = evaluated(Given::Scores(scores), Names::default(), Some("dsl:temperature=1"));
+    let run = text(|out| write_trec(&prepared, None, out));
     // Times the softmax over the two texts of each video, e^2 / (e^2 + 1) at the largest score and 1/2 each at equal
     // ones, times their number.
     let share = 2.0f64.exp() / (2.0f64.exp() + 1.0);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::eval::{EvalReport, EvalRequest, Given, Names, evaluate, evaluate_joined, evaluate_lists};
+use crate::eval::{EvalReport, EvalRequest, Given, Names, Prepared, evaluate, evaluate_lists};
 use crate::format::tests::{file, matrix_f32};
 use crate::metric::{Protocol, Resampling, Rules};
 
@@ -95,7 +95,10 @@ fn a_complete_run_is_the_matrix_that_it_was_written_from() {
         ),
         (JoinedBy::Qrels, "t4", "v4")
     );
-    let found = evaluate_joined(request(Given::Scores(found)), joined).unwrap();
+    let found = Prepared::joined(request(Given::Scores(found)), joined)
+        .unwrap()
+        .evaluate(&mut |_| ())
+        .unwrap();
     let slices: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let (_folder, stored) = matrix_f32(&slices);
     let expected = evaluate(request(Given::Scores(stored))).unwrap();
