@@ -24,7 +24,7 @@ fn drawn(sheet: &Sheet) -> String {
          \\begin{{tabular}}{{l{}}}\n\
          \\toprule\n{}\\midrule\n{rows}\\bottomrule\n\
          \\end{{tabular}}\n\n\
-         {{\\footnotesize\n{}\\par}}\n",
+         {{\\footnotesize\n{}\n\\par}}\n",
         "r".repeat(sheet.header.len() - 1),
         row(&sheet.header),
         small.join("\n")
@@ -74,7 +74,7 @@ mod tests {
              \\midrule\n  R@1 & 33.3 & [0.0, 100.0] \\\\\n  MdR & 1.5 &  \\\\\n\
              \\bottomrule\n\
              \\end{tabular}\n\n\
-             {\\footnotesize\nprotocol a\\_b.\nR@K in per cent \\& more.\\par}\n"
+             {\\footnotesize\nprotocol a\\_b.\nR@K in per cent \\& more.\n\\par}\n"
         );
     }
 
