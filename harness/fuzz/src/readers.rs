@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use hitbench::eval::{IdList, IdMap, Mask};
-use hitbench::format::{Location, Matrix, Pickle, View};
+use hitbench::format::{Location, Matrix, Pickle, Predictions, Qrels, TrecRun, View};
 use tempfile::TempDir;
 
 /// Where a file is memory.
@@ -29,7 +29,7 @@ pub(crate) struct Reader {
 }
 
 /// Every reader.
-pub(crate) const READERS: [Reader; 5] = [
+pub(crate) const READERS: [Reader; 7] = [
     Reader {
         name: "npy",
         file: "input.npy",
@@ -54,6 +54,16 @@ pub(crate) const READERS: [Reader; 5] = [
         name: "table",
         file: "input.csv",
         read: tables,
+    },
+    Reader {
+        name: "trec",
+        file: "input.txt",
+        read: trec_files,
+    },
+    Reader {
+        name: "predictions",
+        file: "input.json",
+        read: predictions,
     },
 ];
 
@@ -192,4 +202,30 @@ fn tables(path: &Path) -> Vec<Outcome> {
     let map = IdMap::read(&Location::file(path));
     outcomes.push(outcome(map, |map| map.pairs.len() as f64));
     outcomes
+}
+
+/// A run and relevance judgements.
+fn trec_files(path: &Path) -> Vec<Outcome> {
+    let location = Location::file(path);
+    let run = outcome(TrecRun::read(&location), |run| {
+        assert_eq!(run.queries.len(), run.lists.len());
+        run.lists.iter().flat_map(|list| &list.values).sum()
+    });
+    let qrels = outcome(Qrels::read(&location), |qrels| {
+        assert_eq!(qrels.queries.len(), qrels.judgements.len());
+        let values = qrels.judgements.iter().flat_map(|judged| &judged.values);
+        values.map(|&relevance| relevance as f64).sum()
+    });
+    vec![run, qrels]
+}
+
+/// Lists of gallery indices, in either form.
+fn predictions(path: &Path) -> Vec<Outcome> {
+    vec![outcome(Predictions::read(&Location::file(path)), |read| {
+        let place = |text| read.entry(text).to_string().len() as f64;
+        let lists = read.lists.iter().enumerate();
+        lists
+            .map(|(text, list)| place(text) + list.iter().map(|&index| f64::from(index)).sum::<f64>())
+            .sum()
+    })]
 }
