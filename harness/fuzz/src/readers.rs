@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use hitbench::eval::{IdList, IdMap, Mask};
-use hitbench::format::{Location, Matrix, Pickle, Predictions, Qrels, TrecRun, View};
+use hitbench::format::{FormatError, Location, Matrix, Pickle, Predictions, Qrels, TrecRun, View};
 use tempfile::TempDir;
 
 /// Where a file is memory.
@@ -29,7 +29,7 @@ pub(crate) struct Reader {
 }
 
 /// Every reader.
-pub(crate) const READERS: [Reader; 7] = [
+pub(crate) const READERS: [Reader; 9] = [
     Reader {
         name: "npy",
         file: "input.npy",
@@ -49,6 +49,16 @@ pub(crate) const READERS: [Reader; 7] = [
         name: "pickle",
         file: "input.pkl",
         read: pickles,
+    },
+    Reader {
+        name: "hdf5",
+        file: "input.h5",
+        read: data_sets,
+    },
+    Reader {
+        name: "bigfile",
+        file: "input",
+        read: folders,
     },
     Reader {
         name: "table",
@@ -154,7 +164,53 @@ fn arrays(path: &Path) -> Vec<Outcome> {
     both.collect()
 }
 
-/// The same, and every value of the pickle.
+/// The same and texts, of every data set that a file says it has.
+fn data_sets(path: &Path) -> Vec<Outcome> {
+    let known = match Matrix::read(&Location::file(path)) {
+        Err(FormatError::Member { known, .. }) => known,
+        _ => Vec::new(),
+    };
+    let mut members = vec!["a", "sims", "id"];
+    members.extend(known.iter().map(String::as_str));
+    let mut outcomes = Vec::new();
+    for location in locations(path, &members) {
+        outcomes.push(outcome(Matrix::read(&location), |matrix| sum_matrix(&matrix)));
+        outcomes.push(outcome(Mask::read(&location), |mask| mask.kept.len() as f64));
+        outcomes.push(outcome(IdList::read(&location), length));
+    }
+    outcomes
+}
+
+/// A BigFile folder: its shape, its ids and its values are parted by empty lines.
+fn folders(path: &Path) -> Vec<Outcome> {
+    let bytes = fs::read(path).expect("the file was written");
+    let folder = path.with_extension("d");
+    fs::create_dir_all(&folder).expect("a temporary folder can be made");
+    let mut rest = &bytes[..];
+    for name in ["shape.txt", "id.txt", "feature.bin"] {
+        let end = rest
+            .windows(2)
+            .position(|two| two == b"\n\n")
+            .filter(|_| name != "feature.bin");
+        let (part, after) = match end {
+            Some(end) => (&rest[..end], &rest[end + 2..]),
+            None => (rest, &rest[rest.len()..]),
+        };
+        fs::write(folder.join(name), part).expect("a temporary file can be written");
+        rest = after;
+    }
+    let location = Location::file(&folder);
+    vec![
+        outcome(Matrix::read(&location), |matrix| sum_matrix(&matrix)),
+        outcome(IdList::read(&location), length),
+    ]
+}
+
+fn length(list: IdList) -> f64 {
+    list.ids.iter().map(String::len).sum::<usize>() as f64
+}
+
+/// The same as of arrays, and every value of the pickle.
 fn pickles(path: &Path) -> Vec<Outcome> {
     let mut outcomes = arrays(path);
     outcomes.push(outcome(Pickle::read(path), |pickle| {
@@ -193,7 +249,6 @@ fn pickles(path: &Path) -> Vec<Outcome> {
 
 /// Ids one a line, by column, and as a map.
 fn tables(path: &Path) -> Vec<Outcome> {
-    let length = |list: IdList| list.ids.iter().map(String::len).sum::<usize>() as f64;
     let lists = locations(path, &["id", "video_id"]);
     let mut outcomes: Vec<Outcome> = lists
         .iter()

@@ -9,7 +9,7 @@ mod readers;
 use readers::READERS;
 
 /// Longest file of the corpus, in bytes.
-const LONGEST: usize = 2048;
+const LONGEST: usize = 8192;
 
 fn corpus() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "fuzz", "corpus"].iter().collect()
