@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hitbench_reports::record::{RecordError, SHARDS};
+use hitbench_reports::record::{RecordError, SHARDS, replace_file};
 
 use super::error::EvalError;
 use super::evaluate::{About, Evaluated, conclude, narrows};
@@ -117,17 +117,9 @@ impl Shard {
         let folder = run.join(SHARDS);
         let part = self.part();
         let path = folder.join(format!("{}-of-{}.json", part.index(), part.of()));
-        let written = fs::create_dir_all(&folder)
-            .and_then(|()| tempfile::NamedTempFile::new_in(&folder))
-            .and_then(|mut file| {
-                std::io::Write::write_all(&mut file, &wire::bytes(self))?;
-                file.as_file().sync_all()?;
-                Ok(file.persist(&path)?)
-            });
-        match written {
-            Ok(_) => Ok(path),
-            Err(source) => Err(RecordError::Write { path, source }.into()),
-        }
+        fs::create_dir_all(&folder).map_err(|source| RecordError::Write { path: folder, source })?;
+        replace_file(&path, &wire::bytes(self))?;
+        Ok(path)
     }
 
     /// All shards of some run folders, by name.

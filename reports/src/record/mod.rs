@@ -32,8 +32,7 @@ pub use run::{
 pub use trial::{
     BaselineRecord, BaselinesRecord, DataRecord, TrainingRecord, TrialOutcome, TrialRecord, TrialResult,
 };
-pub(crate) use writer::replace_file;
-pub use writer::{RunWriter, SHARDS};
+pub use writer::{RunWriter, SHARDS, replace_file};
 
 /// Format version of `run.json`, of each line of `trials.jsonl` and `measurements.jsonl`, of
 /// `peaks.json` and of `comparisons.json`; raised when an

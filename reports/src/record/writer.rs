@@ -196,7 +196,10 @@ fn foreign_entry(folder: &Path) -> Option<String> {
 }
 
 /// Writes `bytes` beside `path`, syncs, and renames, so that a reader sees the old file or the new one.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+///
+/// # Errors
+/// [`RecordError::Write`].
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let name = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let written = File::create(&temporary)

@@ -143,6 +143,9 @@ fn a_shard_that_is_there_twice_counts_once_and_one_that_is_not_is_named() {
     );
 }
 
+/// What makes a shard one of another evaluation.
+type Change = fn(&mut Shard);
+
 #[test]
 fn shards_of_other_evaluations_are_refused_with_what_differs() {
     let first = shard(&scores(9), 1, 2);
@@ -152,16 +155,16 @@ fn shards_of_other_evaluations_are_refused_with_what_differs() {
         change(&mut changed);
         Merged::new(vec![first.clone(), changed]).unwrap_err().to_string()
     };
-    let changes: [(&dyn Fn(&mut Shard), &str); 5] = [
-        (&|shard| shard.contents.push('0'), "contents of the files"),
-        (&|shard| shard.build_id.push('0'), "build of hitbench"),
-        (&|shard| shard.about.kernel = Some(F32_KERNEL), "kernel"),
-        (&|shard| shard.about.rules.recall_at.push(3), "settings"),
-        (&|shard| shard.joined.text_ids[0].push('0'), "ids"),
+    let changes: [(Change, &str); 5] = [
+        (|shard| shard.contents.push('0'), "contents of the files"),
+        (|shard| shard.build_id.push('0'), "build of hitbench"),
+        (|shard| shard.about.kernel = Some(F32_KERNEL), "kernel"),
+        (|shard| shard.about.rules.recall_at.push(3), "settings"),
+        (|shard| shard.joined.text_ids[0].push('0'), "ids"),
     ];
     for (change, what) in changes {
         assert_eq!(
-            refused(change),
+            refused(&change),
             format!("shards 1/2 and 2/2 are not of one evaluation: another {what}")
         );
     }
