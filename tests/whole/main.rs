@@ -8,6 +8,7 @@ mod eval;
 mod lists;
 #[cfg(feature = "torch")]
 mod real;
+mod shards;
 mod throughput;
 mod tidy;
 #[cfg(feature = "torch")]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
@@ -80,7 +81,7 @@ pub struct EvalArgs {
     /// Counts against part I of N of the videos only and leaves the counts in --out; `hitbench merge` puts all
     /// parts together to the same result, to the byte.
     #[arg(long, value_name = "I/N", requires = "out")]
-    #[arg(conflicts_with_all = ["post", "format", "json", "write_ranks", "write_trec", "write_qrels"])]
+    #[arg(conflicts_with_all = ["post", "format", "write_ranks", "write_trec", "write_qrels"])]
     shard: Option<Part>,
     /// Writes the counts of every query, both directions, as CSV: the ranks of a run folder.
     #[arg(long, value_name = "FILE")]
@@ -115,7 +116,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         }
     };
     match (&args.out, args.shard) {
-        (Some(folder), Some(_)) => Shard::check_folder(folder)?,
+        (Some(folder), Some(part)) => Shard::check_folder(folder, part)?,
         (Some(_), None) => check_out(&request)?,
         (None, _) => {}
     }
@@ -130,7 +131,14 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
             pairs.show(progress)
         })?;
         let path = shard.write(folder)?;
-        writeln!(super::console::stdout(), "shard {part}: {}", path.display())?;
+        let mut out = super::console::stdout();
+        if args.show.json {
+            let (part, of) = (part.index(), part.of());
+            let said = json!({"schema": "hitbench.eval-shard/1", "part": part, "of": of, "file": path});
+            writeln!(out, "{said}")?;
+        } else {
+            writeln!(out, "shard {part}: {}", path.display())?;
+        }
         return Ok(ExitCode::Fine);
     }
     let found = prepared.evaluate(&mut |progress| pairs.show(progress))?;

@@ -23,7 +23,7 @@ pub(super) struct ShowArgs {
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Format,
-    /// Prints one JSON object (schema hitbench.eval/1).
+    /// Prints one JSON object (schema hitbench.eval/1; hitbench.eval-shard/1 of a shard).
     #[arg(long)]
     pub(super) json: bool,
 }

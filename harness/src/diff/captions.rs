@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::error::DiffError;
-use crate::format::{Location, read_columns, read_text};
+use crate::format::{FormatError, Location, read_columns, read_text};
 
 /// Column of the ids.
 const ID: &str = "text_id";
+/// Column of the ids where there is no [`ID`]: with one caption a video, texts are often called like their videos.
+const VIDEO_ID: &str = "video_id";
 /// Column of the captions, unless another is named.
 const CAPTION: &str = "caption";
 
@@ -19,7 +21,7 @@ pub struct Captions {
 }
 
 impl Captions {
-    /// Reads a CSV file with a header that has `text_id` and `caption`, or with `FILE::COLUMN` another column of
+    /// Reads a CSV file with a header that has `text_id`, or else `video_id`, and `caption`, or with `FILE::COLUMN` another column of
     /// captions. Other columns are passed over; commas, semicolons or tabs part them.
     ///
     /// # Errors
@@ -28,7 +30,13 @@ impl Captions {
         let column = location.member.as_deref().unwrap_or(CAPTION);
         let text = read_text(location)?;
         let mut by_id: HashMap<String, String> = HashMap::new();
-        for [id, caption] in read_columns(location, &text, [ID, column])? {
+        let rows = read_columns(location, &text, [ID, column]).or_else(|error| match &error {
+            FormatError::Column { location: asked, .. } if asked.member.as_deref() == Some(ID) => {
+                read_columns(location, &text, [VIDEO_ID, column]).map_err(|_| error)
+            }
+            _ => Err(error),
+        })?;
+        for [id, caption] in rows {
             match by_id.get(&id) {
                 Some(known) if *known != caption => {
                     return Err(DiffError::RepeatedCaption {

@@ -9,7 +9,7 @@ use hitbench_reports::RecordError;
 
 use super::ids::IdProblem;
 use crate::format::{Entry, FormatError, Location, OutOfMemory, Shape};
-use crate::metric::{MetricError, Part};
+use crate::metric::MetricError;
 
 /// Why there is no result. Every message about a file names it, the place in it, what was expected and what came.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,15 @@ pub enum EvalError {
         /// What is wrong, one entry a kind.
         problems: Vec<IdProblem>,
     },
+    /// Ids that do not join, with nothing left that does.
+    #[error(
+        "ids do not fit together, and nothing is left without them: {}",
+        Joined(problems)
+    )]
+    NothingLeft {
+        /// What is wrong, one entry a kind.
+        problems: Vec<IdProblem>,
+    },
     /// Unequal numbers of texts and videos, and nothing says which belong together.
     #[error("{n_texts} texts and {n_videos} videos: which text belongs to which video?")]
     MapNeeded {
@@ -189,14 +198,14 @@ pub enum EvalError {
         runs: Vec<PathBuf>,
     },
     /// Shards of different evaluations.
-    #[error("shards {first} and {other} are not of one evaluation: another {what}")]
+    #[error("`{}` is a shard of another evaluation than `{}`: other {what}", other.display(), first.display())]
     OtherShards {
         /// What differs.
         what: &'static str,
         /// A shard.
-        first: Part,
+        first: PathBuf,
         /// One that does not fit to it.
-        other: Part,
+        other: PathBuf,
     },
     /// Counting or summing up failed.
     #[error(transparent)]

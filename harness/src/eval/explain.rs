@@ -18,7 +18,11 @@ impl EvalError {
             | Self::Post { .. }
             | Self::OutsideGallery { .. } => "values",
             Self::Dim { .. } | Self::Mask { .. } | Self::Bank { .. } => "shape",
-            Self::IdCount { .. } | Self::Ids { .. } | Self::MapNeeded { .. } | Self::TrecId { .. } => "ids",
+            Self::IdCount { .. }
+            | Self::Ids { .. }
+            | Self::NothingLeft { .. }
+            | Self::MapNeeded { .. }
+            | Self::TrecId { .. } => "ids",
             Self::Protocol { .. } => "protocol",
             Self::Usage { .. } => "usage",
             Self::Shard { .. } | Self::NoShards { .. } => "shard",
@@ -37,7 +41,9 @@ impl EvalError {
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(error) => Some(error.file().to_owned()),
-            Self::OtherRun { path, .. } | Self::Shard { path, .. } => Some(path.clone()),
+            Self::OtherRun { path, .. }
+            | Self::Shard { path, .. }
+            | Self::OtherShards { other: path, .. } => Some(path.clone()),
             Self::NotFinite { location, .. }
             | Self::Overflow { location, .. }
             | Self::ZeroRow { location, .. }
@@ -69,6 +75,7 @@ impl EvalError {
                 "give --text-ids, --video-ids and --map, a CSV file with the header text_id,video_id; or, for rows \
                  video by video as MMT and Collaborative Experts have them, --mask of shape (videos, captions)",
             ),
+            Self::NothingLeft { .. } => Some("do the files belong together?"),
             Self::Ids { problems } if problems.iter().any(|p| p.kind.is_silent_in_trec_eval()) => Some(
                 "--allow-missing evaluates the queries that both files have, as trec_eval does without a word, and says \
                  in the table how many are left out",

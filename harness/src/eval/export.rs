@@ -8,7 +8,6 @@
 use std::cmp::Ordering;
 use std::io::{self, Write};
 
-use half::f16;
 use hitbench_kernels::{Dtype, Hit, KernelError, KernelId, Rows, RowsData, scores_kernel, top_k_kernel};
 use rayon::prelude::*;
 
@@ -20,6 +19,7 @@ use super::prepare::Prepared;
 use super::request::Given;
 use crate::format::Matrix;
 use crate::metric::MetricError;
+use crate::metric::chosen::ChosenRows;
 
 /// What a TREC run says of where it comes from.
 const TAG: &str = "hitbench";
@@ -82,7 +82,8 @@ pub fn write_qrels(joined: &Joined, out: &mut dyn Write) -> Result<(), ExportErr
 /// Writes the ranking of `t2v` as a TREC run: for every text that takes part the `depth` best videos, all without one,
 /// a line `TEXT Q0 VIDEO RANK SCORE hitbench` each, ranks from 1.
 ///
-/// Scores are those that ranks were counted from, after any post-processing. Nothing of the size of texts times videos
+/// Scores are those that ranks of `t2v` were counted from, after any post-processing, which the last field then names:
+/// `hitbench+POST`. Those of `v2t` are others then, and are not in the file. Nothing of the size of texts times videos
 /// is held, except by post-processing.
 ///
 /// # Errors
@@ -92,6 +93,9 @@ pub fn write_trec(prepared: &Prepared, depth: Option<usize>, out: &mut dyn Write
     let (texts, videos) = trec_ids(joined)?;
     let kept = joined.pairing.kept_captions();
     let depth = depth.unwrap_or(usize::MAX).min(videos.len());
+    let tag = request
+        .post
+        .map_or(TAG.to_owned(), |post| format!("{TAG}+{post}"));
     let changed;
     let source = match (&request.given, request.post) {
         (_, Some(post)) => {
@@ -116,8 +120,14 @@ pub fn write_trec(prepared: &Prepared, depth: Option<usize>, out: &mut dyn Write
         let scored = source.scored(block, depth)?;
         let places: Vec<usize> = (0..block.len()).collect();
         for group in places.chunks(per_group) {
-            let of_query =
-                |&place: &usize| lines(&texts[block[place] as usize], videos, &scored.best(place, depth));
+            let of_query = |&place: &usize| {
+                lines(
+                    &texts[block[place] as usize],
+                    videos,
+                    &scored.best(place, depth),
+                    &tag,
+                )
+            };
             let lines: Vec<String> = group.par_iter().map(of_query).collect();
             for lines in lines {
                 out.write_all(lines.as_bytes())?;
@@ -156,14 +166,14 @@ enum Score {
 /// The best items of one query, best first.
 type Best = Vec<(u32, Score)>;
 
-fn lines(text: &str, videos: &[String], best: &Best) -> String {
+fn lines(text: &str, videos: &[String], best: &Best, tag: &str) -> String {
     let mut out = String::new();
     for ((video, score), rank) in best.iter().zip(1..) {
         let video = &videos[*video as usize];
         // `Debug` writes a number with the fewest digits that read back as it, with an exponent where that is shorter.
         out += &match score {
-            Score::F32(score) => format!("{text} Q0 {video} {rank} {score:?} {TAG}\n"),
-            Score::F64(score) => format!("{text} Q0 {video} {rank} {score:?} {TAG}\n"),
+            Score::F32(score) => format!("{text} Q0 {video} {rank} {score:?} {tag}\n"),
+            Score::F64(score) => format!("{text} Q0 {video} {rank} {score:?} {tag}\n"),
         };
     }
     out
@@ -206,8 +216,9 @@ impl Source<'_> {
         match self {
             Self::Stored(rows) => Ok(Scored::Stored(*rows, texts)),
             Self::Embeddings { text, video, kernel } => {
-                let copied = Copied::new(text.rows(), texts);
-                by_kernel((copied.rows(), video.rows()), *kernel, depth)
+                let chosen = ChosenRows::new(text.rows(), texts);
+                let rows = chosen.rows().map_err(MetricError::from)?;
+                by_kernel((rows, video.rows()), *kernel, depth)
                     .map_err(|error| EvalError::of_kernel(error, text.location(), video.location()))
             }
         }
@@ -276,37 +287,6 @@ fn best_of<T: Copy + PartialOrd>(scores: &[T], depth: usize, score: impl Fn(T) -
         .into_iter()
         .map(|(item, value)| (item, score(value)))
         .collect()
-}
-
-/// Some rows of a matrix, copied.
-enum Copied {
-    F16(Vec<f16>, [usize; 2]),
-    F32(Vec<f32>, [usize; 2]),
-    F64(Vec<f64>, [usize; 2]),
-}
-
-impl Copied {
-    fn new(rows: Rows<'_>, chosen: &[u32]) -> Self {
-        fn copy<T: Copy>(data: &[T], dim: usize, chosen: &[u32]) -> Vec<T> {
-            let rows = chosen.iter().map(|&row| &data[row as usize * dim..][..dim]);
-            rows.flatten().copied().collect()
-        }
-        let shape = [chosen.len(), rows.dim()];
-        match rows.data() {
-            RowsData::F16(data) => Self::F16(copy(data, rows.dim(), chosen), shape),
-            RowsData::F32(data) => Self::F32(copy(data, rows.dim(), chosen), shape),
-            RowsData::F64(data) => Self::F64(copy(data, rows.dim(), chosen), shape),
-        }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        let (data, [n_rows, dim]) = match self {
-            Self::F16(data, shape) => (RowsData::F16(data), *shape),
-            Self::F32(data, shape) => (RowsData::F32(data), *shape),
-            Self::F64(data, shape) => (RowsData::F64(data), *shape),
-        };
-        Rows::new(data, n_rows, dim).expect("whole rows were copied")
-    }
 }
 
 #[cfg(test)]

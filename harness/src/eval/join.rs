@@ -270,7 +270,7 @@ pub(super) fn join_ids(
     let pairing = Pairing::new(video_of, video_ids.len())?.with_mask(kept);
     Ok(Joined {
         pairing: pairing.map_err(|error| match error {
-            MetricError::Empty { .. } => EvalError::Ids {
+            MetricError::Empty { .. } => EvalError::NothingLeft {
                 problems: problems.clone(),
             },
             other => other.into(),

@@ -4,6 +4,7 @@ use super::error::EvalError;
 use super::ids::IdProblem;
 use super::join::JoinedBy;
 use super::notice::Notice;
+use crate::metric::protocol::Sizes;
 use crate::metric::{DirectionMetrics, ListCounts, Protocol, Resampling, Rules, summarize_lists};
 
 /// Ranked lists brought together with what is true.
@@ -11,6 +12,8 @@ use crate::metric::{DirectionMetrics, ListCounts, Protocol, Resampling, Rules, s
 pub struct Lists {
     /// What the list of every text says.
     pub counts: ListCounts,
+    /// Fewest items that the gallery can have: as many are named.
+    pub n_named: usize,
     /// How texts got their videos.
     pub by: JoinedBy,
     /// What was left out, with `allow_missing`.
@@ -39,7 +42,8 @@ pub struct EvaluatedLists {
 /// Evaluates ranked lists.
 ///
 /// # Errors
-/// [`EvalError::Protocol`] for counts that are known and not the protocol's, [`EvalError::Metric`].
+/// [`EvalError::Protocol`] for counts that are known and not the protocol's, and for lists that name more items than its
+/// gallery has; [`EvalError::Metric`].
 pub fn evaluate_lists(
     lists: Lists,
     protocol: Protocol,
@@ -47,7 +51,9 @@ pub fn evaluate_lists(
     resampling: Option<Resampling>,
 ) -> Result<EvaluatedLists, EvalError> {
     let counts = &lists.counts;
+    let too_many = |sizes: Sizes| (lists.n_named > sizes.n_videos).then_some(lists.n_named);
     let n_videos = counts.n_gallery.map(|n| n as usize);
+    let n_videos = n_videos.or_else(|| protocol.sizes.and_then(too_many));
     let checked = protocol.check(counts.queries.len(), n_videos);
     checked.map_err(|counts| EvalError::Protocol {
         counts,

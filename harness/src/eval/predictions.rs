@@ -60,6 +60,7 @@ pub fn join_predictions(predictions: Predictions, names: &Names) -> Result<Lists
         (None, None) => by_place(&predictions, names.videos.as_ref(), names.mask.as_ref())?,
     };
     truth.check_indices(&predictions)?;
+    let largest = predictions.lists.iter().flatten().max();
     let asked = predictions.lists.iter().zip(&truth.video_of);
     let queries: Vec<ListedQuery> = asked
         .filter_map(|(list, video)| video.map(|video| truth.counted(list, video)))
@@ -71,6 +72,7 @@ pub fn join_predictions(predictions: Predictions, names: &Names) -> Result<Lists
             n_without_caption: truth.n_without_text as u64,
             queries,
         },
+        n_named: largest.map_or(0, |&index| index as usize + 1),
         by: truth.by,
         problems: truth.problems,
         notices: (!predictions.passed_over.is_empty())
@@ -210,7 +212,7 @@ fn by_place(
     let n_rows = predictions.lists.len();
     let (video_of, n_videos, by): (Vec<u32>, Option<usize>, _) = match mask {
         Some(mask) => {
-            let (video_of, n_videos) = rows_of(mask, n_rows)?;
+            let (video_of, n_videos) = rows_of(mask, predictions)?;
             (video_of, Some(n_videos), JoinedBy::MaskLayout)
         }
         None => ((0..n_rows as u32).collect(), None, JoinedBy::Position),
@@ -242,7 +244,8 @@ fn by_place(
 }
 
 /// The video of each row, where rows are the captions that a mask of shape (videos, captions) keeps; and the videos.
-fn rows_of(mask: &Mask, n_rows: usize) -> Result<(Vec<u32>, usize), EvalError> {
+fn rows_of(mask: &Mask, predictions: &Predictions) -> Result<(Vec<u32>, usize), EvalError> {
+    let n_rows = predictions.lists.len();
     let refused = |expected: String, found: String| EvalError::Mask {
         location: mask.location.clone(),
         expected,
@@ -258,7 +261,10 @@ fn rows_of(mask: &Mask, n_rows: usize) -> Result<(Vec<u32>, usize), EvalError> {
         return Ok((video_of, n_videos));
     }
     Err(refused(
-        format!("{n_rows} ones, one a row of predictions"),
+        format!(
+            "as many ones as `{}` has rows, which are {n_rows}",
+            predictions.location.short()
+        ),
         video_of.len().to_string(),
     ))
 }

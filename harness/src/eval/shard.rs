@@ -36,6 +36,8 @@ pub struct Shard {
     /// Whether an f16 kernel counted, as f32 would have.
     in_f16: bool,
     counts: PartialCounts,
+    /// Where it was read; empty for one that was just counted.
+    path: PathBuf,
 }
 
 /// All parts put together.
@@ -86,6 +88,7 @@ impl Shard {
             joined: prepared.joined.clone(),
             notices: prepared.notices.clone(),
             counts: prepared.count(part, observe)?,
+            path: PathBuf::new(),
         })
     }
 
@@ -94,18 +97,31 @@ impl Shard {
         self.counts.part
     }
 
-    /// Checks, before the work is done, that a folder is one for shards: it is new, empty, or has shards already.
+    /// Checks, before the work is done, that a folder is one for this part: it is new, empty, or has shards of as many
+    /// parts.
     ///
     /// # Errors
     /// [`EvalError::OtherRun`].
-    pub fn check_folder(run: &Path) -> Result<(), EvalError> {
+    pub fn check_folder(run: &Path, part: Part) -> Result<(), EvalError> {
         let is_empty = fs::read_dir(run).map_or(true, |mut entries| entries.next().is_none());
-        if is_empty || run.join(SHARDS).is_dir() {
+        let found = if is_empty {
             return Ok(());
-        }
+        } else if run.join(SHARDS).is_dir() {
+            let end = format!("-of-{}.json", part.of());
+            let of_others = |path: &PathBuf| !path.to_string_lossy().ends_with(&end);
+            match files(&run.join(SHARDS))?.into_iter().find(of_others) {
+                None => return Ok(()),
+                Some(path) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    format!("the shard `{name}` of another number of parts")
+                }
+            }
+        } else {
+            "files, and no shards".to_owned()
+        };
         Err(EvalError::OtherRun {
             path: run.to_owned(),
-            found: "files, and no shards".to_owned(),
+            found,
         })
     }
 
@@ -141,12 +157,16 @@ impl Shard {
 
     /// What differs from another shard, in a word or two; `None` for shards of one evaluation.
     fn difference(&self, other: &Self) -> Option<&'static str> {
+        let (a, b) = (&self.about, &other.about);
         [
-            (self.about.kernel != other.about.kernel, "kernel"),
-            (self.build_id != other.build_id, "build of hitbench"),
-            (self.about != other.about, "settings"),
             (self.contents != other.contents, "contents of the files"),
             (self.joined != other.joined, "ids"),
+            (a.kernel != b.kernel, "kernel"),
+            (a.protocol != b.protocol, "protocol"),
+            (a.rules != b.rules, "rules"),
+            (a.resampling != b.resampling, "intervals"),
+            (a.score != b.score, "normalization"),
+            (self.build_id != other.build_id, "build of hitbench"),
         ]
         .into_iter()
         .find_map(|(differs, what)| differs.then_some(what))
@@ -168,11 +188,12 @@ impl Merged {
             {
                 return Err(EvalError::OtherShards {
                     what,
-                    first: first.part(),
-                    other: shard.part(),
+                    first: first.path.clone(),
+                    other: shard.path.clone(),
                 });
             }
-            if !different.contains(&shard) {
+            let is_known = |known: &Shard| known.counts == shard.counts;
+            if !different.iter().any(is_known) {
                 different.push(shard);
             }
         }

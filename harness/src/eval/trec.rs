@@ -42,7 +42,10 @@ pub fn join_trec(
     let is_taken = |truths: &[u32]| !truths.is_empty();
     let n_taken = truth.of_query.iter().filter(|truths| is_taken(truths)).count();
     if n_taken == 0 || !(problems.is_empty() || allow_missing) {
-        return Err(EvalError::Ids { problems });
+        return Err(match allow_missing {
+            true => EvalError::NothingLeft { problems },
+            false => EvalError::Ids { problems },
+        });
     }
     let n_masked = run.queries.len() - n_taken;
     let mut taken: Vec<Query<'_>> = run
@@ -74,6 +77,7 @@ pub fn join_trec(
             n_masked: n_masked as u64,
             n_without_caption: known.map_or(0, |n| n - described.len()) as u64,
         },
+        n_named: n_items,
         by: JoinedBy::Qrels,
         problems,
         notices: (truth.n_graded > 0)

@@ -30,7 +30,11 @@ pub(crate) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
         location: location.clone(),
         source: Box::new(source),
     };
-    let mut archive = ZipArchive::new(Cursor::new(&map[..])).map_err(container)?;
+    let mut archive = ZipArchive::new(Cursor::new(&map[..])).map_err(|error| {
+        let expected = "a zip archive, whose directory is at its end";
+        let flaw = Flaw::new(map.len(), expected, format!("the end of a file without: {error}"));
+        FormatError::flaw(location, flaw)
+    })?;
     let names = archive
         .file_names()
         .map(|name| Ok(name?.into_owned()))

@@ -94,7 +94,8 @@ pub fn summarize_lists(
         .collect();
     let weight = |count: &Option<RankCount>| count.as_ref().map_or(1, |count| ties.weight(count));
     let denominator: u64 = best.iter().map(weight).sum();
-    let sum = |value: &dyn Fn(&RankCount) -> f64| best.iter().flatten().map(value).sum::<f64>();
+    // The empty sum of floats is -0.0, and the sum over no found item must be 0.
+    let sum = |value: &dyn Fn(&RankCount) -> f64| 0.0 + best.iter().flatten().map(value).sum::<f64>();
     let mean = |value: &dyn Fn(&RankCount) -> f64| sum(value) / denominator as f64;
     let r_at = |k: u64| mean(&|count| ties.hits(count, k));
     let bound = |rule: TieRule, k: u64| sum(&|count| rule.hits(count, k)) / queries.len() as f64;

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod chance;
+pub(crate) mod chosen;
 pub mod compare;
 pub mod contrast;
 pub mod count;

@@ -12,10 +12,10 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use half::f16;
-use hitbench_kernels::{KernelError, KernelId, RankCount, Rows, RowsData, scores_kernel};
+use hitbench_kernels::{KernelId, RankCount, Rows, scores_kernel};
 use rayon::prelude::*;
 
+use super::chosen::ChosenRows;
 use super::{DirectionCounts, MetricError, Pairing};
 
 /// Videos that one task counts for.
@@ -140,9 +140,9 @@ pub(super) fn of_embeddings(
         .zip(own.chunks_mut(BLOCK_VIDEOS))
     {
         let n_videos = several.len();
-        let videos = Chosen::new(video, several);
+        let videos = ChosenRows::new(video, several);
         for captions in t2v.queries.chunks(BLOCK_CAPTIONS) {
-            let text = Chosen::new(text, captions);
+            let text = ChosenRows::new(text, captions);
             let scores = &mut scores[..captions.len() * n_videos];
             kernel.wide_scores(text.rows()?, videos.rows()?, scores)?;
             add_block(own, captions.len(), |row, place| scores[row * n_videos + place]);
@@ -150,45 +150,6 @@ pub(super) fn of_embeddings(
         done(n_videos);
     }
     Ok(asking.counts(counts, &own))
-}
-
-/// Some rows of a matrix, ascending: where they lie when they follow one another, else copied.
-enum Chosen<'a> {
-    Borrowed(Rows<'a>),
-    F16(Vec<f16>, [usize; 2]),
-    F32(Vec<f32>, [usize; 2]),
-    F64(Vec<f64>, [usize; 2]),
-}
-
-impl<'a> Chosen<'a> {
-    fn new(rows: Rows<'a>, chosen: &[u32]) -> Self {
-        fn copy<T: Copy>(data: &[T], dim: usize, chosen: &[u32]) -> Vec<T> {
-            let rows = chosen.iter().map(|&row| &data[row as usize * dim..][..dim]);
-            rows.flatten().copied().collect()
-        }
-        if let [first, .., last] | [first @ last] = *chosen {
-            let all = first as usize..last as usize + 1;
-            if all.len() == chosen.len() {
-                return Self::Borrowed(rows.slice(all));
-            }
-        }
-        let shape = [chosen.len(), rows.dim()];
-        match rows.data() {
-            RowsData::F16(data) => Self::F16(copy(data, rows.dim(), chosen), shape),
-            RowsData::F32(data) => Self::F32(copy(data, rows.dim(), chosen), shape),
-            RowsData::F64(data) => Self::F64(copy(data, rows.dim(), chosen), shape),
-        }
-    }
-
-    fn rows(&self) -> Result<Rows<'_>, KernelError> {
-        let (data, [n_rows, dim]) = match self {
-            Self::Borrowed(rows) => return Ok(*rows),
-            Self::F16(data, shape) => (RowsData::F16(data), *shape),
-            Self::F32(data, shape) => (RowsData::F32(data), *shape),
-            Self::F64(data, shape) => (RowsData::F64(data), *shape),
-        };
-        Rows::new(data, n_rows, dim)
-    }
 }
 
 /// Adds the scores of `n_rows` captions: `score` is that of one of them with the video whose place in `own` it is

@@ -156,7 +156,8 @@ impl OfAll {
                 .clone()
                 .map(|(groups, n_true)| value(groups, n_true))
                 .sum();
-            Some(sum? / n_queries)
+            // Queries without a found item sum up to -0.0.
+            Some((0.0 + sum?) / n_queries)
         };
         let recall = |&k: &u64| Some((k, mean(&|groups, n_true| ties.recall(groups, n_true, k))?));
         Some(Self {

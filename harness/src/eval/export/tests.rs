@@ -186,6 +186,7 @@ fn scores_after_post_processing_are_written() {
     for (line, (text, video, score)) in run.lines().zip(expected) {
         let fields: Vec<&str> = line.split(' ').collect();
         assert_eq!((fields[0], fields[2]), (text, video), "{line}");
+        assert_eq!(fields[5], "hitbench+dsl:temperature=1");
         let found: f64 = fields[4].parse().unwrap();
         assert!((found - score).abs() < 1e-12, "{line}: {score}");
     }

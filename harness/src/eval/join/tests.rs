@@ -184,7 +184,7 @@ fn ids_that_join_nothing_are_refused_whatever_is_allowed() {
         allow_missing: true,
         ..Names::default()
     };
-    assert!(matches!(joined(&names, 2, 2), Err(EvalError::Ids { .. })));
+    assert!(matches!(joined(&names, 2, 2), Err(EvalError::NothingLeft { .. })));
 }
 
 #[test]

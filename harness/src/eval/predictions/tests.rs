@@ -78,7 +78,7 @@ fn a_mask_gives_rows_their_videos() {
     let message = |names: &Names| join_predictions(read(ROWS), names).unwrap_err().to_string();
     assert_eq!(
         message(&names(&[3, 1], &[1, 0, 1])),
-        "`mask`: expected 3 ones, one a row of predictions, found 2"
+        "`mask`: expected as many ones as `predictions` has rows, which are 3, found 2"
     );
     assert_eq!(
         message(&names(&[3], &[1, 1, 1])),

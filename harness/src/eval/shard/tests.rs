@@ -148,8 +148,11 @@ type Change = fn(&mut Shard);
 
 #[test]
 fn shards_of_other_evaluations_are_refused_with_what_differs() {
-    let first = shard(&scores(9), 1, 2);
-    let second = shard(&scores(9), 2, 2);
+    let read = |index: usize| Shard {
+        path: PathBuf::from(format!("{index}.json")),
+        ..shard(&scores(9), index, 2)
+    };
+    let (first, second) = (read(1), read(2));
     let refused = |change: &dyn Fn(&mut Shard)| {
         let mut changed = second.clone();
         change(&mut changed);
@@ -159,13 +162,13 @@ fn shards_of_other_evaluations_are_refused_with_what_differs() {
         (|shard| shard.contents.push('0'), "contents of the files"),
         (|shard| shard.build_id.push('0'), "build of hitbench"),
         (|shard| shard.about.kernel = Some(F32_KERNEL), "kernel"),
-        (|shard| shard.about.rules.recall_at.push(3), "settings"),
+        (|shard| shard.about.rules.recall_at.push(3), "rules"),
         (|shard| shard.joined.text_ids[0].push('0'), "ids"),
     ];
     for (change, what) in changes {
         assert_eq!(
             refused(&change),
-            format!("shards 1/2 and 2/2 are not of one evaluation: another {what}")
+            format!("`2.json` is a shard of another evaluation than `1.json`: other {what}")
         );
     }
 }
@@ -212,7 +215,11 @@ fn damaged_shards_are_refused() {
             "t2v: expected 9 entries of `greater`, found 10",
         ),
     ] {
-        let found = refused(&good.replacen(from, to, 1));
+        let changed = good.replacen(from, to, 1);
+        if from.starts_with("\"part") {
+            assert_eq!(refused(&changed), "its checksum is that of other contents");
+        }
+        let found = refused(&wire::with_checksum(&changed));
         assert!(found.starts_with(problem), "{found}");
     }
     fs::remove_file(&path).unwrap();
@@ -222,12 +229,18 @@ fn damaged_shards_are_refused() {
 #[test]
 fn a_folder_of_other_files_takes_no_shards() {
     let (folder, _) = file("notes.txt", b"mine");
-    let refused = Shard::check_folder(folder.path()).unwrap_err();
+    let refused = Shard::check_folder(folder.path(), Part::WHOLE).unwrap_err();
     assert!(matches!(refused, EvalError::OtherRun { .. }), "{refused}");
     let new = folder.path().join("new");
-    Shard::check_folder(&new).unwrap();
+    let of = |index, of| Part::new(index, of).unwrap();
+    Shard::check_folder(&new, of(1, 2)).unwrap();
     shard(&scores(4), 1, 2).write(&new).unwrap();
-    Shard::check_folder(&new).unwrap();
+    Shard::check_folder(&new, of(2, 2)).unwrap();
+    let refused = Shard::check_folder(&new, of(1, 3)).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("the shard `1-of-2.json` of another number of parts"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct WireShard {
     in_f16: bool,
     t2v: WireCounts,
     v2t: WireCounts,
+    /// BLAKE3 of all before, as it would be written with an empty text here.
+    checksum: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,8 +102,9 @@ pub(super) fn bytes(shard: &Shard) -> Vec<u8> {
         notices,
         in_f16,
         counts,
+        path: _,
     } = shard;
-    let wire = WireShard {
+    let mut wire = WireShard {
         schema: SCHEMA.to_owned(),
         part: counts.part.index(),
         of: counts.part.of(),
@@ -121,10 +124,23 @@ pub(super) fn bytes(shard: &Shard) -> Vec<u8> {
         in_f16: *in_f16,
         t2v: (&counts.counts.t2v).into(),
         v2t: (&counts.counts.v2t).into(),
+        checksum: String::new(),
     };
-    let mut bytes = serde_json::to_vec(&wire).expect("strings and finite numbers always serialise");
+    wire.checksum = wire.sum();
+    let mut bytes = wire.json();
     bytes.push(b'\n');
     bytes
+}
+
+impl WireShard {
+    fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and finite numbers always serialise")
+    }
+
+    /// The checksum of a shard whose checksum is empty.
+    fn sum(&self) -> String {
+        blake3::hash(&self.json()).to_hex().to_string()
+    }
 }
 
 /// Reads a file.
@@ -142,12 +158,16 @@ pub(super) fn read(path: &Path) -> Result<Shard, EvalError> {
     if schema != SCHEMA {
         return Err(wrong(format!("expected schema `{SCHEMA}`, found `{schema}`")));
     }
-    let wire: WireShard = serde_json::from_slice(&bytes).map_err(json)?;
-    checked(wire).map_err(wrong)
+    let mut wire: WireShard = serde_json::from_slice(&bytes).map_err(json)?;
+    let checksum = std::mem::take(&mut wire.checksum);
+    if wire.sum() != checksum {
+        return Err(wrong("its checksum is that of other contents".to_owned()));
+    }
+    checked(wire, path).map_err(wrong)
 }
 
 /// The shard, or what cannot be in it.
-fn checked(wire: WireShard) -> Result<Shard, String> {
+fn checked(wire: WireShard, path: &Path) -> Result<Shard, String> {
     let score = ["matrix", "dot", "cosine"]
         .into_iter()
         .find(|score| *score == wire.about.score);
@@ -179,6 +199,7 @@ fn checked(wire: WireShard) -> Result<Shard, String> {
             part: Part::new(wire.part, wire.of).map_err(|error| error.to_string())?,
             counts,
         },
+        path: path.to_owned(),
     })
 }
 
@@ -309,4 +330,15 @@ impl WireCounts {
             own,
         })
     }
+}
+
+/// The text of a shard, changed by hand, with the checksum that it should have; as it is where it is no shard.
+#[cfg(test)]
+pub(super) fn with_checksum(text: &str) -> String {
+    let Ok(mut wire) = serde_json::from_str::<WireShard>(text) else {
+        return text.to_owned();
+    };
+    wire.checksum = String::new();
+    wire.checksum = wire.sum();
+    String::from_utf8(wire.json()).expect("JSON is UTF-8")
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::eval::{EvalReport, EvalRequest, Given, Names, Prepared, evaluate, evaluate_lists};
 use crate::format::tests::{file, matrix_f32};
-use crate::metric::{Protocol, Resampling, Rules};
+use crate::metric::{ListCounts, ListedQuery, Protocol, Resampling, Rules};
 
 fn run(text: &str) -> TrecRun {
     let (_folder, location) = file("run", text.as_bytes());
@@ -235,9 +235,10 @@ fn what_is_not_in_both_files_is_counted_and_refused_or_left_out() {
     assert_eq!(found.counts.n_gallery, Some(2));
     // Nothing is left.
     let none = qrels("z 0 a 1\n");
-    assert_eq!(
-        problems(join_trec(run(&text), &none, None, true)),
-        [("queries_without_qrels", 2), ("queries_without_run", 1)]
+    let refused = join_trec(run(&text), &none, None, true).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("ids do not fit together, and nothing is left without them: 2 queries"),
+        "{refused}"
     );
 }
 
@@ -258,5 +259,35 @@ fn a_protocol_is_met_where_its_counts_are_known() {
             cuts: vec![5, 10, 50],
             shortest: 1
         }]
+    );
+}
+
+#[test]
+fn lists_that_name_more_items_than_the_protocol_has_are_refused() {
+    let query = ListedQuery {
+        found: Vec::new(),
+        n_true: 1,
+        depth: 1,
+        cluster: 0,
+    };
+    let named = |n_named| Lists {
+        counts: ListCounts {
+            queries: vec![query.clone(); 1000],
+            n_gallery: None,
+            n_masked: 0,
+            n_without_caption: 0,
+        },
+        n_named,
+        by: JoinedBy::Position,
+        problems: Vec::new(),
+        notices: Vec::new(),
+    };
+    let protocol = Protocol::find("msrvtt-1ka").unwrap();
+    let evaluated = |n_named| evaluate_lists(named(n_named), protocol, Rules::default(), None);
+    assert!(evaluated(1000).is_ok());
+    let refused = evaluated(1001).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "protocol `msrvtt-1ka` has 1000 videos, found 1001"
     );
 }

@@ -247,3 +247,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lists_without_a_true_item_give_zeros_that_are_not_negative() {
+    let lists = |n_true| ListCounts {
+        queries: vec![
+            ListedQuery {
+                found: Vec::new(),
+                n_true,
+                depth: 1,
+                cluster: 0,
+            };
+            2
+        ],
+        n_gallery: None,
+        n_masked: 0,
+        n_without_caption: 0,
+    };
+    for n_true in [1, 3] {
+        let found = summarize_lists(&lists(n_true), &Rules::default(), None).unwrap();
+        let recall = found.recall_at.unwrap()[&1];
+        let all = [
+            found.r_at[&1],
+            found.mrr,
+            found.ndcg_at_10.unwrap(),
+            found.map.unwrap(),
+            recall,
+        ];
+        assert_eq!(all.map(f64::to_bits), [0; 5], "{n_true} true items: {all:?}");
+        assert_eq!(found.r_at_interval[&1].map(f64::to_bits), [0; 2]);
+    }
+}
