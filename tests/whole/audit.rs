@@ -1,36 +1,11 @@
 //! `data audit`: what it says of a small set, to people and to machines, and what it refuses.
 
-use std::fs;
-
 use hitbench_tests::{Said, run};
 use serde_json::Value as Json;
 
-/// An `.npy` file of little-endian f32.
-fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
-    let text = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}\n",
-        shape[0], shape[1]
-    );
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((text.len() as u16).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
-}
-
-struct Folder(tempfile::TempDir);
+use crate::files::{Folder, npy};
 
 impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        let path = self.0.path().join(name);
-        fs::write(&path, bytes).expect("the test's folder is writable");
-        path.display().to_string()
-    }
-
     /// Texts 0 and 2 are the same, videos 1 and 2 nearly, video 3 is too long.
     fn embeddings(&self) -> [String; 2] {
         let text = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];

@@ -6,7 +6,8 @@ use std::path::Path;
 use hitbench_tests::{Said, run};
 use serde_json::Value as Json;
 
-use crate::eval::{Folder, json, npy};
+use crate::eval::json;
+use crate::files::{Folder, npy};
 
 /// Texts and videos of the pair of evaluations.
 const N: usize = 60;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::eval::{Folder, eval, json as parsed, npy, refused};
+use crate::eval::{eval, json as parsed, refused};
+use crate::files::{Folder, npy};
 
 /// Three texts, three videos: ranks 1, 2 and a tie for 1 in t2v.
 const SCORES: [[f32; 3]; 3] = [[0.9, 0.1, 0.2], [0.8, 0.7, 0.1], [0.0, 0.5, 0.5]];

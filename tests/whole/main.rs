@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod diff;
 mod eval;
+mod files;
 mod lists;
 #[cfg(feature = "torch")]
 mod real;

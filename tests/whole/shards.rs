@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::eval::{Folder, eval, json, npy, refused};
+use crate::eval::{eval, json, refused};
+use crate::files::{Folder, npy};
 
 /// `n` rows of three whole numbers.
 fn rows(n: usize, seed: usize) -> Vec<f32> {
