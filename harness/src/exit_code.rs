@@ -5,12 +5,14 @@
 pub enum ExitCode {
     /// Everything went well.
     Fine,
-    /// A check failed: an `expect` of a suite was missed, or `verify` found a kernel wrong.
+    /// A check failed: an `expect` of a suite was missed, `verify` found a kernel wrong, or a row of a gate regressed.
     CheckFailed,
     /// Usage, configuration or input; a torn or future-version file included.
     Input,
     /// What was to be compared does not compare.
     NotComparable,
+    /// Rows of a gate show nothing, and its policy says that this fails.
+    Inconclusive,
     /// Some trials failed; the others are recorded.
     TrialsFailed,
     /// A file could not be written; what was written before is kept.
@@ -27,6 +29,7 @@ impl ExitCode {
             Self::CheckFailed => 1,
             Self::Input => 2,
             Self::NotComparable => 3,
+            Self::Inconclusive => 4,
             Self::TrialsFailed => 5,
             Self::CannotWrite => 74,
             Self::Stopped => 75,

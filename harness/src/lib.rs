@@ -8,6 +8,7 @@ pub mod diff;
 pub mod eval;
 pub mod exit_code;
 pub mod format;
+pub mod gate;
 pub mod machine;
 pub mod measure;
 mod memory;

@@ -51,6 +51,7 @@ pub(crate) fn run(axes: &[(&str, Vec<Value>)], seeds: &[u64]) -> RunRecord {
                 .collect(),
             reference: cells.first().filter(|cell| !cell.is_empty()).cloned(),
             seeds: seeds.to_vec(),
+            gate: None,
             resolved: json!({"format": 1, "name": name, "train": {"steps": 300, "batch": 64}}),
         },
         plan,

@@ -4,14 +4,15 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    data, diff, doctor, eval, measure_cells, merge, plan, protocols, report, run, schema, status, verify,
+    baseline, bless, data, diff, doctor, eval, gate, measure_cells, merge, plan, protocols, report, run,
+    schema, status, verify,
 };
 use crate::exit_code::ExitCode;
 
 /// Benchmark and evaluation harness for video-text retrieval with HiT.
 ///
-/// Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or input; 3 not comparable; 5 some trials
-/// failed; 74 could not write; 75 stopped by a signal, run again to resume.
+/// Exit codes: 0 fine; 1 a check failed; 2 usage, configuration or input; 3 not comparable; 4 inconclusive
+/// and the policy says fail; 5 some trials failed; 74 could not write; 75 stopped by a signal, run again to resume.
 #[derive(Debug, Parser)]
 #[command(
     name = "hitbench",
@@ -33,6 +34,9 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     Merge(merge::MergeArgs),
     Diff(diff::DiffArgs),
+    Bless(bless::BlessArgs),
+    Baseline(baseline::BaselineArgs),
+    Gate(gate::GateArgs),
     Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
@@ -56,6 +60,9 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Merge(args) => merge::run(args),
             Command::Diff(args) => diff::run(args),
+            Command::Bless(args) => bless::run(args),
+            Command::Baseline(args) => baseline::run(args).map(|()| ExitCode::Fine),
+            Command::Gate(args) => gate::run(args),
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
                 .map_err(Failure::from),
@@ -77,6 +84,9 @@ impl Cli {
             Command::Eval(args) => args.show.json,
             Command::Merge(args) => args.show.json,
             Command::Diff(args) => args.json,
+            Command::Bless(args) => args.json,
+            Command::Baseline(args) => args.json(),
+            Command::Gate(args) => args.json,
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,

@@ -11,6 +11,7 @@ use crate::data::DataError;
 use crate::diff::DiffError;
 use crate::eval::EvalError;
 use crate::exit_code::ExitCode;
+use crate::gate::GateError;
 use crate::suite::SuiteError;
 use crate::trial::TrialError;
 use crate::trial::inputs::InputError;
@@ -191,6 +192,31 @@ impl From<DiffError> for Failure {
                 position: error.line().map(|line| (line, 1)),
                 report: miette::Report::new(error),
             },
+        }
+    }
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Record(error) => error.into(),
+            error => {
+                let (reason, file) = (error.reason(), error.file());
+                let mut failure = match error {
+                    GateError::Policy(error) => Self::from(error),
+                    error => Self::new(
+                        match error {
+                            GateError::NotComparable { .. } => ExitCode::NotComparable,
+                            _ => ExitCode::Input,
+                        },
+                        reason,
+                        error,
+                    ),
+                };
+                failure.reason = reason;
+                failure.file = file;
+                failure
+            }
         }
     }
 }

@@ -156,6 +156,7 @@ fn run_record(
             axes: axes.collect(),
             reference: suite.reference.as_deref().map(axis_values),
             seeds: vec![0],
+            gate: suite.gate.as_deref().map(|gate| gate.display().to_string()),
             resolved: suite.to_json(),
         },
         plan: cells.collect(),

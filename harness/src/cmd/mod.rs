@@ -1,6 +1,8 @@
 //! The command line: one subcommand a file.
 
 mod audit;
+pub mod baseline;
+pub mod bless;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;
@@ -9,6 +11,7 @@ pub mod doctor;
 pub mod eval;
 pub mod failure;
 mod folder;
+pub mod gate;
 mod inputs;
 mod lists;
 mod measure;
@@ -18,6 +21,7 @@ pub mod plan;
 pub mod progress;
 pub mod protocols;
 pub mod report;
+mod rerun;
 pub mod run;
 pub mod schema;
 pub mod status;

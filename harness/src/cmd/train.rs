@@ -114,6 +114,7 @@ fn run_record(
                 .reference
                 .map(|index| axis_values(&suite.cells[index].axis_values)),
             seeds: suite.seeds.clone(),
+            gate: suite.gate.as_deref().map(|gate| gate.display().to_string()),
             resolved: suite.to_json(),
         },
         plan: cells.collect(),

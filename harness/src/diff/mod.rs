@@ -17,6 +17,7 @@ pub use captions::Captions;
 pub use changes::write_changes;
 pub use error::{DiffError, Difference};
 pub use evaluate::{ALPHA, Diff, DirectionDiff, Flips, MetricDiff, Moved, diff};
+pub(crate) use pair::unlike_protocols;
 pub use pair::{PairedDirection, PairedQuery};
 pub use report::DiffReport;
 pub use side::Side;

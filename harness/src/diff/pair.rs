@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use hitbench_kernels::RankCount;
-use hitbench_reports::record::{Direction, RankRow};
+use hitbench_reports::record::{Direction, ProtocolRecord, RankRow};
 
 use super::error::{DiffError, Difference};
 use super::side::Side;
@@ -64,7 +64,7 @@ impl PairedDirection {
 /// [`DiffError::NotComparable`] when protocol, rules, galleries, queries or true videos differ, [`DiffError::Ranks`] for
 /// counts that no ranking gives, a query that is listed twice, and another number of queries than the record has.
 pub(super) fn pair(a: &Side, b: &Side) -> Result<Vec<PairedDirection>, DiffError> {
-    let mut differences = unlike_rules(a, b);
+    let mut differences = unlike_protocols(&a.trial.protocol, &b.trial.protocol);
     let mut paired = Vec::new();
     for direction in Direction::ALL {
         let sides = [a, b].map(|side| Ranked::new(side, direction));
@@ -90,9 +90,9 @@ fn transposed<'a>(
     Ok([a?, b?])
 }
 
-fn unlike_rules(a: &Side, b: &Side) -> Vec<Difference> {
-    let words = |side: &Side| {
-        let protocol = &side.trial.protocol;
+/// The rules that two evaluations do not share; scores and kernels may differ.
+pub(crate) fn unlike_protocols(a: &ProtocolRecord, b: &ProtocolRecord) -> Vec<Difference> {
+    let words = |protocol: &ProtocolRecord| {
         [
             protocol.protocol.clone(),
             protocol.post.clone().unwrap_or_default(),

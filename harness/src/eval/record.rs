@@ -59,6 +59,7 @@ pub fn write_run(
             axes: Vec::new(),
             reference: None,
             seeds: vec![SEED],
+            gate: None,
             resolved: settings,
         },
         plan: vec![PlannedCell {

@@ -1,11 +1,14 @@
 //! The difference between cells and how uncertain it is; see [`compare`](super::compare) for what that means.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use hitbench_kernels::RankCount;
-use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bootstrap::{ClusterSums, Resampling};
-use super::{DirectionCounts, MetricError};
+use super::uncertain::NetFlips;
+use super::{DirectionCounts, MetricError, Uncertain};
 
 /// What one trial did with each query.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,18 @@ impl SeedHits {
             values: counts.counts.iter().map(value).collect(),
             clusters: counts.clusters.clone(),
         }
+    }
+
+    /// The mean over trials of the same queries, at least one, as if they were one: what no seed can move any more.
+    ///
+    /// # Errors
+    /// [`MetricError::NothingToCompare`] without trials.
+    pub fn mean_of(trials: &[Self]) -> Result<Self, MetricError> {
+        let first = trials.first().ok_or(MetricError::NothingToCompare)?;
+        Ok(Self {
+            values: cell_means(trials),
+            clusters: first.clusters.clone(),
+        })
     }
 }
 
@@ -141,6 +156,38 @@ impl<'a> Contrast<'a> {
         if all > luck { luck / all } else { 1.0 }
     }
 
+    /// The difference and what it leaves open: seeds and videos where every cell has several seeds, else videos only,
+    /// for these very models.
+    ///
+    /// # Errors
+    /// [`MetricError::NothingToCompare`] for a side without cells or a cell without trials or queries,
+    /// [`MetricError::Length`] or [`MetricError::OtherQueries`] when trials do not share their queries.
+    pub fn uncertain(&self, resampling: Resampling) -> Result<Uncertain, MetricError> {
+        self.check()?;
+        let effects = self.effects();
+        let shares = self
+            .trials()
+            .all(|trial| trial.values.iter().all(|value| (0.0..=1.0).contains(value)));
+        let flips = (shares && self.seed_error().is_none()).then(|| {
+            let mut clusters: Vec<u32> = self
+                .trials()
+                .next()
+                .map_or(Vec::new(), |trial| trial.clusters.clone());
+            clusters.sort_unstable();
+            clusters.dedup();
+            let n = clusters.len() as u64;
+            NetFlips {
+                n,
+                net: mean(&effects) * n as f64,
+            }
+        });
+        Ok(Uncertain::resampled(
+            mean(&effects),
+            self.distribution(resampling),
+            flips,
+        ))
+    }
+
     /// The difference as resampling would have it, sorted.
     pub(super) fn distribution(&self, resampling: Resampling) -> Vec<f64> {
         let effects = self.effects();
@@ -152,26 +199,31 @@ impl<'a> Contrast<'a> {
         let resampled = sums.resample(resampling);
         let estimate = mean(&effects);
         let mut differences: Vec<f64> = resampled.chunks_exact(2).map(|sums| sums[1] / sums[0]).collect();
-        let student = self.seed_error().and_then(|(error, freedom)| {
-            let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
-            Some((error, student))
-        });
-        if let Some((error, student)) = student {
+        if let Some((error, freedom)) = self.seed_error() {
             let by_videos = (1.0 - self.luck(&effects, clusters)).sqrt();
-            let n_resamples = resampling.resamples;
             // Evenly spaced quantiles in place of random draws: the resamples are in random order already.
-            differences
-                .par_iter_mut()
-                .enumerate()
-                .for_each(|(resample, difference)| {
-                    let share = (resample + 1) as f64 / (n_resamples + 1) as f64;
-                    let by_seeds = error * student.inverse_cdf(share);
-                    *difference = estimate + by_videos * (*difference - estimate) + by_seeds;
-                });
+            let quantiles = student_quantiles(freedom, resampling.resamples);
+            for (difference, quantile) in differences.iter_mut().zip(&*quantiles) {
+                *difference = estimate + by_videos * (*difference - estimate) + error * quantile;
+            }
         }
         differences.sort_unstable_by(f64::total_cmp);
         differences
     }
+}
+
+/// Student's t at `1 / (n + 1), ..., n / (n + 1)`, kept from one difference to the next: they take longer to compute
+/// than the resamples.
+fn student_quantiles(freedom: f64, n: usize) -> Arc<[f64]> {
+    type Known = HashMap<(u64, usize), Arc<[f64]>>;
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let compute = || {
+        let law = StudentsT::new(0.0, 1.0, freedom).expect("there are degrees of freedom");
+        let quantile = |place| law.inverse_cdf(place as f64 / (n + 1) as f64);
+        (1..=n).map(quantile).collect()
+    };
+    Arc::clone(known.entry((freedom.to_bits(), n)).or_insert_with(compute))
 }
 
 /// Mean over the trials of a cell, for every query.

@@ -10,7 +10,7 @@ use super::source::Place;
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file could not be read.
-    #[error("cannot read the suite")]
+    #[error("cannot read the file")]
     Read(#[source] std::io::Error),
     /// Not YAML, or a key stands twice.
     #[error("not valid YAML: {message}")]

@@ -579,6 +579,6 @@ fn unknown_metric() {
 #[test]
 fn unreadable_file() {
     let error = AnySuite::load(std::path::Path::new("no/such.yaml"), &[]).expect_err("no such file");
-    assert_eq!(error.to_string(), "no/such.yaml: cannot read the suite");
+    assert_eq!(error.to_string(), "no/such.yaml: cannot read the file");
     assert!(std::error::Error::source(&error).is_some());
 }

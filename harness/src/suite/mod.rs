@@ -6,7 +6,7 @@
 
 pub mod config;
 pub mod cross;
-mod de;
+pub(crate) mod de;
 pub mod error;
 pub mod expect;
 pub mod kernel_cell;
@@ -15,7 +15,7 @@ mod kernel_schema;
 mod kernel_validate;
 mod layer;
 pub mod load;
-mod locate;
+pub(crate) mod locate;
 mod open;
 mod reference;
 pub mod schema;
@@ -27,7 +27,7 @@ pub mod source;
 )]
 pub mod suite;
 pub mod throughput;
-mod tree;
+pub(crate) mod tree;
 mod validate;
 mod vocabulary;
 mod wire;

@@ -1,6 +1,6 @@
 //! What all kinds of suites have in common: the file as a tree, its format, its kind, its name, its exclusions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -102,6 +102,12 @@ impl Opened {
                 origin: self.root.origin,
             }),
         }
+    }
+
+    /// A path that is meant from the suite's folder, as one from here.
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
+        let folder = Path::new(&self.sources.file).parent();
+        folder.map_or(path.to_owned(), |folder| folder.join(path))
     }
 
     /// Refuses a value of a header key.

@@ -168,6 +168,7 @@ fn header_default(name: &str) -> Option<Json> {
         "axes" | "reference" | "expect" => Some(json!({})),
         "exclude" => Some(json!([])),
         "seeds" => Some(json!(default_seeds())),
+        "gate" => Some(Json::Null),
         _ => None,
     }
 }

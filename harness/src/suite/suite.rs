@@ -1,5 +1,7 @@
 //! A suite that trains and evaluates: resolved and checked. Whoever holds a [`Suite`] need not check anything again.
 
+use std::path::PathBuf;
+
 use hitbench_models::ConfigError;
 use serde_json::{Value as Json, json};
 
@@ -35,6 +37,8 @@ pub struct Suite {
     pub seeds: Vec<u64>,
     /// Where metrics must lie.
     pub expect: Vec<Expectation>,
+    /// Policy file that runs are gated under.
+    pub gate: Option<PathBuf>,
     /// What is allowed but probably not meant, in sentences for `plan`.
     pub notes: Vec<String>,
     sources: Sources,
@@ -76,6 +80,7 @@ impl Suite {
             reference,
             seeds: wire.seeds,
             expect,
+            gate: wire.gate.map(|gate| opened.beside(&gate)),
             notes,
             sources: opened.sources,
         })

@@ -1,5 +1,7 @@
 //! A suite that measures kernels: resolved and checked.
 
+use std::path::PathBuf;
+
 use serde_json::{Value as Json, json};
 
 use super::cross::{Axis, AxisValue, Crossing, ExcludedCell, SuiteCell, cross};
@@ -29,6 +31,8 @@ pub struct ThroughputSuite {
     pub excluded: Vec<ExcludedCell>,
     /// Axis values of the cells that ratios are taken to; cells are compared that differ in nothing else.
     pub reference: Option<Vec<AxisValue>>,
+    /// Policy file that runs are gated under.
+    pub gate: Option<PathBuf>,
     /// What is allowed but probably not meant, in sentences for `plan`.
     pub notes: Vec<String>,
 }
@@ -69,6 +73,7 @@ impl ThroughputSuite {
             cells: crossed.cells,
             excluded: crossed.excluded,
             reference,
+            gate: wire.gate.map(|gate| opened.beside(&gate)),
             notes,
         })
     }

@@ -1,5 +1,7 @@
 //! The suite file as written, beside the configuration itself.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -50,6 +52,8 @@ pub(crate) struct WireSuite {
         reason = "checks the type; values are taken from the tree, with their places"
     )]
     pub(crate) expect: Map<String, Json>,
+    /// Policy file that runs are gated under, as a path from the suite's folder; none by default.
+    pub(crate) gate: Option<PathBuf>,
 }
 
 /// The keys of a throughput suite beside its configuration.
@@ -87,6 +91,8 @@ pub(crate) struct WireThroughput {
     /// Cells that are left out.
     #[serde(default)]
     pub(crate) exclude: Vec<WireExclude>,
+    /// Policy file that runs are gated under, as a path from the suite's folder; none by default.
+    pub(crate) gate: Option<PathBuf>,
 }
 
 /// Cells to leave out.

@@ -58,6 +58,9 @@ pub struct SuiteRecord {
     pub reference: Option<AxisValues>,
     /// Seeds; each cell is trained once a seed.
     pub seeds: Vec<u64>,
+    /// File of the policy that its runs are gated under, as a path from where the suite was run; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// The whole suite with every default filled in.
     pub resolved: Value,
 }

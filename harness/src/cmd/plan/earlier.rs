@@ -188,6 +188,7 @@ mod tests {
             axes: Vec::new(),
             reference: None,
             seeds: suite.seeds.clone(),
+            gate: None,
             resolved: suite.to_json(),
         };
         let run = RunRecord {

@@ -70,6 +70,7 @@ fn run_of(cells: &[Cell]) -> RunRecord {
             ],
             reference: Some(values(0, 0.99)),
             seeds: vec![0, 1],
+            gate: None,
             resolved: Json::Null,
         },
         plan: plan.collect(),

@@ -1,0 +1,202 @@
+//! Baseline files: what a run gave, kept under version control with the reason why it is what later runs are held to.
+//!
+//! A file is one JSON object: `format`, `checksum` and the contents. The checksum is BLAKE3 of the contents as compact
+//! JSON, so that spaces and line ends may change, and nothing else. Whoever wants other numbers blesses another run.
+
+mod pack;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use hitbench_reports::RunFolder;
+use hitbench_reports::record::Direction;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use self::wire::WireBaseline;
+use super::error::GateError;
+use super::evidence::{CellEvidence, Evidence};
+use super::metric::GateMetric;
+use super::sides::values;
+use crate::machine::fingerprint;
+
+/// Version of the file format.
+pub const FORMAT: u64 = 1;
+
+/// What runs are held against.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// Why this run was chosen.
+    pub reason: String,
+    /// What the run gave.
+    pub evidence: Evidence,
+    /// The baselines that this file held before, oldest first.
+    pub history: Vec<Blessing>,
+}
+
+/// A baseline of the past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Blessing {
+    /// Why it was chosen.
+    pub reason: String,
+    /// Version of the suite.
+    pub suite_version: u32,
+    /// Build that ran it.
+    pub build_id: String,
+    /// Fingerprint of its machine.
+    pub fingerprint: String,
+    /// Its headlines by metric and cell, means over seeds and processes.
+    pub numbers: BTreeMap<String, f64>,
+}
+
+impl Baseline {
+    /// Takes a finished run as the successor of `earlier`, the baseline that the file holds now.
+    ///
+    /// # Errors
+    /// [`GateError::NoReason`] for an empty reason, [`GateError::Unfinished`] when trials are missing or a kernel has no
+    /// times, [`GateError::NotComparable`] when `earlier` is of another suite, and those of [`Evidence::read`].
+    pub fn of_run(folder: &RunFolder, reason: &str, earlier: Option<Self>) -> Result<Self, GateError> {
+        if reason.trim().is_empty() {
+            return Err(GateError::NoReason);
+        }
+        let evidence = Evidence::read(folder)?;
+        let of_times = evidence.suite.kind == "throughput";
+        let n_missing = |cell: &CellEvidence| match of_times {
+            true => 0,
+            false => cell.n_planned - cell.trials.len(),
+        };
+        if let Some(first) = evidence.cells.iter().find(|cell| n_missing(cell) > 0) {
+            return Err(GateError::Unfinished {
+                folder: folder.path().to_owned(),
+                n_missing: evidence.cells.iter().map(n_missing).sum(),
+                first: first.label().to_owned(),
+            });
+        }
+        let mut history = Vec::new();
+        if let Some(earlier) = earlier {
+            if earlier.evidence.suite.name != evidence.suite.name {
+                return Err(GateError::NotComparable {
+                    reason: "other-suite",
+                    what: "suite",
+                    baseline: earlier.evidence.suite.name,
+                    run: evidence.suite.name,
+                });
+            }
+            let last = earlier.blessing();
+            history = earlier.history;
+            history.push(last);
+        }
+        Ok(Self {
+            reason: reason.trim().to_owned(),
+            evidence,
+            history,
+        })
+    }
+
+    /// Reads a baseline.
+    ///
+    /// # Errors
+    /// [`GateError::Read`], [`GateError::Torn`], [`GateError::FutureFormat`], [`GateError::Edited`],
+    /// [`GateError::Packed`].
+    pub fn load(path: &Path) -> Result<Self, GateError> {
+        #[derive(Deserialize)]
+        struct Probe {
+            format: u64,
+        }
+        #[derive(Deserialize)]
+        struct Sealed {
+            checksum: String,
+        }
+        let torn = |source| GateError::Torn {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = fs::read(path).map_err(|source| GateError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        // A later format may have other keys, and says so before they are missed.
+        let Probe { format } = serde_json::from_slice(&bytes).map_err(torn)?;
+        if format > FORMAT {
+            return Err(GateError::FutureFormat {
+                path: path.to_owned(),
+                found: format,
+                supported: FORMAT,
+            });
+        }
+        let Sealed { checksum } = serde_json::from_slice(&bytes).map_err(torn)?;
+        let mut file: Map<String, Json> = serde_json::from_slice(&bytes).map_err(torn)?;
+        file.retain(|key, _| key != "format" && key != "checksum");
+        let contents = Json::Object(file);
+        let computed = checksum_of(&contents);
+        if checksum != computed {
+            return Err(GateError::Edited {
+                path: path.to_owned(),
+                found: checksum,
+                computed,
+            });
+        }
+        let wire: WireBaseline = serde_json::from_value(contents).map_err(torn)?;
+        wire.try_into().map_err(|problem| GateError::Packed {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// The file's text: JSON, indented, with a line end.
+    pub fn to_text(&self) -> String {
+        let contents = serde_json::to_value(WireBaseline::from(self)).expect("a baseline is plain data");
+        let mut file = Map::new();
+        file.insert("format".to_owned(), FORMAT.into());
+        file.insert("checksum".to_owned(), checksum_of(&contents).into());
+        if let Json::Object(contents) = contents {
+            file.extend(contents);
+        }
+        let text = serde_json::to_string_pretty(&Json::Object(file)).expect("JSON is text");
+        text + "\n"
+    }
+
+    /// This baseline as it is remembered.
+    pub fn blessing(&self) -> Blessing {
+        let evidence = &self.evidence;
+        Blessing {
+            reason: self.reason.clone(),
+            suite_version: evidence.suite.version,
+            build_id: evidence.tool.build_id.clone(),
+            fingerprint: fingerprint(&evidence.machine),
+            numbers: headlines(evidence),
+        }
+    }
+}
+
+/// Checksum of the contents, with the name of its algorithm.
+fn checksum_of(contents: &Json) -> String {
+    format!(
+        "blake3:{}",
+        blake3::hash(contents.to_string().as_bytes()).to_hex()
+    )
+}
+
+/// What a person looks at first, by metric and cell.
+fn headlines(evidence: &Evidence) -> BTreeMap<String, f64> {
+    use hitbench_reports::record::CacheState;
+    let metrics = [
+        GateMetric::RAt(Direction::T2v, 1),
+        GateMetric::RAt(Direction::V2t, 1),
+        GateMetric::PairsPerS,
+        GateMetric::ItemsPerS(CacheState::Warm),
+    ];
+    let mut numbers = BTreeMap::new();
+    for cell in &evidence.cells {
+        for metric in metrics {
+            let values = values(cell, metric);
+            if !values.is_empty() {
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                numbers.insert(format!("{metric} of {}", cell.label()), mean);
+            }
+        }
+    }
+    numbers
+}

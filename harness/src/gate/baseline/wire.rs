@@ -1,0 +1,211 @@
+//! The baseline file as written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hitbench_kernels::RankCount;
+use hitbench_reports::record::{
+    AxisValues, Direction, MachineRecord, ProcessRecord, ProtocolRecord, ToolRecord,
+};
+use serde::{Deserialize, Serialize};
+
+use super::super::evidence::{
+    CellEvidence, Evidence, MeasuredEvidence, Queries, RankedEvidence, SuiteId, TrialEvidence, possible,
+};
+use super::pack::{pack, unpack};
+use super::{Baseline, Blessing};
+use crate::machine::fingerprint;
+
+/// Everything in the file but its format and checksum.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WireBaseline {
+    suite: SuiteId,
+    reason: String,
+    tool: ToolRecord,
+    fingerprint: String,
+    machine: MachineRecord,
+    peaks: Vec<ProcessRecord>,
+    queries: Vec<WireQueries>,
+    cells: Vec<WireCell>,
+    history: Vec<Blessing>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WireQueries {
+    hash: String,
+    n_queries: usize,
+    /// The video of each query, packed.
+    videos: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WireCell {
+    name: String,
+    hash: String,
+    axis_values: AxisValues,
+    trials: Vec<WireTrial>,
+    measured: Option<MeasuredEvidence>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WireTrial {
+    seed: u64,
+    protocol: ProtocolRecord,
+    pairs_per_s: Option<f64>,
+    t2v: Option<WireRanked>,
+    v2t: Option<WireRanked>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WireRanked {
+    n_gallery: u64,
+    /// Index into the baseline's `queries`.
+    queries: usize,
+    /// `greater`, `equal` and `own_equal` of each query, packed.
+    counts: String,
+}
+
+/// The lists of queries met so far.
+#[derive(Default)]
+struct Known {
+    place: HashMap<String, usize>,
+    lists: Vec<WireQueries>,
+}
+
+impl Known {
+    fn ranked(&mut self, ranked: &RankedEvidence) -> WireRanked {
+        let queries = &ranked.queries;
+        let place = *self.place.entry(queries.hash.clone()).or_insert_with(|| {
+            self.lists.push(WireQueries {
+                hash: queries.hash.clone(),
+                n_queries: queries.clusters.len(),
+                videos: pack(queries.clusters.iter().map(|&video| u64::from(video))),
+            });
+            self.lists.len() - 1
+        });
+        WireRanked {
+            n_gallery: ranked.n_gallery,
+            queries: place,
+            counts: pack(
+                ranked
+                    .counts
+                    .iter()
+                    .flat_map(|count| [count.greater, count.equal, count.own_equal]),
+            ),
+        }
+    }
+}
+
+impl From<&Baseline> for WireBaseline {
+    fn from(baseline: &Baseline) -> Self {
+        let evidence = &baseline.evidence;
+        let mut known = Known::default();
+        let mut trial = |trial: &TrialEvidence| WireTrial {
+            seed: trial.seed,
+            protocol: trial.protocol.clone(),
+            pairs_per_s: trial.pairs_per_s,
+            t2v: trial.t2v.as_ref().map(|ranked| known.ranked(ranked)),
+            v2t: trial.v2t.as_ref().map(|ranked| known.ranked(ranked)),
+        };
+        let cells = evidence
+            .cells
+            .iter()
+            .map(|cell| WireCell {
+                name: cell.name.clone(),
+                hash: cell.hash.clone(),
+                axis_values: cell.axis_values.clone(),
+                trials: cell.trials.iter().map(&mut trial).collect(),
+                measured: cell.measured.clone(),
+            })
+            .collect();
+        Self {
+            suite: evidence.suite.clone(),
+            reason: baseline.reason.clone(),
+            tool: evidence.tool.clone(),
+            fingerprint: fingerprint(&evidence.machine),
+            machine: evidence.machine.clone(),
+            peaks: evidence.peaks.clone(),
+            queries: known.lists,
+            cells,
+            history: baseline.history.clone(),
+        }
+    }
+}
+
+impl TryFrom<WireBaseline> for Baseline {
+    type Error = String;
+
+    fn try_from(wire: WireBaseline) -> Result<Self, String> {
+        let mut lists = Vec::with_capacity(wire.queries.len());
+        for list in wire.queries {
+            let videos = unpack(&list.videos, list.n_queries)?;
+            let clusters = videos.into_iter().map(u32::try_from).collect::<Result<_, _>>();
+            lists.push(Arc::new(Queries {
+                hash: list.hash,
+                clusters: clusters.map_err(|_| "a video's number is beyond 32 bits".to_owned())?,
+                ids: Vec::new(),
+            }));
+        }
+        let ranked = |wire: Option<WireRanked>, direction: Direction| {
+            wire.map(|wire| unpack_ranked(&wire, &lists))
+                .transpose()
+                .map_err(|problem| format!("{direction}: {problem}"))
+        };
+        let mut cells = Vec::with_capacity(wire.cells.len());
+        for cell in wire.cells {
+            let mut trials = Vec::with_capacity(cell.trials.len());
+            for trial in cell.trials {
+                trials.push(TrialEvidence {
+                    seed: trial.seed,
+                    protocol: trial.protocol,
+                    t2v: ranked(trial.t2v, Direction::T2v)?,
+                    v2t: ranked(trial.v2t, Direction::V2t)?,
+                    pairs_per_s: trial.pairs_per_s,
+                });
+            }
+            cells.push(CellEvidence {
+                name: cell.name,
+                hash: cell.hash,
+                axis_values: cell.axis_values,
+                n_planned: trials.len(),
+                trials,
+                measured: cell.measured,
+            });
+        }
+        Ok(Self {
+            reason: wire.reason,
+            evidence: Evidence {
+                suite: wire.suite,
+                tool: wire.tool,
+                machine: wire.machine,
+                peaks: wire.peaks,
+                cells,
+            },
+            history: wire.history,
+        })
+    }
+}
+
+fn unpack_ranked(wire: &WireRanked, lists: &[Arc<Queries>]) -> Result<RankedEvidence, String> {
+    let queries = lists
+        .get(wire.queries)
+        .ok_or_else(|| format!("there is no list {} of queries", wire.queries))?;
+    let numbers = unpack(&wire.counts, 3 * queries.clusters.len())?;
+    let mut counts = Vec::with_capacity(queries.clusters.len());
+    for count in numbers.as_chunks::<3>().0 {
+        let [greater, equal, own_equal] = *count;
+        let count = RankCount {
+            greater,
+            equal,
+            own_equal,
+            score: 0.0,
+        };
+        possible(&count, wire.n_gallery)?;
+        counts.push(count);
+    }
+    Ok(RankedEvidence {
+        n_gallery: wire.n_gallery,
+        queries: Arc::clone(queries),
+        counts,
+    })
+}

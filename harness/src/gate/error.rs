@@ -1,0 +1,151 @@
+//! Why a gate could not be run, a baseline not be read or blessed.
+
+use std::io;
+use std::path::PathBuf;
+
+use hitbench_reports::RecordError;
+
+use crate::metric::MetricError;
+use crate::suite::SuiteError;
+
+/// What stops a gate before it has rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// The records of a run cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The policy is wrong.
+    #[error(transparent)]
+    Policy(#[from] SuiteError),
+    /// The baseline cannot be read.
+    #[error("could not read the baseline `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The baseline ends too early, or is no baseline.
+    #[error("`{}` is torn or not a baseline", path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The baseline was changed after it was written.
+    #[error("`{}` was edited: its checksum is {found}, but its contents have {computed}", path.display())]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// Checksum in the file.
+        found: String,
+        /// That of the contents.
+        computed: String,
+    },
+    /// What is packed in the baseline cannot be.
+    #[error("`{}` holds counts that no ranking gives: {problem}", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Written by a newer hitbench.
+    #[error("`{}` has format {found}, but this hitbench reads format {supported} and older", path.display())]
+    FutureFormat {
+        /// The file.
+        path: PathBuf,
+        /// Format in the file.
+        found: u64,
+        /// Newest format that is understood.
+        supported: u64,
+    },
+    /// Ranks that are not those of their record.
+    #[error("the ranks of `{trial}` in `{}` are not those of its record: {problem}", folder.display())]
+    Ranks {
+        /// The run folder.
+        folder: PathBuf,
+        /// Name of the trial.
+        trial: String,
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// A run with nothing finished.
+    #[error("`{}` holds nothing that has finished", folder.display())]
+    Nothing {
+        /// The run folder.
+        folder: PathBuf,
+    },
+    /// A run with trials that failed or have not run: a baseline is of the whole suite.
+    #[error("`{}` has {n_missing} trials that failed or did not run, such as `{first}`", folder.display())]
+    Unfinished {
+        /// The run folder.
+        folder: PathBuf,
+        /// How many.
+        n_missing: usize,
+        /// One of them.
+        first: String,
+    },
+    /// Another suite, or another version of it: no row compares.
+    #[error("the {what} differs: {baseline} in the baseline, {run} in the run")]
+    NotComparable {
+        /// Stable word.
+        reason: &'static str,
+        /// What differs.
+        what: &'static str,
+        /// That of the baseline.
+        baseline: String,
+        /// That of the run.
+        run: String,
+    },
+    /// An empty reason.
+    #[error("a baseline needs a reason, and this one is empty")]
+    NoReason,
+    /// Statistics that cannot be computed.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+}
+
+impl GateError {
+    /// A stable word for scripts.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "records",
+            Self::Policy(error) => match error.problem().reason() {
+                "suite-unreadable" => "policy-unreadable",
+                "suite-syntax" => "policy-syntax",
+                reason => reason,
+            },
+            Self::Read { .. } => "baseline-unreadable",
+            Self::Torn { .. } => "torn-baseline",
+            Self::Edited { .. } | Self::Packed { .. } => "edited-baseline",
+            Self::FutureFormat { .. } => "future-format",
+            Self::Ranks { .. } => "ranks",
+            Self::Nothing { .. } => "no-trial",
+            Self::Unfinished { .. } => "unfinished",
+            Self::NotComparable { reason, .. } => reason,
+            Self::NoReason => "no-reason",
+            Self::Metric(_) => "statistics",
+        }
+    }
+
+    /// The file at fault, if one is.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Policy(error) => Some(PathBuf::from(&error.place().name)),
+            Self::Read { path, .. }
+            | Self::Torn { path, .. }
+            | Self::Edited { path, .. }
+            | Self::Packed { path, .. }
+            | Self::FutureFormat { path, .. } => Some(path.clone()),
+            Self::Ranks { folder, .. } | Self::Nothing { folder } | Self::Unfinished { folder, .. } => {
+                Some(folder.clone())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What one row finds: counts that differ, or a difference with its margin. One function a kind of row.
+
+use std::fmt;
+
+use hitbench_kernels::RankCount;
+use hitbench_reports::record::{Direction, ProcessRecord};
+use serde::Serialize;
+
+use super::evidence::{CellEvidence, Evidence, TrialEvidence};
+use super::metric::{GateMetric, Margin, RowKind};
+use super::sides::{Compared, Unlike, values};
+use crate::metric::{Contrast, MarginTest, MetricError, Resampling, SeedHits, welch};
+
+/// Fewest resamples, enough for a single row.
+const RESAMPLES: usize = 9_999;
+/// Resamples beyond the smallest level of a large family.
+const IN_TAIL: f64 = 10.0;
+
+/// How often videos are resampled so that the tails of a family of `n_rows` hold some.
+pub(super) fn resampling(n_rows: usize, alpha: f64) -> Resampling {
+    let wanted = IN_TAIL * n_rows as f64 / alpha;
+    Resampling {
+        seed: 0,
+        resamples: RESAMPLES.max(wanted.ceil() as usize),
+    }
+}
+
+/// A difference as tests take it, and the two values it lies between.
+#[derive(Debug, Clone)]
+pub(super) struct Difference {
+    pub(super) test: MarginTest,
+    pub(super) baseline: f64,
+    pub(super) run: f64,
+    /// What it is drawn from, in words.
+    pub(super) samples: String,
+}
+
+/// The difference of a row that has a margin.
+pub(super) fn difference(
+    kind: RowKind,
+    metric: GateMetric,
+    margin: Margin,
+    sides: Compared<'_>,
+    plan: Resampling,
+) -> Result<Difference, MetricError> {
+    let Compared { baseline, run } = sides;
+    let [before, after] = [baseline, run].map(|cell| values(cell, metric));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    if kind == RowKind::Throughput {
+        let what = match metric {
+            GateMetric::PairsPerS => "seeds",
+            _ => "processes",
+        };
+        let logs =
+            [&before, &after].map(|values| values.iter().map(|value| value.ln()).collect::<Vec<f64>>());
+        return Ok(Difference {
+            test: MarginTest {
+                difference: welch(&logs[0], &logs[1])?,
+                margin: in_units(metric, margin, 1.0),
+            },
+            baseline: mean(&logs[0]).exp(),
+            run: mean(&logs[1]).exp(),
+            samples: format!("{} and {} {what}", before.len(), after.len()),
+        });
+    }
+    let hits = [baseline, run].map(|cell| hits(cell, metric));
+    let n_queries = hits[0].first().map_or(0, |trial| trial.values.len());
+    let (difference, samples) = match kind {
+        RowKind::Retrain => (
+            Contrast::new(&[&hits[0]], &[&hits[1]]).uncertain(plan)?,
+            format!("{} and {} seeds, {n_queries} queries", before.len(), after.len()),
+        ),
+        _ => {
+            let [a, b] = [SeedHits::mean_of(&hits[0])?, SeedHits::mean_of(&hits[1])?];
+            let (a, b) = ([a], [b]);
+            (
+                Contrast::new(&[&a], &[&b]).uncertain(plan)?,
+                format!("{n_queries} queries"),
+            )
+        }
+    };
+    let baseline = mean(&before);
+    Ok(Difference {
+        test: MarginTest {
+            difference,
+            margin: in_units(metric, margin, baseline),
+        },
+        baseline,
+        run: mean(&after),
+        samples,
+    })
+}
+
+/// A margin in the unit of the tests: of shares a share, of ranks ranks, of throughput the logarithm of a ratio.
+pub(super) fn in_units(metric: GateMetric, margin: Margin, baseline: f64) -> f64 {
+    match (metric, margin) {
+        (GateMetric::PairsPerS | GateMetric::ItemsPerS(_), Margin::Percent(percent)) => {
+            -(1.0 - percent / 100.0).ln()
+        }
+        (_, Margin::Points(points)) => points / 100.0,
+        (_, Margin::Percent(percent)) => percent / 100.0 * baseline,
+    }
+}
+
+/// What each query adds to the metric, larger is better, by seed.
+pub(super) fn hits(cell: &CellEvidence, metric: GateMetric) -> Vec<SeedHits> {
+    let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
+    let of_trial = |trial: &TrialEvidence| {
+        let (ranked, ties) = (trial.ranked(metric.direction()?)?, trial.ties()?);
+        let values = ranked
+            .counts
+            .iter()
+            .map(|count| Some(sign * metric.of_query(ties, count)?))
+            .collect::<Option<Vec<f64>>>()?;
+        Some(SeedHits {
+            values,
+            clusters: ranked.queries.clusters.clone(),
+        })
+    };
+    cell.trials.iter().filter_map(of_trial).collect()
+}
+
+/// How the counts of two kernels differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountsFound {
+    /// Queries compared, over all trials.
+    pub n_queries: u64,
+    /// Of these, queries whose counts differ.
+    pub n_differ: u64,
+    /// Of these, queries whose items tie on one side and are ordered on the other: the ranks that one leaves possible
+    /// overlap those of the other.
+    pub n_by_ties: u64,
+    /// How many of the latter are allowed.
+    pub n_ties_allowed: u64,
+    /// The first that differs, those that no tie explains before others.
+    pub first: Option<FirstDiffering>,
+}
+
+impl CountsFound {
+    /// Whether the counts agree up to the ties allowed.
+    pub fn agree(&self) -> bool {
+        self.n_differ == self.n_by_ties && self.n_by_ties <= self.n_ties_allowed
+    }
+}
+
+/// A query with other counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirstDiffering {
+    /// Its id, or its place in the order of ids where only a baseline knew them.
+    pub query: String,
+    /// `greater`, `equal` and `own_equal` in the baseline.
+    pub baseline: [u64; 3],
+    /// And in the run.
+    pub run: [u64; 3],
+}
+
+impl fmt::Display for FirstDiffering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranks = |[greater, equal, _]: [u64; 3]| match equal {
+            1 => format!("rank {}", greater + 1),
+            _ => format!("ranks {} to {}", greater + 1, greater + equal),
+        };
+        write!(
+            f,
+            "`{}` from {} to {}",
+            self.query,
+            ranks(self.baseline),
+            ranks(self.run)
+        )
+    }
+}
+
+/// Compares counts query by query, trial by trial in the order of seeds.
+///
+/// # Errors
+/// Why they do not compare: other seeds.
+pub(super) fn counts(
+    direction: Direction,
+    n_ties_allowed: u64,
+    sides: Compared<'_>,
+) -> Result<CountsFound, Unlike> {
+    let Compared { baseline, run } = sides;
+    let seeds = |cell: &CellEvidence| cell.trials.iter().map(|trial| trial.seed).collect::<Vec<_>>();
+    if seeds(baseline) != seeds(run) {
+        return Err(Unlike {
+            reason: "missing-rows",
+            text: format!(
+                "seeds {:?}, and {:?} in the baseline",
+                seeds(run),
+                seeds(baseline)
+            ),
+        });
+    }
+    let mut found = CountsFound {
+        n_queries: 0,
+        n_differ: 0,
+        n_by_ties: 0,
+        n_ties_allowed,
+        first: None,
+    };
+    let mut first_by_ties = None;
+    for (a, b) in baseline.trials.iter().zip(&run.trials) {
+        let (Some(a), Some(b)) = (a.ranked(direction), b.ranked(direction)) else {
+            continue;
+        };
+        for (at, (old, new)) in a.counts.iter().zip(&b.counts).enumerate() {
+            found.n_queries += 1;
+            let [baseline, run] = [old, new].map(|count| [count.greater, count.equal, count.own_equal]);
+            if baseline == run {
+                continue;
+            }
+            found.n_differ += 1;
+            let by_ties = overlap(old, new);
+            found.n_by_ties += u64::from(by_ties);
+            let place = if by_ties {
+                &mut first_by_ties
+            } else {
+                &mut found.first
+            };
+            place.get_or_insert_with(|| FirstDiffering {
+                query: b.queries.ids.get(at).cloned().unwrap_or_else(|| format!("#{at}")),
+                baseline,
+                run,
+            });
+        }
+    }
+    found.first = found.first.or(first_by_ties);
+    Ok(found)
+}
+
+/// Whether some order of the tied items gives the best true item the same rank on both sides.
+fn overlap(a: &RankCount, b: &RankCount) -> bool {
+    let worst = |count: &RankCount| count.greater + count.equal - count.own_equal;
+    a.greater <= worst(b) && b.greater <= worst(a)
+}
+
+/// By how much the machine itself was slower than for the baseline, as a share: the larger loss of its two peaks, medians
+/// over processes. `None` where it was not measured.
+pub(super) fn machine_loss(baseline: &Evidence, run: &Evidence) -> Option<f64> {
+    let median = |side: &Evidence, of: fn(&ProcessRecord) -> f64| {
+        let mut values: Vec<f64> = side.peaks.iter().map(of).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
+    };
+    let loss = |of: fn(&ProcessRecord) -> f64| Some(1.0 - median(run, of)? / median(baseline, of)?);
+    let fma = loss(|process| process.fma_flops_per_s);
+    let copy = loss(|process| process.copy_bytes_per_s);
+    Some(fma?.max(copy?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(greater: u64, equal: u64, own_equal: u64) -> RankCount {
+        RankCount {
+            greater,
+            equal,
+            own_equal,
+            score: 0.0,
+        }
+    }
+
+    #[test]
+    fn ties_explain_what_an_order_of_them_gives() {
+        // Three tied at the top are ranks 1 to 3; the other side ordered them.
+        assert!(overlap(&count(0, 3, 1), &count(2, 1, 1)));
+        assert!(overlap(&count(0, 3, 1), &count(0, 1, 1)));
+        assert!(!overlap(&count(0, 3, 1), &count(3, 1, 1)));
+        // Of three tied two are its own: rank 3 is impossible.
+        assert!(!overlap(&count(0, 3, 2), &count(2, 1, 1)));
+        assert!(!overlap(&count(0, 1, 1), &count(1, 1, 1)));
+    }
+
+    #[test]
+    fn margins_become_the_unit_of_their_test() {
+        let share = GateMetric::RAt(Direction::T2v, 1);
+        assert_eq!(in_units(share, Margin::Points(1.0), 0.4), 0.01);
+        assert_eq!(in_units(share, Margin::Percent(5.0), 0.5), 0.025);
+        let speed = in_units(GateMetric::PairsPerS, Margin::Percent(10.0), 1000.0);
+        assert!((speed - 0.105_360_516).abs() < 1e-9, "{speed}");
+    }
+}

@@ -1,0 +1,114 @@
+//! What a policy can find out, before there is a run: the baseline against a run of its own kind.
+
+use super::error::GateError;
+use super::evidence::{CellEvidence, Evidence};
+use super::examine::{hits, in_units, resampling};
+use super::metric::{GateMetric, Margin, RowKind};
+use super::policy::{Policy, RowTest};
+use super::sides::{is_about, values};
+use crate::metric::{Contrast, MetricError, Resampling, Uncertain, welch};
+
+/// Share of the queries that another numeric path is taken to flip, before any is seen.
+const ASSUMED_FLIPS: f64 = 0.01;
+
+/// What one row of a policy could find out about one cell of a baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Power {
+    /// Id in the policy.
+    pub id: String,
+    /// Label of the cell.
+    pub cell: String,
+    /// Metric.
+    pub metric: GateMetric,
+    /// The margin.
+    pub margin: Margin,
+    /// Value of the baseline.
+    pub baseline: f64,
+    /// What a second run like the baseline would be drawn from.
+    pub samples: String,
+    /// Smallest drop that is found four times in five, in the unit of the test.
+    pub detectable: f64,
+    /// Whether an equal candidate is shown to be so less often than four times in five.
+    pub undecidable: bool,
+}
+
+/// The smallest drop that each row with a margin can detect, if the run is of the baseline's kind.
+///
+/// # Errors
+/// [`GateError::Metric`] for statistics that cannot be computed.
+pub fn power(policy: &Policy, baseline: &Evidence) -> Result<Vec<Power>, GateError> {
+    let mut subjects = Vec::new();
+    for row in &policy.rows {
+        if let RowTest::Margin { kind, metric, margin } = row.test {
+            let cells = baseline.cells.iter().filter(|cell| is_about(row, cell));
+            subjects.extend(cells.map(|cell| (row, kind, metric, margin, cell)));
+        }
+    }
+    let alpha = policy.alpha / subjects.len() as f64;
+    let plan = resampling(subjects.len(), policy.alpha);
+    let mut rows = Vec::with_capacity(subjects.len());
+    for (row, kind, metric, margin, cell) in subjects {
+        let (uncertain, samples) = match difference_to_itself(kind, metric, cell, plan) {
+            Ok(found) => found,
+            // A single seed or process has no spread: `gate` says so, row by row.
+            Err(_) => continue,
+        };
+        let before = values(cell, metric);
+        let mean = before.iter().sum::<f64>() / before.len() as f64;
+        let units = in_units(metric, margin, mean);
+        rows.push(Power {
+            id: row.id.clone(),
+            cell: cell.label().to_owned(),
+            metric,
+            margin,
+            baseline: mean,
+            samples,
+            detectable: uncertain.detectable(units, alpha)?,
+            undecidable: uncertain.is_undecidable(units, alpha)?,
+        });
+    }
+    Ok(rows)
+}
+
+/// What a row would tell of a baseline and its equal: the difference that a second run of the same kind would have.
+fn difference_to_itself(
+    kind: RowKind,
+    metric: GateMetric,
+    cell: &CellEvidence,
+    plan: Resampling,
+) -> Result<(Uncertain, String), MetricError> {
+    let before = values(cell, metric);
+    match kind {
+        RowKind::Throughput => {
+            let logs: Vec<f64> = before.iter().map(|value| value.ln()).collect();
+            Ok((welch(&logs, &logs)?, format!("{} samples a side", before.len())))
+        }
+        RowKind::Retrain => {
+            let hits = hits(cell, metric);
+            let n_queries = hits.first().map_or(0, |trial| trial.values.len());
+            // Another list of the same values: seeds of its own, as many and as far apart.
+            let other = hits.clone();
+            let uncertain = Contrast::new(&[&hits], &[&other]).uncertain(plan)?;
+            Ok((
+                uncertain,
+                format!("{} seeds a side, {n_queries} queries", before.len()),
+            ))
+        }
+        RowKind::Numeric | RowKind::Kernel => {
+            let hits = hits(cell, metric);
+            let trial = hits.first().ok_or(MetricError::NothingToCompare)?;
+            let mut clusters = trial.clusters.clone();
+            clusters.sort_unstable();
+            clusters.dedup();
+            let error = (ASSUMED_FLIPS / clusters.len() as f64).sqrt();
+            Ok((
+                Uncertain::student(0.0, error, f64::INFINITY),
+                format!(
+                    "{} queries, if {} % of them flip",
+                    trial.values.len(),
+                    100.0 * ASSUMED_FLIPS
+                ),
+            ))
+        }
+    }
+}

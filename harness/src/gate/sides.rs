@@ -1,0 +1,297 @@
+//! Brings a policy, a baseline and a run together: which cells a row is about, and whether they compare.
+
+use hitbench_reports::record::ProtocolRecord;
+
+use super::error::GateError;
+use super::evidence::{CellEvidence, Evidence, RankedEvidence};
+use super::metric::{GateMetric, RowKind};
+use super::policy::{Policy, PolicyRow};
+use crate::diff::{Difference, unlike_protocols};
+use crate::machine::fingerprint;
+use crate::metric::TieRule;
+
+/// Fewest seeds a side from which a difference between trainings can be told from luck.
+const FEWEST_SEEDS: usize = 3;
+/// Fewest samples a side that have a spread.
+const FEWEST_SAMPLES: usize = 2;
+
+/// A row of the policy for one cell.
+#[derive(Debug, Clone)]
+pub(super) struct Sides<'a> {
+    pub(super) row: &'a PolicyRow,
+    /// Label of the cell, or what the row asks for where there is none.
+    pub(super) cell: String,
+    /// The two sides, or why they do not compare.
+    pub(super) found: Result<Compared<'a>, Unlike>,
+}
+
+/// Cells that compare.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Compared<'a> {
+    pub(super) baseline: &'a CellEvidence,
+    pub(super) run: &'a CellEvidence,
+}
+
+/// Why two sides do not compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlike {
+    /// Stable word.
+    pub reason: &'static str,
+    /// What differs.
+    pub text: String,
+}
+
+impl Unlike {
+    fn new<T>(reason: &'static str, text: impl Into<String>) -> Result<T, Self> {
+        let text = text.into();
+        Err(Self { reason, text })
+    }
+}
+
+impl CellEvidence {
+    /// Its name, or words for the cell without axes.
+    pub fn label(&self) -> &str {
+        match self.name.as_str() {
+            "" => "the only cell",
+            name => name,
+        }
+    }
+}
+
+/// Refuses another suite or another version of it, where no row could compare.
+pub(super) fn check_suites(baseline: &Evidence, run: &Evidence) -> Result<(), GateError> {
+    let differs = |reason, what, baseline: &dyn ToString, run: &dyn ToString| {
+        let (baseline, run) = (baseline.to_string(), run.to_string());
+        match baseline == run {
+            true => Ok(()),
+            false => Err(GateError::NotComparable {
+                reason,
+                what,
+                baseline,
+                run,
+            }),
+        }
+    };
+    let (a, b) = (&baseline.suite, &run.suite);
+    differs("other-suite", "suite", &a.name, &b.name)?;
+    differs("other-suite", "kind of suite", &a.kind, &b.kind)?;
+    differs(
+        "other-suite-version",
+        "version of the suite",
+        &a.version,
+        &b.version,
+    )
+}
+
+/// Every row with every cell that it is about, in the order of the policy and of the baseline's plan.
+pub(super) fn sides<'a>(policy: &'a Policy, baseline: &'a Evidence, run: &'a Evidence) -> Vec<Sides<'a>> {
+    let mut all = Vec::new();
+    for row in &policy.rows {
+        let before = all.len();
+        for cell in baseline.cells.iter().filter(|cell| is_about(row, cell)) {
+            let other = run.cells.iter().find(|other| other.name == cell.name);
+            let found = match other {
+                None => Unlike::new("missing-rows", format!("the run has no cell `{}`", cell.label())),
+                Some(other) => compared(row, (baseline, cell), (run, other)),
+            };
+            all.push(Sides {
+                row,
+                cell: cell.label().to_owned(),
+                found,
+            });
+        }
+        if all.len() == before {
+            let wanted = serde_json::Value::Object(row.when.clone());
+            all.push(Sides {
+                row,
+                cell: wanted.to_string(),
+                found: Unlike::new("missing-rows", format!("the baseline has no cell with {wanted}")),
+            });
+        }
+    }
+    all
+}
+
+/// Whether a row is about a cell of the baseline: all axis values of its `when` are the cell's, and there is something to
+/// compare. A kernel that the baseline's machine did not have is no cell of any row.
+pub(super) fn is_about(row: &PolicyRow, cell: &CellEvidence) -> bool {
+    let metric = row.test.metric();
+    let has_metric = match metric {
+        GateMetric::Counts(direction) => cell.trials.iter().any(|trial| trial.ranked(direction).is_some()),
+        _ => !values(cell, metric).is_empty(),
+    };
+    let mut when = row.when.iter();
+    has_metric && when.all(|(path, value)| cell.axis_values.get(path) == Some(value))
+}
+
+/// The values of a metric: one a seed, or one a process; empty where there is none.
+pub(super) fn values(cell: &CellEvidence, metric: GateMetric) -> Vec<f64> {
+    match metric {
+        GateMetric::Counts(_) => Vec::new(),
+        GateMetric::RAt(direction, _) | GateMetric::Mrr(direction) | GateMetric::MeanRank(direction) => cell
+            .trials
+            .iter()
+            .filter_map(|trial| mean_of_queries(trial.ranked(direction)?, trial.ties()?, metric))
+            .collect(),
+        GateMetric::PairsPerS => cell.trials.iter().filter_map(|trial| trial.pairs_per_s).collect(),
+        GateMetric::ItemsPerS(cache) => {
+            let Some(measured) = &cell.measured else {
+                return Vec::new();
+            };
+            let times = measured.times.iter().filter(|times| times.cache == cache);
+            times
+                .flat_map(|times| &times.median_ns)
+                .map(|median_ns| measured.items as f64 / (median_ns * 1e-9))
+                .collect()
+        }
+    }
+}
+
+fn mean_of_queries(ranked: &RankedEvidence, ties: TieRule, metric: GateMetric) -> Option<f64> {
+    let mut sum = 0.0;
+    for count in &ranked.counts {
+        sum += metric.of_query(ties, count)?;
+    }
+    Some(sum / ranked.counts.len() as f64)
+}
+
+fn compared<'a>(
+    row: &PolicyRow,
+    (baseline, a): (&'a Evidence, &'a CellEvidence),
+    (run, b): (&'a Evidence, &'a CellEvidence),
+) -> Result<Compared<'a>, Unlike> {
+    let (kind, metric) = (row.test.kind(), row.test.metric());
+    match kind {
+        RowKind::Kernel | RowKind::Numeric => same_ranking(a, b, metric)?,
+        RowKind::Retrain => {
+            same_settings(a, b)?;
+            same_ranking(a, b, metric)?;
+        }
+        RowKind::Throughput => {
+            same_settings(a, b)?;
+            let [here, there] = [run, baseline].map(|side| fingerprint(&side.machine));
+            if here != there {
+                let model = |side: &Evidence| {
+                    side.machine
+                        .cpu_model
+                        .clone()
+                        .unwrap_or("an unknown CPU".to_owned())
+                };
+                return Unlike::new(
+                    "other-machine",
+                    format!(
+                        "times of machine {here} ({}) and of machine {there} ({}), the baseline's",
+                        model(run),
+                        model(baseline)
+                    ),
+                );
+            }
+        }
+    }
+    enough(kind, metric, a, "baseline")?;
+    enough(kind, metric, b, "run")?;
+    Ok(Compared { baseline: a, run: b })
+}
+
+fn same_settings(a: &CellEvidence, b: &CellEvidence) -> Result<(), Unlike> {
+    match a.hash == b.hash {
+        true => Ok(()),
+        false => Unlike::new(
+            "other-settings",
+            format!(
+                "settings or data of `{}` are not those of the baseline",
+                a.label()
+            ),
+        ),
+    }
+}
+
+/// Everything that decides ranks but the scores.
+fn same_ranking(a: &CellEvidence, b: &CellEvidence, metric: GateMetric) -> Result<(), Unlike> {
+    let Some(direction) = metric.direction() else {
+        return Ok(());
+    };
+    let Some(first) = a.trials.first() else {
+        return Ok(());
+    };
+    for trial in a.trials.iter().chain(&b.trials) {
+        same_rules(&first.protocol, &trial.protocol)?;
+        let [Some(expected), Some(found)] = [first, trial].map(|trial| trial.ranked(direction)) else {
+            return Unlike::new(
+                "missing-rows",
+                format!("not every trial has ranks of {direction}"),
+            );
+        };
+        if expected.n_gallery != found.n_gallery {
+            let (expected, found) = (expected.n_gallery, found.n_gallery);
+            return Unlike::new(
+                "other-gallery",
+                format!("the gallery of {direction} has {found} items, that of the baseline {expected}"),
+            );
+        }
+        if expected.queries.hash != found.queries.hash {
+            let [expected, found] = [expected, found].map(|ranked| ranked.counts.len());
+            let text = match expected == found {
+                true => format!("other queries or true items of {direction} than in the baseline"),
+                false => format!("{found} queries of {direction}, {expected} in the baseline"),
+            };
+            return Unlike::new("other-queries", text);
+        }
+    }
+    Ok(())
+}
+
+fn same_rules(a: &ProtocolRecord, b: &ProtocolRecord) -> Result<(), Unlike> {
+    match &unlike_protocols(a, b)[..] {
+        [Difference::Rule { reason, what, a, b }, ..] => {
+            let word = |word: &str| {
+                if word.is_empty() {
+                    "none".to_owned()
+                } else {
+                    format!("`{word}`")
+                }
+            };
+            Unlike::new(
+                reason,
+                format!("{what} is {}, and {} in the baseline", word(b), word(a)),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a side has all its trials and enough of them.
+fn enough(kind: RowKind, metric: GateMetric, cell: &CellEvidence, side: &str) -> Result<(), Unlike> {
+    if kind != RowKind::Throughput || metric == GateMetric::PairsPerS {
+        let (n, planned) = (cell.trials.len(), cell.n_planned);
+        if n == 0 || n < planned {
+            let text = format!("the {side} has {n} of {planned} trials of `{}`", cell.label());
+            return Unlike::new("missing-rows", text);
+        }
+    }
+    let n = match metric {
+        GateMetric::Counts(_) => return Ok(()),
+        _ => values(cell, metric).len(),
+    };
+    let (fewest, of) = match kind {
+        RowKind::Retrain => (FEWEST_SEEDS, "seeds"),
+        RowKind::Throughput => (FEWEST_SAMPLES, "samples"),
+        RowKind::Kernel | RowKind::Numeric => (1, "trials"),
+    };
+    if n == 0 {
+        return Unlike::new(
+            "missing-rows",
+            format!("the {side} has no {metric} of `{}`", cell.label()),
+        );
+    }
+    match n < fewest {
+        true => Unlike::new(
+            "too-few-samples",
+            format!(
+                "{fewest} {of} a side are needed, the {side} has {n} of `{}`",
+                cell.label()
+            ),
+        ),
+        false => Ok(()),
+    }
+}
