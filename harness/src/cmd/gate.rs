@@ -1,4 +1,4 @@
-//! `hitbench gate`: a run against a baseline under a policy.
+//! `hitbench gate`: a run against a baseline, or a build against another, under a policy.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,32 +10,47 @@ use super::console::stdout;
 use super::failure::Failure;
 use super::rerun::Rerun;
 use crate::exit_code::ExitCode;
-use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, explanation, table};
+use crate::gate::calibrate::Calibration;
+use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, SideReport, explanation, table};
 
-/// Holds a run against a blessed baseline and says, row by row, what got worse, what did not, and what cannot be told.
+mod ab;
+
+/// Holds a run against a blessed baseline, or a build against another, and says row by row what got worse, what did not,
+/// and what cannot be told.
 ///
 /// Exit code 1 when a row regressed, 3 when rows do not compare and the policy says fail, 4 when rows are inconclusive
 /// and the policy says fail; the lowest wins.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hitbench gate --baseline gates/smoke.baseline.json --run runs/smoke-1a2b3c4d\n  \
-    hitbench gate --baseline gates/kernels.baseline.json --run runs/kernels-1a2b3c4d --policy gates/kernels.yaml \
-    --confirm suites/ci/kernels.yaml"
+    after_help = "Examples:\n  hitbench gate --baseline suites/gates/smoke.baseline.json --run runs/smoke-1a2b3c4d\n  \
+    hitbench gate --baseline kernels.json --run runs/kernels-1a2b3c4d --policy kernels.yaml \
+    --confirm suites/ci/kernels.yaml\n  \
+    hitbench gate --ab old/hitbench new/hitbench suites/ci/kernels.yaml --policy kernels.yaml"
 )]
 pub struct GateArgs {
     /// The baseline file, made by `hitbench bless`.
-    #[arg(long, value_name = "FILE")]
-    baseline: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "ab")]
+    baseline: Option<PathBuf>,
     /// The run folder.
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// The policy; default is what the suite of the run names under `gate`.
+    #[arg(long, value_name = "DIR", required_unless_present = "ab")]
+    run: Option<PathBuf>,
+    /// The policy; default is what the suite names under `gate`.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The suite of the run: its cells whose throughput regressed are measured again, and stay regressed only if the new
     /// samples alone say so too.
     #[arg(long, value_name = "SUITE")]
     confirm: Option<PathBuf>,
+    /// Two builds of hitbench and a suite: runs them in turns (old, new, new, old), each in a process of its own, and
+    /// judges the policy's throughput rows by the differences within these blocks.
+    #[arg(long, num_args = 3, value_names = ["OLD", "NEW", "SUITE"], conflicts_with_all = ["baseline", "run", "confirm"])]
+    ab: Option<Vec<PathBuf>>,
+    /// Most blocks of --ab; it stops earlier once every row is decided.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "ab")]
+    blocks: usize,
+    /// Keeps the runs of --ab here; a stopped command goes on from them.
+    #[arg(long, value_name = "DIR", requires = "ab")]
+    out: Option<PathBuf>,
     /// Says too what each row can detect with these data, seeds and processes.
     #[arg(long)]
     explain: bool,
@@ -47,23 +62,14 @@ pub struct GateArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure`] with exit code 2 for files that cannot be used, 3 for another suite or version of it, 5 when a
-/// confirmation cannot be run, 74 when a file cannot be written.
+/// [`Failure`] with exit code 2 for files that cannot be used, 3 for another suite or version of it, 5 when a suite cannot
+/// be run, 74 when a file cannot be written.
 pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
-    let baseline = Baseline::load(&args.baseline)?;
-    let folder = RunFolder::new(&args.run);
-    let policy = policy(args.policy.as_deref(), &folder)?;
-    let evidence = Evidence::read(&folder)?;
-    let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
-    if let Some(suite) = &args.confirm {
-        confirm(&mut gate, &policy, &baseline, suite)?;
-    }
-    let report = GateReport::new(
-        &gate,
-        &policy,
-        (&args.baseline.display().to_string(), &baseline),
-        (&args.run.display().to_string(), &evidence),
-    );
+    let (gate, report) = match (&args.ab, &args.baseline, &args.run) {
+        (Some(ab), _, _) => ab::gate(args, [&ab[0], &ab[1]], &ab[2])?,
+        (None, Some(baseline), Some(run)) => against_baseline(args, baseline, run)?,
+        _ => unreachable!("the command line asks for a baseline and a run"),
+    };
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
@@ -77,18 +83,46 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
     Ok(gate.conclusion().0)
 }
 
-/// The policy given, or the one that the suite of a run names.
-pub(super) fn policy(given: Option<&Path>, folder: &RunFolder) -> Result<Policy, Failure> {
+fn against_baseline(args: &GateArgs, path: &Path, run: &Path) -> Result<(Gate, GateReport), Failure> {
+    let baseline = Baseline::load(path)?;
+    let folder = RunFolder::new(run);
+    let policy = policy(args.policy.as_deref(), || {
+        Ok(folder.run()?.suite.gate.map(PathBuf::from))
+    })?;
+    let evidence = Evidence::read(&folder)?;
+    let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
+    if let Some(suite) = &args.confirm {
+        confirm(&mut gate, &policy, &baseline, suite)?;
+    }
+    let sides = [
+        SideReport::of_baseline(path, &baseline),
+        SideReport::new(run, &evidence),
+    ];
+    let mut report = GateReport::new(&gate, &policy, &evidence.suite, sides);
+    report.warnings = warnings(&policy, &baseline.evidence)?;
+    Ok((gate, report))
+}
+
+/// What the policy's calibration has to say, if it names one.
+fn warnings(policy: &Policy, side: &Evidence) -> Result<Vec<String>, Failure> {
+    match &policy.calibration {
+        Some(path) => Ok(Calibration::load(path)?.warnings(policy, side)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The policy given, or else the one that the suite names.
+pub(super) fn policy(
+    given: Option<&Path>,
+    of_suite: impl FnOnce() -> Result<Option<PathBuf>, Failure>,
+) -> Result<Policy, Failure> {
     let named = match given {
         Some(path) => path.to_owned(),
-        None => folder.run()?.suite.gate.map(PathBuf::from).ok_or_else(|| {
+        None => of_suite()?.ok_or_else(|| {
             Failure::message(
                 ExitCode::Input,
                 "no-policy",
-                format!(
-                    "the suite of `{}` names no policy under `gate`",
-                    folder.path().display()
-                ),
+                "the suite names no policy under `gate`".to_owned(),
                 "give one with --policy; `hitbench schema policy` describes it",
             )
         })?,

@@ -64,6 +64,14 @@ pub enum GateError {
         /// Newest format that is understood.
         supported: u64,
     },
+    /// No calibration, or none that can be read.
+    #[error("`{}` is no calibration: {problem}", path.display())]
+    Calibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// Ranks that are not those of their record.
     #[error("the ranks of `{trial}` in `{}` are not those of its record: {problem}", folder.display())]
     Ranks {
@@ -124,6 +132,7 @@ impl GateError {
             Self::Torn { .. } => "torn-baseline",
             Self::Edited { .. } | Self::Packed { .. } => "edited-baseline",
             Self::FutureFormat { .. } => "future-format",
+            Self::Calibration { .. } => "calibration",
             Self::Ranks { .. } => "ranks",
             Self::Nothing { .. } => "no-trial",
             Self::Unfinished { .. } => "unfinished",
@@ -141,7 +150,8 @@ impl GateError {
             | Self::Torn { path, .. }
             | Self::Edited { path, .. }
             | Self::Packed { path, .. }
-            | Self::FutureFormat { path, .. } => Some(path.clone()),
+            | Self::FutureFormat { path, .. }
+            | Self::Calibration { path, .. } => Some(path.clone()),
             Self::Ranks { folder, .. } | Self::Nothing { folder } | Self::Unfinished { folder, .. } => {
                 Some(folder.clone())
             }

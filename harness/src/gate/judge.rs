@@ -213,7 +213,7 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
         }
         rows.push(gate_row);
     }
-    judge_family(policy, &mut rows, differences)?;
+    judge_family(policy.alpha, &mut rows, differences)?;
     let mut gate = Gate {
         alpha: policy.alpha,
         inconclusive: policy.inconclusive,
@@ -227,8 +227,8 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
 }
 
 /// Judges all rows with a margin as one family.
-fn judge_family(
-    policy: &Policy,
+pub(super) fn judge_family(
+    alpha: f64,
     rows: &mut [GateRow],
     differences: Vec<(usize, Margin, Difference)>,
 ) -> Result<(), GateError> {
@@ -236,8 +236,8 @@ fn judge_family(
         .iter()
         .map(|(_, _, difference)| difference.test.clone())
         .collect();
-    let judged = judge(&family, policy.alpha)?;
-    let first_level = policy.alpha / family.len() as f64;
+    let judged = judge(&family, alpha)?;
+    let first_level = alpha / family.len() as f64;
     for ((index, margin, difference), judgement) in differences.into_iter().zip(judged) {
         let Difference {
             test,

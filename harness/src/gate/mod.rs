@@ -2,12 +2,17 @@
 //!
 //! `policy` says what is compared and how much may be lost, `baseline` what with; `evidence` is what both sides boil down
 //! to, `sides` brings them together where they compare, `examine` has the test of each kind of row, `judge` makes one
-//! family of all; `power` says beforehand what that can find. The tests themselves are [`metric`](crate::metric)'s.
+//! family of all; `power` says beforehand what that can find, `calibrate` how much runs differ that should not, and `ab`
+//! judges two builds that ran in turns. The tests themselves are [`metric`](crate::metric)'s.
 
+pub mod ab;
 pub mod baseline;
+pub mod calibrate;
 pub mod error;
 pub mod evidence;
 mod examine;
+#[cfg(test)]
+mod fixture;
 pub mod judge;
 pub mod metric;
 pub mod policy;
@@ -15,6 +20,9 @@ mod power;
 mod report;
 mod sides;
 mod text;
+
+#[cfg(test)]
+mod tests;
 
 pub use baseline::{Baseline, Blessing};
 pub use error::GateError;
@@ -24,6 +32,6 @@ pub use judge::{Confirmation, DifferenceFound, Gate, GateRow, GateVerdict, RowFo
 pub use metric::{GateMetric, Margin, RowKind};
 pub use policy::{Policy, PolicyRow, Response, RowTest, policy_schema};
 pub use power::{Power, power};
-pub use report::{GateReport, PowerReport};
+pub use report::{GateReport, PowerReport, SideReport};
 pub use sides::Unlike;
 pub use text::{explanation, prospect, sentence, table};

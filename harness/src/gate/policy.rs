@@ -1,6 +1,6 @@
 //! A policy file: the rows of a gate, their margins, and what is done where nothing is shown. Checked when read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -31,6 +31,9 @@ struct WirePolicy {
     /// What rows that do not compare do to the exit code. Default `fail`.
     #[serde(default = "fail")]
     incomparable: Response,
+    /// Calibration file, as a path from the policy's folder: the gate warns of margins below the noise floor in it. None
+    /// by default.
+    calibration: Option<PathBuf>,
     /// What is compared.
     rows: Vec<WireRow>,
 }
@@ -90,6 +93,8 @@ pub struct Policy {
     pub inconclusive: Response,
     /// What rows that do not compare do.
     pub incomparable: Response,
+    /// File with the noise floor of each row.
+    pub calibration: Option<PathBuf>,
     /// The rows, at least one, with different ids.
     pub rows: Vec<PolicyRow>,
 }
@@ -205,8 +210,21 @@ impl Policy {
             alpha: wire.alpha,
             inconclusive: wire.inconclusive,
             incomparable: wire.incomparable,
+            calibration: wire.calibration.map(|path| {
+                let folder = Path::new(file).parent();
+                folder.map_or(path.clone(), |folder| folder.join(&path))
+            }),
             rows,
         })
+    }
+}
+
+impl Policy {
+    /// The rows about throughput.
+    pub fn throughput_rows(&self) -> impl Iterator<Item = &PolicyRow> {
+        self.rows
+            .iter()
+            .filter(|row| row.test.kind() == RowKind::Throughput)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A gate as it is written for machines, schema `hitbench.gate/1`; all exports are made of it too.
 
+use std::path::Path;
+
 use hitbench_reports::record::MachineRecord;
 use serde::Serialize;
 
@@ -144,29 +146,22 @@ pub struct ConfirmationReport {
 }
 
 impl GateReport {
-    /// Writes down a gate. `baseline_path` and `run_path` are the paths as given.
-    pub fn new(
-        gate: &Gate,
-        policy: &Policy,
-        (baseline_path, baseline): (&str, &Baseline),
-        (run_path, run): (&str, &Evidence),
-    ) -> Self {
+    /// Writes down a gate between two sides of a suite.
+    pub fn new(gate: &Gate, policy: &Policy, suite: &SuiteId, [baseline, run]: [SideReport; 2]) -> Self {
         let (code, reason) = gate.conclusion();
-        let mut before = SideReport::new(baseline_path, &baseline.evidence);
-        before.blessed_for = Some(baseline.reason.clone());
         Self {
             schema: "hitbench.gate/1",
             code: code.number(),
             reason: reason.to_owned(),
-            suite: run.suite.clone(),
+            suite: suite.clone(),
             policy: PolicyReport {
                 file: policy.file.clone(),
                 alpha: policy.alpha,
                 inconclusive: policy.inconclusive,
                 incomparable: policy.incomparable,
             },
-            baseline: before,
-            run: SideReport::new(run_path, run),
+            baseline,
+            run,
             rows: gate.rows.iter().map(RowReport::new).collect(),
             warnings: Vec::new(),
         }
@@ -191,15 +186,24 @@ impl GateReport {
 }
 
 impl SideReport {
-    pub(super) fn new(path: &str, side: &Evidence) -> Self {
+    /// A side read from `path`.
+    pub fn new(path: &Path, side: &Evidence) -> Self {
         let machine: &MachineRecord = &side.machine;
         Self {
-            path: path.to_owned(),
+            path: path.display().to_string(),
             build_id: side.tool.build_id.clone(),
             git_revision: side.tool.git_revision.clone(),
             fingerprint: fingerprint(machine),
             cpu_model: machine.cpu_model.clone(),
             blessed_for: None,
+        }
+    }
+
+    /// A baseline read from `path`.
+    pub fn of_baseline(path: &Path, baseline: &Baseline) -> Self {
+        Self {
+            blessed_for: Some(baseline.reason.clone()),
+            ..Self::new(path, &baseline.evidence)
         }
     }
 }

@@ -193,7 +193,8 @@ fn compared<'a>(
     Ok(Compared { baseline: a, run: b })
 }
 
-fn same_settings(a: &CellEvidence, b: &CellEvidence) -> Result<(), Unlike> {
+/// Refuses cells of other settings or data.
+pub(super) fn same_settings(a: &CellEvidence, b: &CellEvidence) -> Result<(), Unlike> {
     match a.hash == b.hash {
         true => Ok(()),
         false => Unlike::new(

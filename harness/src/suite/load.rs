@@ -33,6 +33,14 @@ impl AnySuite {
         Self::resolve(Opened::parse(file, text, sets)?)
     }
 
+    /// Policy file that its runs are gated under.
+    pub fn gate(&self) -> Option<&Path> {
+        match self {
+            Self::Ablation(suite) => suite.gate.as_deref(),
+            Self::Throughput(suite) => suite.gate.as_deref(),
+        }
+    }
+
     fn resolve(opened: Opened) -> Result<Self, SuiteError> {
         match opened.words.kind {
             Kind::Ablation => Suite::resolve(opened).map(Self::Ablation),
