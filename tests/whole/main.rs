@@ -6,6 +6,7 @@ mod cli;
 mod diff;
 mod eval;
 mod files;
+mod gate;
 mod lists;
 #[cfg(feature = "torch")]
 mod real;

@@ -21,15 +21,13 @@ mod ab;
 /// Exit code 1 when a row regressed, 3 when rows do not compare and the policy says fail, 4 when rows are inconclusive
 /// and the policy says fail; the lowest wins.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  hitbench gate --baseline suites/gates/smoke.baseline.json --run runs/smoke-1a2b3c4d\n  \
+#[command(after_help = "Examples:\n  hitbench gate --run runs/smoke-1a2b3c4d\n  \
     hitbench gate --baseline kernels.json --run runs/kernels-1a2b3c4d --policy kernels.yaml \
     --confirm suites/ci/kernels.yaml\n  \
-    hitbench gate --ab old/hitbench new/hitbench suites/ci/kernels.yaml --policy kernels.yaml"
-)]
+    hitbench gate --ab old/hitbench new/hitbench suites/ci/kernels.yaml --policy kernels.yaml")]
 pub struct GateArgs {
-    /// The baseline file, made by `hitbench bless`.
-    #[arg(long, value_name = "FILE", required_unless_present = "ab")]
+    /// The baseline file, made by `hitbench bless`; default is the one that the policy names.
+    #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// The run folder.
     #[arg(long, value_name = "DIR", required_unless_present = "ab")]
@@ -65,10 +63,10 @@ pub struct GateArgs {
 /// [`Failure`] with exit code 2 for files that cannot be used, 3 for another suite or version of it, 5 when a suite cannot
 /// be run, 74 when a file cannot be written.
 pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
-    let (gate, report) = match (&args.ab, &args.baseline, &args.run) {
-        (Some(ab), _, _) => ab::gate(args, [&ab[0], &ab[1]], &ab[2])?,
-        (None, Some(baseline), Some(run)) => against_baseline(args, baseline, run)?,
-        _ => unreachable!("the command line asks for a baseline and a run"),
+    let (gate, report) = match (&args.ab, &args.run) {
+        (Some(ab), _) => ab::gate(args, [&ab[0], &ab[1]], &ab[2])?,
+        (None, Some(run)) => against_baseline(args, run)?,
+        (None, None) => unreachable!("the command line asks for a run"),
     };
     let mut out = stdout();
     if args.json {
@@ -83,12 +81,21 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
     Ok(gate.conclusion().0)
 }
 
-fn against_baseline(args: &GateArgs, path: &Path, run: &Path) -> Result<(Gate, GateReport), Failure> {
-    let baseline = Baseline::load(path)?;
+fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), Failure> {
     let folder = RunFolder::new(run);
     let policy = policy(args.policy.as_deref(), || {
         Ok(folder.run()?.suite.gate.map(PathBuf::from))
     })?;
+    let named = args.baseline.as_deref().or(policy.baseline.as_deref());
+    let path = named.ok_or_else(|| {
+        Failure::message(
+            ExitCode::Input,
+            "no-baseline",
+            format!("`{}` names no `baseline`", policy.file),
+            "give one with --baseline; `hitbench bless` makes it",
+        )
+    })?;
+    let baseline = Baseline::load(path)?;
     let evidence = Evidence::read(&folder)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
     if let Some(suite) = &args.confirm {

@@ -7,6 +7,7 @@ use clap::Args;
 use hitbench_reports::record::RecordError;
 
 use self::earlier::Earlier;
+use self::outlook::Outlook;
 use self::view::{CellView, PlanView};
 use super::console::stdout;
 use crate::machine;
@@ -15,9 +16,11 @@ use crate::trial::{InputCache, NoTrial, Plan, run_folder_name};
 
 mod earlier;
 mod kernels;
+mod outlook;
 mod view;
 
-/// Shows the cells and trials of a suite: identities, sizes, what is merged, left out, done already.
+/// Shows the cells and trials of a suite: identities, sizes, what is merged, left out, done already, and what its gate can
+/// detect.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hitbench plan suites/quickstart.yaml\n  \
     hitbench plan suites/quickstart.yaml --set momentum.queue_len=[0,512] --filter hierarchy=both --json")]
@@ -77,7 +80,8 @@ fn trials(args: &PlanArgs, suite: &Suite) -> Result<(), PlanError> {
         .iter()
         .map(|planned| CellView::new(suite, planned, &mut cache, &earlier, &build_id))
         .collect::<Result<Vec<_>, SuiteError>>()?;
-    let view = PlanView::new(suite, &plan, cells, &earlier);
+    let outlook = Outlook::new(suite.gate.as_deref(), &suite.name, suite.version)?;
+    let view = PlanView::new(suite, &plan, cells, &earlier, outlook);
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;
@@ -105,7 +109,7 @@ mod tests {
         }
         let ids: Vec<String> = cells.iter().flat_map(CellView::ids).collect();
         let mut out = Vec::new();
-        PlanView::new(&suite, &plan, cells, &earlier)
+        PlanView::new(&suite, &plan, cells, &earlier, None)
             .write_text(&mut out)
             .expect("a vector takes all");
         let out = String::from_utf8(out).expect("text");

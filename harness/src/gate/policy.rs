@@ -31,6 +31,8 @@ struct WirePolicy {
     /// What rows that do not compare do to the exit code. Default `fail`.
     #[serde(default = "fail")]
     incomparable: Response,
+    /// Baseline file, as a path from the policy's folder, for when none is given. None by default.
+    baseline: Option<PathBuf>,
     /// Calibration file, as a path from the policy's folder: the gate warns of margins below the noise floor in it. None
     /// by default.
     calibration: Option<PathBuf>,
@@ -93,6 +95,8 @@ pub struct Policy {
     pub inconclusive: Response,
     /// What rows that do not compare do.
     pub incomparable: Response,
+    /// The baseline, for when none is given.
+    pub baseline: Option<PathBuf>,
     /// File with the noise floor of each row.
     pub calibration: Option<PathBuf>,
     /// The rows, at least one, with different ids.
@@ -205,15 +209,15 @@ impl Policy {
                 line: reader.place(&root, &at("id")).span.map_or(1, |span| span.line),
             });
         }
+        let folder = Path::new(file).parent();
+        let beside = |path: PathBuf| folder.map_or(path.clone(), |folder| folder.join(&path));
         Ok(Self {
             file: file.to_owned(),
             alpha: wire.alpha,
             inconclusive: wire.inconclusive,
             incomparable: wire.incomparable,
-            calibration: wire.calibration.map(|path| {
-                let folder = Path::new(file).parent();
-                folder.map_or(path.clone(), |folder| folder.join(&path))
-            }),
+            baseline: wire.baseline.map(beside),
+            calibration: wire.calibration.map(beside),
             rows,
         })
     }

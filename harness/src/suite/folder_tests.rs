@@ -17,6 +17,10 @@ fn suite_files() -> Vec<PathBuf> {
     fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("the folder exists") {
             let path = entry.expect("the entry is readable").path();
+            // Policies are no suites.
+            if path.ends_with("gates") {
+                continue;
+            }
             if path.is_dir() {
                 walk(&path, out);
             } else if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -71,6 +75,7 @@ fn every_suite_plans_to_the_documented_size() {
         ("momentum", 7, 21),
         ("queue-by-hierarchy", 12, 36),
         ("kernels", 15, 15),
+        ("noise", 3, 3),
         ("smoke", 4, 4),
         ("quickstart", 9, 18),
         ("activitynet-two-annotators", 4, 12),
@@ -208,4 +213,23 @@ fn the_example_of_the_format_is_a_suite() {
     let error =
         Suite::parse("example.yaml", example, &["train.btach=3".to_owned()]).expect_err("no such key");
     assert!(matches!(error.problem(), Problem::UnknownKey { path, .. } if path == "train.btach"));
+}
+
+#[test]
+fn every_policy_is_valid_and_has_its_suite() {
+    let mut gated = Vec::new();
+    for path in suite_files() {
+        if let Some(policy) = load(&path).gate() {
+            crate::gate::Policy::load(policy).unwrap_or_else(|error| panic!("{error}"));
+            gated.push(policy.file_name().expect("a file").to_owned());
+        }
+    }
+    let gates = std::fs::read_dir(suites_folder().join("gates")).expect("the folder exists");
+    let policies = gates.map(|entry| entry.expect("the entry is readable").file_name());
+    let mut policies: Vec<_> = policies
+        .filter(|name| name.to_string_lossy().ends_with(".yaml"))
+        .collect();
+    policies.sort();
+    gated.sort();
+    assert_eq!(policies, gated);
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::console::stdout;
 use super::super::console::table;
+use super::outlook::Outlook;
 use super::view::{axes_json, grouped, label};
 use super::{PlanArgs, PlanError};
 use crate::machine;
@@ -32,6 +33,7 @@ struct KernelPlanView<'a> {
     cells: Vec<KernelCellView<'a>>,
     excluded: Vec<Json>,
     notes: &'a [String],
+    gate: Option<Outlook>,
     #[serde(skip)]
     remarks: Vec<String>,
 }
@@ -59,7 +61,8 @@ pub(super) fn show(args: &PlanArgs, suite: &ThroughputSuite) -> Result<(), PlanE
     let default = || PathBuf::from("runs").join(run_folder_name(&suite.name, &suite.to_json(), &build_id));
     let folder = args.out.clone().unwrap_or_else(default);
     let records = RunFolder::new(&folder).measurements()?;
-    let view = KernelPlanView::new(suite, &plan, &records, &build_id, folder);
+    let mut view = KernelPlanView::new(suite, &plan, &records, &build_id, folder);
+    view.gate = Outlook::new(suite.gate.as_deref(), &suite.name, suite.version)?;
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;
@@ -109,6 +112,7 @@ impl<'a> KernelPlanView<'a> {
                 .collect(),
             excluded: excluded.collect(),
             notes: &suite.notes,
+            gate: None,
             remarks,
         }
     }
@@ -141,7 +145,7 @@ impl<'a> KernelPlanView<'a> {
         if !self.remarks.is_empty() {
             writeln!(out, "\n{}", self.remarks.join("\n"))?;
         }
-        Ok(())
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.write_text(out))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::super::console::table;
 use super::earlier::{Earlier, State};
+use super::outlook::Outlook;
 use crate::suite::cross::describe;
 use crate::suite::{AxisValue, Suite, SuiteError};
 use crate::trial::{CellInputs, InputCache, InputError, Plan, PlannedCell};
@@ -167,10 +168,17 @@ pub(super) struct PlanView<'a> {
     cells: Vec<CellView>,
     excluded: Vec<ExcludedView>,
     notes: &'a [String],
+    gate: Option<Outlook>,
 }
 
 impl<'a> PlanView<'a> {
-    pub(super) fn new(suite: &'a Suite, plan: &Plan<'_>, cells: Vec<CellView>, earlier: &Earlier) -> Self {
+    pub(super) fn new(
+        suite: &'a Suite,
+        plan: &Plan<'_>,
+        cells: Vec<CellView>,
+        earlier: &Earlier,
+        gate: Option<Outlook>,
+    ) -> Self {
         let excluded = suite.excluded.iter().map(|cell| ExcludedView {
             axes: axes_json(&cell.axis_values),
             reason: cell.reason.clone(),
@@ -188,6 +196,7 @@ impl<'a> PlanView<'a> {
             cells,
             excluded: excluded.collect(),
             notes: &suite.notes,
+            gate,
         }
     }
 
@@ -236,7 +245,7 @@ impl<'a> PlanView<'a> {
         if !remarks.is_empty() {
             writeln!(out, "\n{}", remarks.join("\n"))?;
         }
-        Ok(())
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.write_text(out))
     }
 
     /// What is merged, excluded, unavailable or noted, one line each.

@@ -1,0 +1,69 @@
+//! What the gate of a suite could find out, before there is a run.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::gate::{Baseline, Evidence, GateError, Policy, PowerReport, power, prospect};
+use crate::suite::SuiteError;
+
+/// The policy that a suite names, and the smallest drop that each of its rows can detect.
+#[derive(Debug, Serialize)]
+pub(super) struct Outlook {
+    policy: String,
+    /// Rows with a margin, held against a run like the baseline.
+    power: Vec<PowerReport>,
+    /// Why there are none.
+    unavailable: Option<String>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Outlook {
+    /// Of the suite of this name and version; `None` when it names no policy.
+    ///
+    /// # Errors
+    /// [`SuiteError`] for a policy that is wrong. Without a baseline, or with one that does not fit, the reason is told.
+    pub(super) fn new(policy: Option<&Path>, name: &str, version: u32) -> Result<Option<Self>, SuiteError> {
+        let Some(path) = policy else {
+            return Ok(None);
+        };
+        let policy = Policy::load(path)?;
+        let (power, text, unavailable) = match prospects(&policy, name, version) {
+            Ok((power, text)) => (power, text, None),
+            Err(reason) => (Vec::new(), String::new(), Some(reason)),
+        };
+        Ok(Some(Self {
+            policy: policy.file,
+            power,
+            unavailable,
+            text,
+        }))
+    }
+
+    pub(super) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        match &self.unavailable {
+            Some(reason) => writeln!(out, "\ngate {}: power unknown: {reason}", self.policy),
+            None => write!(out, "\ngate {}:\n{}", self.policy, self.text),
+        }
+    }
+}
+
+fn prospects(policy: &Policy, name: &str, version: u32) -> Result<(Vec<PowerReport>, String), String> {
+    let path = policy.baseline.as_deref().ok_or("the policy names no baseline")?;
+    let of_baseline = || -> Result<_, GateError> {
+        let baseline: Evidence = Baseline::load(path)?.evidence;
+        let rows = power(policy, &baseline)?;
+        Ok((baseline, rows))
+    };
+    let (baseline, rows) = of_baseline().map_err(|error| error.to_string())?;
+    let of = &baseline.suite;
+    if (of.name.as_str(), of.version) != (name, version) {
+        return Err(format!(
+            "the baseline is of {}, version {}; this is {name}, version {version}",
+            of.name, of.version
+        ));
+    }
+    Ok((rows.iter().map(PowerReport::from).collect(), prospect(&rows)))
+}
