@@ -109,9 +109,16 @@ pub fn install(root: &Path, prefix: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where cargo builds.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    // A relative one is meant from where cargo was called.
+    let own = std::env::var_os("CARGO_TARGET_DIR").and_then(|folder| std::path::absolute(folder).ok());
+    own.unwrap_or_else(|| root.join("target"))
+}
+
 /// cargo in the workspace, with the `LIBTORCH` that a plain cargo command sees too: another value would compile
 /// the binding to libtorch again.
-fn cargo(root: &Path, libtorch: &Path) -> Command {
+pub(crate) fn cargo(root: &Path, libtorch: &Path) -> Command {
     let link = root.join(LINK);
     let own = std::env::var_os("LIBTORCH").is_some_and(|value| Path::new(&value) == libtorch);
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

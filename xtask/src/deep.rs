@@ -3,9 +3,10 @@
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::commands::target_folder;
 use crate::error::Error;
 use crate::tools::{call, runs};
 
@@ -158,12 +159,6 @@ fn provide_libdl(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let file = folder.join("libdl.a");
     fs::write(&file, EMPTY_ARCHIVE).map_err(Error::io("write", &file))
-}
-
-fn target_folder(root: &Path) -> PathBuf {
-    // A relative one is meant from where cargo was called.
-    let own = std::env::var_os("CARGO_TARGET_DIR").and_then(|folder| std::path::absolute(folder).ok());
-    own.unwrap_or_else(|| root.join("target"))
 }
 
 #[cfg(test)]

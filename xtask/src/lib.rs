@@ -12,6 +12,7 @@ pub mod deep;
 pub mod error;
 pub mod existing;
 pub mod fetch;
+pub mod gate;
 pub mod setup;
 pub mod tools;
 pub mod unpack;

@@ -1,4 +1,4 @@
-//! Set-up and the README's commands: `cargo xtask setup|demo|test|deep|install`.
+//! Set-up and the README's commands: `cargo xtask setup|demo|test|gate|deep|install`.
 #![forbid(unsafe_code)]
 
 use std::error::Error as _;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{Error, commands, deep, setup};
+use xtask::{Error, commands, deep, gate, setup};
 
 /// Set-up of libtorch and the README's commands.
 #[derive(Debug, Parser)]
@@ -22,6 +22,9 @@ enum Task {
     Demo,
     /// Set up, run all tests, with and without libtorch.
     Test,
+    /// Gate this checkout: the smoke suite against its baseline, the kernels against the reference, this build against
+    /// itself.
+    Gate,
     /// Check the kernels under Miri and, where qemu-aarch64 is installed, on NEON: some minutes.
     Deep,
     /// Set up, install `hitbench` with libtorch into a folder's `bin`.
@@ -56,6 +59,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Setup { cuda } => setup::setup(&root, cuda).map(|_| ()),
         Task::Demo => commands::demo(&root),
         Task::Test => commands::test(&root),
+        Task::Gate => gate::gate(&root),
         Task::Deep => deep::deep(&root),
         Task::Install { root: prefix } => commands::install(&root, &prefix),
     }

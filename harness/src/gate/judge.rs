@@ -1,5 +1,6 @@
 //! A gate: every row of a policy for every cell, examined, then judged as one family.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::error::GateError;
@@ -9,7 +10,7 @@ use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, Response, RowTest};
 use super::sides::{Sides, Unlike, check_suites, sides};
 use crate::exit_code::ExitCode;
-use crate::metric::{Judgement, MarginTest, MarginVerdict, judge};
+use crate::metric::{Judgement, MarginTest, MarginVerdict, MetricError, Resampling, judge};
 
 /// Share of a margin by which the machine itself may be slower before times say nothing about the program.
 const MACHINE_SHARE: f64 = 0.5;
@@ -177,41 +178,15 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
     check_suites(baseline, run)?;
     let all = sides(policy, baseline, run);
     let plan = resampling(all.len(), policy.alpha);
-    let mut rows = Vec::with_capacity(all.len());
-    let mut differences: Vec<(usize, Margin, Difference)> = Vec::new();
-    for Sides { row, cell, found } in all {
-        let mut gate_row = GateRow {
-            id: row.id.clone(),
-            cell,
-            kind: row.test.kind(),
-            metric: row.test.metric(),
-            line: row.line,
-            verdict: GateVerdict::Incomparable,
-            why: None,
-            found: None,
-        };
-        let found = found.and_then(|compared| match row.test {
-            RowTest::Kernel { metric, ties } => {
-                let direction = metric.direction().expect("counts have a direction");
-                counts(direction, ties, compared).map(|found| Ok(RowFound::Counts(found)))
-            }
-            RowTest::Margin { kind, metric, margin } => {
-                Ok(Err((margin, difference(kind, metric, margin, compared, plan))))
-            }
-        });
-        match found {
-            Err(Unlike { reason, text }) => gate_row.why = Some((reason, text)),
-            Ok(Ok(RowFound::Counts(found))) => {
-                gate_row.verdict = match found.agree() {
-                    true => GateVerdict::Equivalent,
-                    false => GateVerdict::Regressed,
-                };
-                gate_row.found = Some(RowFound::Counts(found));
-            }
-            Ok(Ok(found)) => gate_row.found = Some(found),
-            Ok(Err((margin, difference))) => differences.push((rows.len(), margin, difference?)),
-        }
-        rows.push(gate_row);
+    let examined: Vec<(GateRow, Option<(Margin, Difference)>)> = all
+        .into_par_iter()
+        .map(|sides| examine(sides, plan))
+        .collect::<Result<_, _>>()?;
+    let mut rows = Vec::with_capacity(examined.len());
+    let mut differences = Vec::new();
+    for (row, difference) in examined {
+        differences.extend(difference.map(|(margin, difference)| (rows.len(), margin, difference)));
+        rows.push(row);
     }
     judge_family(policy.alpha, &mut rows, differences)?;
     let mut gate = Gate {
@@ -224,6 +199,52 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
         gate.excuse_slow_machine(loss);
     }
     Ok(gate)
+}
+
+/// What one row finds: a verdict, or a difference that waits for the others of its family.
+fn examine(
+    sides: Sides<'_>,
+    plan: Resampling,
+) -> Result<(GateRow, Option<(Margin, Difference)>), MetricError> {
+    let Sides { row, cell, found } = sides;
+    let mut gate_row = GateRow {
+        id: row.id.clone(),
+        cell,
+        kind: row.test.kind(),
+        metric: row.test.metric(),
+        line: row.line,
+        verdict: GateVerdict::Incomparable,
+        why: None,
+        found: None,
+    };
+    let mut refuse = |Unlike { reason, text }| gate_row.why = Some((reason, text));
+    let compared = match found {
+        Ok(compared) => compared,
+        Err(unlike) => {
+            refuse(unlike);
+            return Ok((gate_row, None));
+        }
+    };
+    match row.test {
+        RowTest::Kernel { metric, ties } => {
+            let direction = metric.direction().expect("counts have a direction");
+            match counts(direction, ties, compared) {
+                Ok(found) => {
+                    gate_row.verdict = match found.agree() {
+                        true => GateVerdict::Equivalent,
+                        false => GateVerdict::Regressed,
+                    };
+                    gate_row.found = Some(RowFound::Counts(found));
+                }
+                Err(unlike) => refuse(unlike),
+            }
+            Ok((gate_row, None))
+        }
+        RowTest::Margin { kind, metric, margin } => {
+            let found = difference(kind, metric, margin, compared, plan)?;
+            Ok((gate_row, Some((margin, found))))
+        }
+    }
 }
 
 /// Judges all rows with a margin as one family.
