@@ -8,6 +8,7 @@ mod markdown;
 mod plot;
 pub mod record;
 mod render;
+pub mod tensorboard;
 mod throughput;
 
 pub use ablation::{console_table, summary_csv};

@@ -437,3 +437,84 @@ fn builds_are_compared_in_turns_and_runs_with_themselves() {
     let said = run(["calibrate", &suite, "--runs", "3", "--out", &runs, "--json"]);
     refused(&said, 2, "too-few-runs", "3 runs say little");
 }
+
+#[test]
+fn every_export_says_the_same() {
+    let folder = Folder::new();
+    let [_, baseline, policy] = blessed(&folder);
+    let after = evaluated(
+        &folder,
+        "after",
+        &ranked(|query| query % 3 + usize::from(query == 7)),
+        &[],
+    );
+    let [junit, sarif, bencher, lines] =
+        ["g.xml", "g.sarif", "g.bencher.json", "g.jsonl"].map(|name| folder.text(name));
+    let charts = folder.text("charts");
+    let summary = folder.write("summary.md", "before\n");
+    let said = hitbench_tests::hitbench([
+        "gate",
+        "--baseline",
+        &baseline,
+        "--run",
+        &after,
+        "--policy",
+        &policy,
+        "--junit",
+        &junit,
+        "--sarif",
+        &sarif,
+        "--bencher",
+        &bencher,
+        "--json-lines",
+        &lines,
+        "--action-benchmark",
+        &charts,
+        "--github",
+    ])
+    .env("GITHUB_STEP_SUMMARY", &summary)
+    .output()
+    .expect("hitbench starts");
+    let out = String::from_utf8(said.stdout).expect("text");
+    assert_eq!(
+        said.status.code(),
+        Some(1),
+        "{out}{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert!(read(&junit).contains("failures=\"1\""));
+    let log: Json = serde_json::from_str(&read(&sarif)).expect("JSON");
+    assert_eq!(log["runs"][0]["results"][0]["ruleId"], "gate/kernel");
+    let metrics: Json = serde_json::from_str(&read(&bencher)).expect("JSON");
+    assert_eq!(metrics["eval/the only cell"]["t2v.r_at.1"]["value"], 1.0 / 3.0);
+    let rows: Vec<Json> = read(&lines)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let verdicts: Vec<&Json> = rows.iter().map(|row| &row["verdict"]).collect();
+    assert_eq!(verdicts, ["regressed", "equivalent"]);
+    let bigger: Json = serde_json::from_str(&read(&format!("{charts}/bigger.json"))).expect("JSON");
+    assert_eq!(bigger.as_array().map(Vec::len), Some(1));
+    assert_eq!(read(&format!("{charts}/smaller.json")), "[]\n");
+    let text = read(&summary);
+    assert!(
+        text.starts_with("before\n### Gate of eval") && text.contains("| regressed | exact |"),
+        "{text}"
+    );
+    assert!(out.contains("::error file="), "{out}");
+    let nowhere = folder.text("no/such/g.xml");
+    let args = [
+        "gate",
+        "--baseline",
+        &baseline,
+        "--run",
+        &after,
+        "--policy",
+        &policy,
+        "--junit",
+        &nowhere,
+    ];
+    let said = run(args);
+    assert_eq!(said.code, Some(74), "{}", said.err);
+}

@@ -10,6 +10,7 @@ mod gate;
 mod lists;
 #[cfg(feature = "torch")]
 mod real;
+mod recipes;
 mod shards;
 mod throughput;
 mod tidy;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hitbench_reports::RunFolder;
 
+use self::exports::ExportArgs;
 use super::console::stdout;
 use super::failure::Failure;
 use super::rerun::Rerun;
@@ -14,6 +15,7 @@ use crate::gate::calibrate::Calibration;
 use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, SideReport, explanation, table};
 
 mod ab;
+mod exports;
 
 /// Holds a run against a blessed baseline, or a build against another, and says row by row what got worse, what did not,
 /// and what cannot be told.
@@ -52,6 +54,8 @@ pub struct GateArgs {
     /// Says too what each row can detect with these data, seeds and processes.
     #[arg(long)]
     explain: bool,
+    #[command(flatten)]
+    exports: ExportArgs,
     /// Prints one JSON object (schema hitbench.gate/1) on standard output.
     #[arg(long)]
     pub json: bool,
@@ -78,6 +82,7 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
             write!(out, "\n{}", explanation(&gate.rows))?;
         }
     }
+    args.exports.write(&report)?;
     Ok(gate.conclusion().0)
 }
 

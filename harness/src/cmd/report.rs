@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use hitbench_reports::tensorboard::write_tensorboard;
 use hitbench_reports::{Rendered, RunFolder, render_all, tables};
 use serde_json::json;
 
@@ -13,10 +14,14 @@ use crate::exit_code::ExitCode;
 
 /// Draws report.md, summary.csv and the plots of a run folder again, and prints its tables.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hitbench report runs/quickstart-1a2b3c4d")]
+#[command(after_help = "Examples:\n  hitbench report runs/quickstart-1a2b3c4d\n  \
+    hitbench report runs/quickstart-1a2b3c4d --tensorboard runs/events")]
 pub struct ReportArgs {
     /// The run folder.
     folder: PathBuf,
+    /// Writes the training curves as TensorBoard event files too, a folder a trial.
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// Prints one JSON object (schema hitbench.report/1) with the files written.
     #[arg(long)]
     pub json: bool,
@@ -29,16 +34,24 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let folder = RunFolder::new(&args.folder);
     let rendered = render_all(&folder)?;
+    let events = match &args.tensorboard {
+        Some(out) => write_tensorboard(&folder, out)?,
+        None => Vec::new(),
+    };
     if args.json {
         let files = json!({
             "schema": "hitbench.report/1",
             "report": rendered.report,
             "summary": rendered.summary,
             "plots": rendered.plots,
+            "tensorboard": events,
         });
         writeln!(stdout(), "{files}")?;
     } else {
         print_tables(&folder, &rendered)?;
+        if args.tensorboard.is_some() {
+            writeln!(stdout(), "tensorboard: {} event files", events.len())?;
+        }
     }
     Ok(ExitCode::Fine)
 }

@@ -11,6 +11,7 @@ pub mod calibrate;
 pub mod error;
 pub mod evidence;
 mod examine;
+pub mod export;
 #[cfg(test)]
 mod fixture;
 pub mod judge;

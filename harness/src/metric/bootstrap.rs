@@ -7,8 +7,8 @@
 mod draw;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
+use ahash::AHashMap;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,7 +43,7 @@ impl Resampling {
 /// Clusters under the dense numbers `0, 1, ...` that they get in the order of their first appearance.
 #[derive(Debug, Default)]
 struct Clusters {
-    dense: HashMap<u32, usize>,
+    dense: AHashMap<u32, usize>,
 }
 
 impl Clusters {

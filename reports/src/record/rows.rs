@@ -80,6 +80,11 @@ const CURVE_TAIL: [&str; 8] = [
 ];
 
 impl CurveRow {
+    /// What was measured beside the loss, by the name of its column.
+    pub fn measures(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+        CURVE_TAIL.into_iter().zip(self.tail())
+    }
+
     fn tail(&self) -> [Option<f64>; 8] {
         [
             self.same_video_rate,

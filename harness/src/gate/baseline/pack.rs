@@ -9,7 +9,7 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 /// Most bytes of one number.
-const LONGEST: usize = 10;
+const LONGEST: u64 = 10;
 
 /// Packs numbers; small ones take a byte before they are compressed.
 pub(super) fn pack(numbers: impl IntoIterator<Item = u64>) -> String {
@@ -35,7 +35,7 @@ pub(super) fn unpack(text: &str, n: usize) -> Result<Vec<u64>, String> {
     // No more than `n` numbers can take, whatever the text claims to unfold to.
     let mut bytes = Vec::new();
     ZlibDecoder::new(&packed[..])
-        .take((n * LONGEST) as u64 + 1)
+        .take((n as u64).saturating_mul(LONGEST).saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
     let mut numbers = Vec::with_capacity(n.min(bytes.len()));

@@ -1,0 +1,89 @@
+//! A gate's files for other tools, and what GitHub reads.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::console::stdout;
+use super::super::failure::Failure;
+use super::super::output::OutputFile;
+use crate::exit_code::ExitCode;
+use crate::gate::GateReport;
+use crate::gate::export::{
+    SUMMARY_LIMIT, action_benchmark, annotations, bencher, json_lines, junit, sarif, summary,
+};
+
+/// What is written beside the text; all of it whatever the verdict.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Writes JUnit XML: a test case a row.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Writes SARIF 2.1.0: what is not fine, at its line of the policy.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Writes Bencher Metric Format.
+    #[arg(long, value_name = "FILE")]
+    bencher: Option<PathBuf>,
+    /// Writes `bigger.json` and `smaller.json` for github-action-benchmark, a file for each direction of better.
+    #[arg(long, value_name = "DIR")]
+    action_benchmark: Option<PathBuf>,
+    /// Writes one JSON object a row (schema hitbench.gate-row/1).
+    #[arg(long, value_name = "FILE")]
+    json_lines: Option<PathBuf>,
+    /// Appends the rows to the file that GITHUB_STEP_SUMMARY names, if it is set, and prints annotations for GitHub
+    /// Actions.
+    #[arg(long, conflicts_with = "json")]
+    github: bool,
+}
+
+impl ExportArgs {
+    /// Writes every file that was asked for, each whole or not at all, and prints annotations.
+    ///
+    /// # Errors
+    /// [`Failure`] with exit code 74 when a file cannot be written.
+    pub(super) fn write(&self, report: &GateReport) -> Result<(), Failure> {
+        let files: [(&Option<PathBuf>, fn(&GateReport) -> String); 4] = [
+            (&self.junit, junit),
+            (&self.sarif, sarif),
+            (&self.bencher, bencher),
+            (&self.json_lines, json_lines),
+        ];
+        for (path, text) in files {
+            if let Some(path) = path {
+                write_file(path, &text(report))?;
+            }
+        }
+        if let Some(folder) = &self.action_benchmark {
+            fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+            let files = action_benchmark(report);
+            write_file(&folder.join("bigger.json"), &files.bigger)?;
+            write_file(&folder.join("smaller.json"), &files.smaller)?;
+        }
+        if self.github {
+            if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+                append_summary(&path, report).map_err(|error| cannot_write(&path, error))?;
+            }
+            write!(stdout(), "{}", annotations(report))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    OutputFile::create(path)?.write(|out| Ok(out.write_all(text.as_bytes())?))
+}
+
+/// Other commands of the step may have written to the summary: all together have one limit.
+fn append_summary(path: &Path, report: &GateReport) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let written = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let left = SUMMARY_LIMIT.saturating_sub(written);
+    file.write_all(summary(report, left).as_bytes())
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> Failure {
+    Failure::new(ExitCode::CannotWrite, "cannot-write", error).in_file(path)
+}
