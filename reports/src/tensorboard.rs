@@ -168,7 +168,7 @@ mod tests {
             }
         }
         let crc = !crc;
-        ((crc >> 15) | (crc << 17)).wrapping_add(MASK)
+        crc.rotate_right(15).wrapping_add(MASK)
     }
 
     /// The payloads of a file, its checksums checked.

@@ -45,17 +45,14 @@ impl ExportArgs {
     /// # Errors
     /// [`Failure`] with exit code 74 when a file cannot be written.
     pub(super) fn write(&self, report: &GateReport) -> Result<(), Failure> {
-        let files: [(&Option<PathBuf>, fn(&GateReport) -> String); 4] = [
-            (&self.junit, junit),
-            (&self.sarif, sarif),
-            (&self.bencher, bencher),
-            (&self.json_lines, json_lines),
-        ];
-        for (path, text) in files {
-            if let Some(path) = path {
-                write_file(path, &text(report))?;
-            }
-        }
+        let write = |path: &Option<PathBuf>, text: fn(&GateReport) -> String| match path {
+            Some(path) => write_file(path, &text(report)),
+            None => Ok(()),
+        };
+        write(&self.junit, junit)?;
+        write(&self.sarif, sarif)?;
+        write(&self.bencher, bencher)?;
+        write(&self.json_lines, json_lines)?;
         if let Some(folder) = &self.action_benchmark {
             fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
             let files = action_benchmark(report);
