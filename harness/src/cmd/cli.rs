@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    baseline, bless, data, diff, doctor, eval, gate, measure_cells, merge, plan, protocols, report, run,
-    schema, status, verify,
+    baseline, bless, compare, data, diff, doctor, eval, gate, measure_cells, merge, plan, protocols, report,
+    run, schema, status, verify,
 };
 use crate::exit_code::ExitCode;
 
@@ -37,6 +37,7 @@ enum Command {
     Bless(bless::BlessArgs),
     Baseline(baseline::BaselineArgs),
     Gate(gate::GateArgs),
+    Compare(compare::CompareArgs),
     Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
@@ -63,6 +64,7 @@ impl Cli {
             Command::Bless(args) => bless::run(args),
             Command::Baseline(args) => baseline::run(args).map(|()| ExitCode::Fine),
             Command::Gate(args) => gate::run(args),
+            Command::Compare(args) => compare::run(args),
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
                 .map_err(Failure::from),
@@ -87,6 +89,7 @@ impl Cli {
             Command::Bless(args) => args.json,
             Command::Baseline(args) => args.json(),
             Command::Gate(args) => args.json,
+            Command::Compare(args) => args.json,
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,

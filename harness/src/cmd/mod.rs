@@ -3,6 +3,7 @@
 mod audit;
 pub mod baseline;
 pub mod bless;
+pub mod compare;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;
