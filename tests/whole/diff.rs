@@ -10,10 +10,10 @@ use crate::eval::json;
 use crate::files::{Folder, npy};
 
 /// Texts and videos of the pair of evaluations.
-const N: usize = 60;
+pub(crate) const N: usize = 60;
 
 /// Scores of which text `q` finds its video at the 0-based rank `rank(q)`, the others by number.
-fn ranked(rank: impl Fn(usize) -> usize) -> Vec<f32> {
+pub(crate) fn ranked(rank: impl Fn(usize) -> usize) -> Vec<f32> {
     (0..N)
         .flat_map(|query| {
             let above = rank(query);
@@ -35,7 +35,7 @@ fn write_ids(folder: &Folder) -> String {
 }
 
 /// Writes the run folder of some scores.
-fn evaluated(folder: &Folder, name: &str, scores: &[f32], more: &[&str]) -> String {
+pub(crate) fn evaluated(folder: &Folder, name: &str, scores: &[f32], more: &[&str]) -> String {
     let sims = folder.write(&format!("{name}.npy"), npy([N, N], scores));
     let ids = write_ids(folder);
     let out = folder.text(name);
