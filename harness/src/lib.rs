@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod cmd;
+pub mod compare;
 pub mod data;
 pub mod diff;
 pub mod eval;

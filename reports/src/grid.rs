@@ -62,6 +62,21 @@ impl Grid {
     }
 }
 
+/// Caption and the first of these tables that fits; the first as paragraphs where none does. `width` is the terminal's,
+/// in columns; `None` means as wide as it takes.
+pub(crate) fn fitted(grids: &[Grid], width: Option<u16>) -> String {
+    let fits = |table: &String| {
+        let widest = table.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        width.is_none_or(|width| widest <= usize::from(width))
+    };
+    let table = grids
+        .iter()
+        .map(|grid| grid.drawn(2))
+        .find(fits)
+        .unwrap_or_else(|| grids[0].stacked(width));
+    format!("{}\n{table}", wrapped(&grids[0].caption, width, ""))
+}
+
 /// Breaks lines at blanks, later lines indented; a word longer than the width keeps its line.
 pub(crate) fn wrapped(text: &str, width: Option<u16>, indent: &str) -> String {
     let width = usize::from(width.unwrap_or(110)).min(110);

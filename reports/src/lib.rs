@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod ablation;
+pub mod compare;
 mod grid;
 mod markdown;
 mod plot;

@@ -66,20 +66,8 @@ fn write(
     summary_bytes: &[u8],
     report_text: impl FnOnce(&[Embedded]) -> String,
 ) -> Result<Rendered, RecordError> {
-    let (mut plots, mut embedded) = (Vec::new(), Vec::new());
-    for named in figures {
-        let (svg_path, png_path) = (
-            folder.plot_path(&named.stem, "svg"),
-            folder.plot_path(&named.stem, "png"),
-        );
-        replace_file(&svg_path, drawn(&svg_path, svg(&named.figure))?.as_bytes())?;
-        replace_file(&png_path, &drawn(&png_path, png(&named.figure))?)?;
-        plots.extend([svg_path, png_path]);
-        embedded.push(Embedded {
-            stem: named.stem.clone(),
-            alt: named.alt.clone(),
-        });
-    }
+    let place = |stem: &str, extension: &str| folder.plot_path(stem, extension);
+    let (plots, embedded) = write_plots(figures, place)?;
     let (summary, report) = (folder.file("summary.csv"), folder.file("report.md"));
     replace_file(&summary, summary_bytes)?;
     replace_file(&report, report_text(&embedded).as_bytes())?;
@@ -88,6 +76,29 @@ fn write(
         summary,
         plots,
     })
+}
+
+/// Draws figures as SVG and PNG into the files that `place` gives for stem and extension; returns these and what a report
+/// embeds.
+///
+/// # Errors
+/// [`RecordError::Write`]; [`RecordError::Draw`] is a defect.
+pub(crate) fn write_plots(
+    figures: &[Named],
+    place: impl Fn(&str, &str) -> PathBuf,
+) -> Result<(Vec<PathBuf>, Vec<Embedded>), RecordError> {
+    let (mut plots, mut embedded) = (Vec::new(), Vec::new());
+    for named in figures {
+        let (svg_path, png_path) = (place(&named.stem, "svg"), place(&named.stem, "png"));
+        replace_file(&svg_path, drawn(&svg_path, svg(&named.figure))?.as_bytes())?;
+        replace_file(&png_path, &drawn(&png_path, png(&named.figure))?)?;
+        plots.extend([svg_path, png_path]);
+        embedded.push(Embedded {
+            stem: named.stem.clone(),
+            alt: named.alt.clone(),
+        });
+    }
+    Ok((plots, embedded))
 }
 
 fn drawn<T>(path: &Path, result: Result<T, DrawError>) -> Result<T, RecordError> {

@@ -10,7 +10,7 @@ use crate::eval::json;
 use crate::files::{Folder, npy};
 
 /// Texts and videos of the pair of evaluations.
-const N: usize = 60;
+pub(crate) const N: usize = 60;
 
 /// Scores of which text `q` finds its video at the 0-based rank `rank(q)`, the others by number.
 pub(crate) fn ranked(rank: impl Fn(usize) -> usize) -> Vec<f32> {

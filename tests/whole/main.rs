@@ -3,6 +3,7 @@
 
 mod audit;
 mod cli;
+mod compare;
 mod diff;
 mod eval;
 mod files;

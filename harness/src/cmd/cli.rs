@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    baseline, bless, calibrate, data, diff, doctor, eval, gate, measure_cells, merge, plan, protocols,
-    report, run, schema, status, verify,
+    baseline, bless, calibrate, compare, data, diff, doctor, eval, gate, measure_cells, merge, plan,
+    protocols, report, run, schema, status, verify,
 };
 use crate::exit_code::ExitCode;
 
@@ -38,6 +38,7 @@ enum Command {
     Baseline(baseline::BaselineArgs),
     Gate(Box<gate::GateArgs>),
     Calibrate(calibrate::CalibrateArgs),
+    Compare(compare::CompareArgs),
     Protocols(protocols::ProtocolsArgs),
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
@@ -65,6 +66,7 @@ impl Cli {
             Command::Baseline(args) => baseline::run(args).map(|()| ExitCode::Fine),
             Command::Gate(args) => gate::run(args),
             Command::Calibrate(args) => calibrate::run(args),
+            Command::Compare(args) => compare::run(args),
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
                 .map_err(Failure::from),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Baseline(args) => args.json(),
             Command::Gate(args) => args.json,
             Command::Calibrate(args) => args.json,
+            Command::Compare(args) => args.json,
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,

@@ -4,6 +4,7 @@ mod audit;
 pub mod baseline;
 pub mod bless;
 pub mod calibrate;
+pub mod compare;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;

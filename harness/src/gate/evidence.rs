@@ -123,6 +123,13 @@ pub struct MeasuredEvidence {
     pub items: u64,
     /// Their name, plural.
     pub item: String,
+    /// Floating-point operations of one call, a multiply-add as two; `None` where they were not counted, as in baselines
+    /// of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flops: Option<u64>,
+    /// Bytes that one call must at least read or write; `None` as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// By state of the caches.
     pub times: Vec<ProcessTimes>,
 }
@@ -217,6 +224,8 @@ fn measured_evidence(record: &MeasurementRecord) -> Option<MeasuredEvidence> {
         threads: record.threads,
         items: result.work.items,
         item: result.work.item.clone(),
+        flops: result.work.flops,
+        bytes: result.work.bytes,
         times: result
             .times
             .iter()

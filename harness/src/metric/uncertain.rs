@@ -193,6 +193,17 @@ impl Uncertain {
         Ok(margin + slack + luck)
     }
 
+    /// Smallest difference, in whichever direction is the harder, that one of two tests at `alpha` against 0 finds four
+    /// times in five, if the error keeps its law.
+    ///
+    /// # Errors
+    /// As [`upper`](Self::upper).
+    pub fn detectable_either_way(&self, alpha: f64) -> Result<f64, MetricError> {
+        let slack = self.estimate - self.lower(alpha)?;
+        let luck = self.upper(1.0 - POWER)? - self.estimate;
+        Ok(self.detectable(0.0, alpha)?.max(slack + luck))
+    }
+
     /// Whether a candidate that is as good as the reference is shown to be within the margin less often than four times
     /// in five.
     ///
@@ -270,6 +281,11 @@ mod tests {
             difference.detectable(0.5, 0.05).unwrap(),
             0.5 + (2.131_847 + 0.940_965) * error,
         );
+        // A symmetrical law: what a drop takes, a gain takes too.
+        close(
+            difference.detectable_either_way(0.05).unwrap(),
+            difference.detectable(0.0, 0.05).unwrap(),
+        );
         assert!(difference.is_undecidable(2.5, 0.05).unwrap());
         assert!(!difference.is_undecidable(2.6, 0.05).unwrap());
     }
@@ -330,5 +346,9 @@ mod tests {
         close(won.lower(0.05).unwrap(), 0.042_169);
         close(won.p_above(won.lower(0.05).unwrap()), 0.05);
         assert_eq!((won.p_above(-0.1), won.p_below(-0.1)), (0.001, 1.0));
+        // Of few flips the bound away from 0 is the nearer one: a difference that way would be found sooner.
+        let [one, other] = [&found, &won].map(|found| found.detectable_either_way(0.05).unwrap());
+        close(one, other);
+        assert!(one > found.detectable(0.0, 0.05).unwrap() + 0.02);
     }
 }

@@ -1,71 +1,15 @@
 //! Layout of differences or ratios to a reference: one horizontal bar each, its interval, its numbers in words.
 
+use super::axis::Axis;
 use super::drawing::{Anchor, Drawing, LARGE, MARGIN, MEDIUM, SMALL, WIDTH};
-use super::figure::{Bar, BarFigure, BarScale};
+use super::figure::{Bar, BarFigure};
 use super::palette::{GREY_TEXT, GRID, INK, of_verdict};
-use super::scale::{LogTicks, RoundTicks};
 use super::text::{broken, width_of};
 use crate::record::Verdict;
 
 const LINE: i32 = SMALL * 14 / 10;
 const BAR: i32 = 24;
 const TICK: i32 = 8;
-
-/// The axis along which bars lie.
-enum Axis {
-    Linear(RoundTicks),
-    Log(LogTicks),
-}
-
-impl Axis {
-    /// Long enough for every bar and its interval, with about `n` ticks.
-    fn of(figure: &BarFigure, n: usize) -> Self {
-        let ends = || figure.bars.iter().flat_map(|bar| [bar.low, bar.high, bar.value]);
-        let range =
-            |start: f64| ends().fold((start, start), |(low, high), end| (low.min(end), high.max(end)));
-        match figure.scale {
-            BarScale::Difference => {
-                let (low, high) = range(0.0);
-                Self::Linear(RoundTicks::covering(low, high, n))
-            }
-            BarScale::Ratio => {
-                let (low, high) = range(1.0);
-                Self::Log(LogTicks::covering(low, high, n))
-            }
-        }
-    }
-
-    /// Where every bar begins.
-    fn start(&self) -> f64 {
-        match self {
-            Self::Linear(_) => 0.0,
-            Self::Log(_) => 1.0,
-        }
-    }
-
-    /// From 0 to 1.
-    fn place(&self, value: f64) -> f64 {
-        match self {
-            Self::Linear(ticks) => (value - ticks.low) / (ticks.high - ticks.low),
-            Self::Log(ticks) => ticks.place(value),
-        }
-    }
-
-    fn ticks(&self) -> Vec<(f64, String)> {
-        match self {
-            Self::Linear(ticks) => ticks
-                .values
-                .iter()
-                .map(|&value| (value, ticks.label(value)))
-                .collect(),
-            Self::Log(ticks) => ticks
-                .values
-                .iter()
-                .map(|&value| (value, format!("{}x", LogTicks::label(value))))
-                .collect(),
-        }
-    }
-}
 
 /// Lays the figure out; its height follows from the number of bars.
 pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
@@ -83,7 +27,8 @@ pub(super) fn laid_out(figure: &BarFigure) -> Drawing {
     let label_width = widest(|bar| &bar.label).min(WIDTH * 2 / 5);
     let left = MARGIN + label_width + 18;
     let right = WIDTH - MARGIN - widest(|bar| &bar.note) - 24;
-    let axis = Axis::of(figure, ((right - left) / 130).max(2) as usize);
+    let ends = figure.bars.iter().flat_map(|bar| [bar.low, bar.high, bar.value]);
+    let axis = Axis::covering(figure.scale, ends, ((right - left) / 130).max(2) as usize);
     let x = |value: f64| left + (f64::from(right - left) * axis.place(value)).round() as i32;
     let labels: Vec<Vec<String>> = figure
         .bars

@@ -17,6 +17,8 @@ pub(crate) enum Figure {
     Lines(LineFigure),
     /// Horizontal bars with intervals around what nothing would be.
     Bars(BarFigure),
+    /// Horizontal bars with intervals, several in a group.
+    Groups(GroupFigure),
     /// Kernels below what the machine does at most.
     Roofline(RooflineFigure),
 }
@@ -118,23 +120,63 @@ pub(crate) struct Bar {
     pub(crate) verdict: crate::record::Verdict,
 }
 
-/// Operations a second over operations a byte, both logarithmic, below the roofs of the machine.
+/// Bars in groups: the same names in every group, each with a colour of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupFigure {
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    pub(crate) x_label: String,
+    pub(crate) scale: BarScale,
+    /// What the colours mean; a bar has the place of its name.
+    pub(crate) names: Vec<String>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// The bars of one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) label: String,
+    pub(crate) bars: Vec<GroupBar>,
+}
+
+/// One bar of a group with its interval.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupBar {
+    /// Place among the figure's names.
+    pub(crate) name: usize,
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// The numbers in words, printed beside the bar.
+    pub(crate) note: String,
+}
+
+/// Operations a second over operations a byte, both logarithmic, below the roofs of the machines.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RooflineFigure {
     pub(crate) title: String,
     pub(crate) subtitle: String,
+    /// One a machine, at least one.
+    pub(crate) roofs: Vec<Roof>,
+    pub(crate) points: Vec<RooflinePoint>,
+}
+
+/// What one machine does at most.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Roof {
+    /// Its name; where there are several, they share colours with the points of the same look.
+    pub(crate) name: String,
     /// The flat roof, in GFLOP/s.
     pub(crate) fma_gflops: f64,
     /// The rising roof, in GB/s.
     pub(crate) copy_gbytes: f64,
-    pub(crate) points: Vec<RooflinePoint>,
 }
 
 /// One kernel at one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RooflinePoint {
-    /// Points of the same kernel share colour and marker.
-    pub(crate) kernel: String,
+    /// Points of the same look share colour and marker: the kernel, or where there are several roofs the machine.
+    pub(crate) look: String,
     /// Kernel, shape and rate in words, for the key below the plot.
     pub(crate) label: String,
     /// Floating-point operations a byte.

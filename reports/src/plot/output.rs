@@ -9,7 +9,7 @@ use plotters::style::{Color, FontFamily, FontTransform, IntoFont, ShapeStyle, Te
 use super::drawing::{Anchor, At, Drawing, Label, Shape, WIDTH};
 use super::figure::Figure;
 use super::palette::Marker;
-use super::{bars, lines, roofline, text};
+use super::{bars, groups, lines, roofline, text};
 
 /// The drawing library failed; says what it said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,7 @@ pub(super) fn laid_out(figure: &Figure) -> Drawing {
     match figure {
         Figure::Lines(figure) => lines::laid_out(figure),
         Figure::Bars(figure) => bars::laid_out(figure),
+        Figure::Groups(figure) => groups::laid_out(figure),
         Figure::Roofline(figure) => roofline::laid_out(figure),
     }
 }

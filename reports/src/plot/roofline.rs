@@ -1,9 +1,10 @@
 //! Layout of a roofline (Williams, Waterman and Patterson, 2009): logarithmic axes, the roofs of the machine, a numbered
-//! point a kernel and shape, and a key that says what the numbers are.
+//! point a kernel and shape, and a key that says what the numbers are. The roofs of several machines have the colours of
+//! their points, and stand in the key too.
 
 use super::drawing::{Anchor, At, Drawing, LARGE, MARGIN, MEDIUM, SMALL, WIDTH};
-use super::figure::{RooflineFigure, RooflinePoint};
-use super::palette::{GREY_TEXT, GRID, INK, look};
+use super::figure::{Roof, RooflineFigure, RooflinePoint};
+use super::palette::{GREY_TEXT, GRID, INK};
 use super::scale::LogTicks;
 use super::text::{shortened, width_of};
 
@@ -65,20 +66,24 @@ pub(super) fn laid_out(figure: &RooflineFigure) -> Drawing {
         INK,
         Anchor::Middle,
     );
-    drawing.height = key(&mut drawing, figure, y + MEDIUM + 8) + MARGIN;
+    y = roof_key(&mut drawing, figure, y + MEDIUM + 8);
+    drawing.height = key(&mut drawing, figure, y) + MARGIN;
     drawing
 }
 
 fn frame(figure: &RooflineFigure, top: i32) -> Frame {
-    let ridge = figure.fma_gflops / figure.copy_gbytes;
-    let range = |start: f64, of: fn(&RooflinePoint) -> f64| {
-        let values = figure.points.iter().map(of);
-        values.fold((start, start), |(low, high), value| {
+    let range = |of_roof: fn(&Roof) -> f64, of: fn(&RooflinePoint) -> f64| {
+        let values = figure
+            .roofs
+            .iter()
+            .map(of_roof)
+            .chain(figure.points.iter().map(of));
+        values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
             (low.min(value), high.max(value))
         })
     };
-    let (x_low, x_high) = range(ridge, |point| point.intensity);
-    let (y_low, y_high) = range(figure.fma_gflops, |point| point.gflops);
+    let (x_low, x_high) = range(|roof| roof.fma_gflops / roof.copy_gbytes, |point| point.intensity);
+    let (y_low, y_high) = range(|roof| roof.fma_gflops, |point| point.gflops);
     // A factor around the points leaves room for their numbers and shows both roofs.
     let x = LogTicks::covering(x_low / 2.0, x_high * 2.0, 10);
     let y = LogTicks::covering(y_low / 1.5, y_high * 1.5, 8);
@@ -115,25 +120,58 @@ fn axes(drawing: &mut Drawing, frame: &Frame) {
     drawing.line(vec![(left, bottom), (right, bottom)], INK, 2);
 }
 
-/// Draws both roofs with their names where no point lies; returns the places that are taken, those of the points among
-/// them.
+/// Draws all roofs, those of the only machine with their names where no point lies; returns the places that are taken,
+/// those of the points among them.
 fn roofs(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure) -> Vec<Rectangle> {
-    let (fma, copy) = (figure.fma_gflops, figure.copy_gbytes);
-    let (x_low, x_high) = (frame.x.values[0], frame.x.values[frame.x.values.len() - 1]);
-    // The rising roof enters the frame from the left or from below.
-    let start = x_low.max(frame.y.values[0] / copy);
-    let (low, ridge, high) = (
-        frame.at(start, start * copy),
-        frame.at(fma / copy, fma),
-        frame.at(x_high, fma),
-    );
-    drawing.line(vec![low, ridge, high], INK, 3);
     let around = |(x, y): At| (x - MARKER, y - MARKER, x + MARKER, y + MARKER);
     let places = figure
         .points
         .iter()
         .map(|point| frame.at(point.intensity, point.gflops));
     let mut taken: Vec<Rectangle> = places.map(around).collect();
+    for roof in &figure.roofs {
+        let corners = corners(frame, roof);
+        let colour = match figure.roofs.len() {
+            1 => INK,
+            _ => look_of(figure, &roof.name).0,
+        };
+        drawing.line(corners.to_vec(), colour, 3);
+        if figure.roofs.len() == 1 {
+            names(drawing, frame, roof, &mut taken);
+        }
+        let [low, ridge, high] = corners;
+        // Numbers of points keep off the roofs, names lie beside them already.
+        for ((from_x, from_y), (to_x, to_y)) in [(low, ridge), (ridge, high)] {
+            let steps = ((to_x - from_x).abs().max((to_y - from_y).abs()) / 4).max(1);
+            taken.extend((0..=steps).map(|step| {
+                let (x, y) = (
+                    from_x + (to_x - from_x) * step / steps,
+                    from_y + (to_y - from_y) * step / steps,
+                );
+                (x - 3, y - 3, x + 3, y + 3)
+            }));
+        }
+    }
+    taken
+}
+
+/// Where the roofs of a machine enter the frame, meet and leave it.
+fn corners(frame: &Frame, roof: &Roof) -> [At; 3] {
+    let (fma, copy) = (roof.fma_gflops, roof.copy_gbytes);
+    let (x_low, x_high) = (frame.x.values[0], frame.x.values[frame.x.values.len() - 1]);
+    // The rising roof enters the frame from the left or from below.
+    let start = x_low.max(frame.y.values[0] / copy);
+    [
+        frame.at(start, start * copy),
+        frame.at(fma / copy, fma),
+        frame.at(x_high, fma),
+    ]
+}
+
+/// Writes what both roofs are beside them, where there is room.
+fn names(drawing: &mut Drawing, frame: &Frame, roof: &Roof, taken: &mut Vec<Rectangle>) {
+    let (fma, copy) = (roof.fma_gflops, roof.copy_gbytes);
+    let [low, ridge, high] = corners(frame, roof);
     let along = |(from, to): (At, At), tenths: i32| {
         (
             from.0 + (to.0 - from.0) * tenths / 10,
@@ -165,18 +203,6 @@ fn roofs(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure) -> Vec<R
         (low, ridge),
         [6, 7, 5, 8, 4, 9, 3, 2, 1],
     );
-    // Numbers of points keep off the roofs, names lie beside them already.
-    for ((from_x, from_y), (to_x, to_y)) in [(low, ridge), (ridge, high)] {
-        let steps = ((to_x - from_x).abs().max((to_y - from_y).abs()) / 4).max(1);
-        taken.extend((0..=steps).map(|step| {
-            let (x, y) = (
-                from_x + (to_x - from_x) * step / steps,
-                from_y + (to_y - from_y) * step / steps,
-            );
-            (x - 3, y - 3, x + 3, y + 3)
-        }));
-    }
-    taken
 }
 
 /// Draws the points, each with its number where there is room nearest to it; among many points that lie together some
@@ -195,7 +221,7 @@ fn points(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure, mut tak
             let own = extent(*place);
             frame.holds(own) && !taken.iter().any(|other| touches(own, *other))
         };
-        drawing.marker((x, y), look_of(figure, point));
+        drawing.marker((x, y), look_of(figure, &point.look));
         let Some(place) = candidates((x, y), half).find(free) else {
             continue;
         };
@@ -236,18 +262,39 @@ fn touches(one: Rectangle, other: Rectangle) -> bool {
     one.0 < other.2 && other.0 < one.2 && one.1 < other.3 && other.1 < one.3
 }
 
-/// Colour and marker of a point's kernel.
-fn look_of(
-    figure: &RooflineFigure,
-    point: &RooflinePoint,
-) -> (plotters::style::RGBColor, super::palette::Marker) {
-    let mut kernels: Vec<&str> = Vec::new();
-    for own in &figure.points {
-        if !kernels.contains(&own.kernel.as_str()) {
-            kernels.push(&own.kernel);
+/// Colour and marker of a look, in order of first use by the roofs of several machines or else by the points.
+fn look_of(figure: &RooflineFigure, look: &str) -> (plotters::style::RGBColor, super::palette::Marker) {
+    let roofs = figure.roofs.iter().map(|roof| roof.name.as_str());
+    let mut looks: Vec<&str> = Vec::new();
+    for own in roofs
+        .filter(|_| figure.roofs.len() > 1)
+        .chain(figure.points.iter().map(|point| point.look.as_str()))
+    {
+        if !looks.contains(&own) {
+            looks.push(own);
         }
     }
-    look(kernels.iter().position(|own| *own == point.kernel).unwrap_or(0))
+    super::palette::look(looks.iter().position(|own| *own == look).unwrap_or(0))
+}
+
+/// What the roofs of several machines are, a line each; returns the y below.
+fn roof_key(drawing: &mut Drawing, figure: &RooflineFigure, top: i32) -> i32 {
+    if figure.roofs.len() == 1 {
+        return top;
+    }
+    for (index, roof) in figure.roofs.iter().enumerate() {
+        let y = top + LINE / 2 + index as i32 * LINE;
+        let look = look_of(figure, &roof.name);
+        drawing.line(vec![(MARGIN, y), (MARGIN + 64, y)], look.0, 3);
+        drawing.marker((MARGIN + 32, y), look);
+        let text = format!(
+            "{}: FMA peak {:.0} GFLOP/s, copy {:.1} GB/s",
+            roof.name, roof.fma_gflops, roof.copy_gbytes
+        );
+        let text = shortened(&text, SMALL, WIDTH - 2 * MARGIN - 76);
+        drawing.label(&text, (MARGIN + 76, y), SMALL, INK, Anchor::Left);
+    }
+    top + figure.roofs.len() as i32 * LINE + LINE / 2
 }
 
 /// What the numbers mean, in two columns where all texts are short enough; returns the y below.
@@ -261,7 +308,7 @@ fn key(drawing: &mut Drawing, figure: &RooflineFigure, top: i32) -> i32 {
         let x = MARGIN + (index / rows) as i32 * half;
         let y = top + LINE / 2 + (index % rows) as i32 * LINE;
         drawing.label(&(index + 1).to_string(), (x + 34, y), SMALL, INK, Anchor::Right);
-        drawing.marker((x + 54, y), look_of(figure, point));
+        drawing.marker((x + 54, y), look_of(figure, &point.look));
         let text = shortened(&point.label, SMALL, WIDTH - MARGIN - x - INDENT);
         drawing.label(&text, (x + INDENT, y), SMALL, INK, Anchor::Left);
     }

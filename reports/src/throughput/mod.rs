@@ -18,6 +18,7 @@ mod tests;
 mod view;
 
 pub(crate) use csv::summary_csv;
+pub(crate) use numbers::{percent, prefix, significant};
 pub(crate) use plots::figures;
 pub(crate) use report::report_md;
 pub use table::throughput_table;

@@ -182,7 +182,10 @@ fn lines_and_points_hold_the_measured_numbers() {
     let Figure::Roofline(roofline) = &named[3].figure else {
         panic!("{:?}", named[3])
     };
-    assert_eq!((roofline.fma_gflops, roofline.copy_gbytes), (400.0, 20.0));
+    let [roof] = &roofline.roofs[..] else {
+        panic!("one machine");
+    };
+    assert_eq!((roof.fma_gflops, roof.copy_gbytes), (400.0, 20.0));
     assert_eq!(
         (roofline.points[0].intensity, roofline.points[0].gflops),
         (500.0, 200.0)

@@ -6,8 +6,8 @@ use super::numbers::{prefix, ratio_text, significant};
 use super::queue_plots::{QUEUE_LEN, over_queue};
 use super::view::{Block, Entry, ThroughputView, Timed};
 use crate::plot::{
-    Bar, BarFigure, BarScale, Figure, LineFigure, Named, Panel, Point, RooflineFigure, RooflinePoint, Series,
-    Tick, XAxis,
+    Bar, BarFigure, BarScale, Figure, LineFigure, Named, Panel, Point, Roof, RooflineFigure, RooflinePoint,
+    Series, Tick, XAxis,
 };
 use crate::record::{CacheState, Verdict, value_text};
 
@@ -299,7 +299,7 @@ fn roofline(view: &ThroughputView<'_>) -> Option<Named> {
             };
             if flops > 0 && bytes > 0 {
                 points.push(RooflinePoint {
-                    kernel: entry.record.kernel.clone(),
+                    look: entry.record.kernel.clone(),
                     label: format!(
                         "{}, {} {}, {}: {} GFLOP/s",
                         entry.label,
@@ -324,8 +324,11 @@ fn roofline(view: &ThroughputView<'_>) -> Option<Named> {
                 "roofs are the medians of the peaks that this run measured; bytes are the least that a call must move, \
                  so that data in the caches can lift a point above the rising roof",
             ),
-            fma_gflops: peaks.fma.median / 1e9,
-            copy_gbytes: peaks.copy.median / 1e9,
+            roofs: vec![Roof {
+                name: String::new(),
+                fma_gflops: peaks.fma.median / 1e9,
+                copy_gbytes: peaks.copy.median / 1e9,
+            }],
             points,
         }),
     })

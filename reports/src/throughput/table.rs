@@ -4,7 +4,7 @@ use super::grids::{Detail, opponents_grid, times_grid};
 use super::noise::{peaks_line, warnings};
 use super::numbers::error_text;
 use super::view::ThroughputView;
-use crate::grid::{Grid, wrapped};
+use crate::grid::{fitted, wrapped};
 use crate::record::{MeasurementOutcome, MeasurementRecord, PeaksRecord, RunRecord};
 
 /// The tables of a throughput run with peaks, warnings and a legend. `width` is the terminal's, in columns; `None`
@@ -46,20 +46,6 @@ pub fn throughput_table(
         text += &format!("{}\n", wrapped(&line, width, "  "));
     }
     text
-}
-
-/// Caption and the first of these tables that fits; the first as paragraphs where none does.
-fn fitted(grids: &[Grid], width: Option<u16>) -> String {
-    let fits = |table: &String| {
-        let widest = table.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        width.is_none_or(|width| widest <= usize::from(width))
-    };
-    let table = grids
-        .iter()
-        .map(|grid| grid.drawn(2))
-        .find(fits)
-        .unwrap_or_else(|| grids[0].stacked(width));
-    format!("{}\n{table}", wrapped(&grids[0].caption, width, ""))
 }
 
 /// What the columns mean.

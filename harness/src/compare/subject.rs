@@ -1,0 +1,94 @@
+//! What a column is read from.
+
+use std::path::Path;
+
+use hitbench_reports::RunFolder;
+use hitbench_reports::compare::{Column, ColumnSource, PeakRates};
+use hitbench_reports::record::ProcessRecord;
+
+use crate::gate::{Baseline, Evidence, GateError};
+use crate::machine::fingerprint;
+
+/// One of the runs that are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Its label, unlike all others.
+    pub label: String,
+    /// Run folder or baseline file.
+    pub path: String,
+    /// Which of them.
+    pub source: ColumnSource,
+    /// What the run gave.
+    pub evidence: Evidence,
+}
+
+impl Subject {
+    /// Reads a run folder, or a baseline where `path` is a file.
+    ///
+    /// # Errors
+    /// Those of [`Evidence::read`] and [`Baseline::load`].
+    pub fn read(path: &Path, label: String) -> Result<Self, GateError> {
+        let (source, evidence) = match path.is_file() {
+            true => (ColumnSource::Baseline, Baseline::load(path)?.evidence),
+            false => (ColumnSource::Run, Evidence::read(&RunFolder::new(path))?),
+        };
+        Ok(Self {
+            label,
+            path: path.display().to_string(),
+            source,
+            evidence,
+        })
+    }
+
+    /// Who ran it and where, against the reference.
+    pub(super) fn column(&self, reference: &Self) -> Column {
+        let Evidence { tool, machine, .. } = &self.evidence;
+        let own = fingerprint(machine);
+        Column {
+            label: self.label.clone(),
+            path: self.path.clone(),
+            source: self.source,
+            build_id: tool.build_id.clone(),
+            git_revision: tool.git_revision.clone(),
+            dirty: tool.dirty,
+            is_like_machine: own == fingerprint(&reference.evidence.machine),
+            is_same_build: tool.build_id == reference.evidence.tool.build_id,
+            fingerprint: own,
+            machine: machine.clone(),
+            peaks: self.peaks(),
+        }
+    }
+
+    /// Medians of the peaks over processes.
+    pub(super) fn peaks(&self) -> Option<PeakRates> {
+        let of = |rate: fn(&ProcessRecord) -> f64| {
+            median(self.evidence.peaks.iter().map(rate).collect()).filter(|rate| *rate > 0.0)
+        };
+        Some(PeakRates {
+            fma_flops_per_s: of(|process| process.fma_flops_per_s)?,
+            copy_bytes_per_s: of(|process| process.copy_bytes_per_s)?,
+        })
+    }
+}
+
+/// `None` without values.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let (lower, upper) = (
+        values.get(values.len().checked_sub(1)? / 2)?,
+        values.get(values.len() / 2)?,
+    );
+    Some(f64::midpoint(*lower, *upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+    }
+}

@@ -1,0 +1,188 @@
+//! Rates by cell and column, their ratios to the reference, shares of peaks and geometric means.
+//!
+//! Samples are processes, or the seeds of a training; times have long tails, so that logarithms are compared, as gates
+//! do. A rate is the geometric mean of its samples and a ratio that of two rates: every interval holds its value.
+
+use hitbench_reports::compare::{GeometricMean, PeakRates, RatioFound, ThroughputRow, ThroughputValue};
+use hitbench_reports::record::CacheState;
+
+use super::align::AlignedCell;
+use super::assemble::LEVEL;
+use crate::gate::GateMetric;
+use crate::gate::evidence::{CellEvidence, MeasuredEvidence};
+use crate::metric::{MetricError, Uncertain, paired_mean, welch};
+
+/// What can be a rate, in the order of the tables.
+const METRICS: [GateMetric; 3] = [
+    GateMetric::ItemsPerS(CacheState::Warm),
+    GateMetric::ItemsPerS(CacheState::Cold),
+    GateMetric::PairsPerS,
+];
+
+/// The samples of one rate, as logarithms.
+struct Samples<'a> {
+    logs: Vec<f64>,
+    measured: Option<&'a MeasuredEvidence>,
+}
+
+impl<'a> Samples<'a> {
+    /// `None` where a cell has no such rate.
+    fn of(cell: &'a CellEvidence, metric: GateMetric) -> Option<Self> {
+        let measured = cell.measured.as_ref();
+        let rates: Vec<f64> = match metric {
+            GateMetric::ItemsPerS(cache) => {
+                let measured = measured?;
+                let times = measured.times.iter().find(|times| times.cache == cache)?;
+                let rate = |median_ns: &f64| measured.items as f64 / (median_ns * 1e-9);
+                times.median_ns.iter().map(rate).collect()
+            }
+            _ => cell.trials.iter().filter_map(|trial| trial.pairs_per_s).collect(),
+        };
+        let logs: Vec<f64> = rates
+            .into_iter()
+            .filter(|rate| *rate > 0.0)
+            .map(f64::ln)
+            .collect();
+        (!logs.is_empty()).then_some(Self {
+            logs,
+            measured: measured.filter(|_| metric != GateMetric::PairsPerS),
+        })
+    }
+
+    fn mean(&self) -> f64 {
+        self.logs.iter().sum::<f64>() / self.logs.len() as f64
+    }
+
+    /// Its value without what depends on the reference.
+    fn value(&self, peaks: Option<PeakRates>) -> Result<ThroughputValue, MetricError> {
+        let per_s = self.mean().exp();
+        let work = self.measured;
+        let calls_per_s = |measured: &MeasuredEvidence| per_s / measured.items as f64;
+        let rate = |of: fn(&MeasuredEvidence) -> Option<u64>| {
+            work.and_then(|measured| Some(of(measured)? as f64 * calls_per_s(measured)))
+        };
+        let (flops_per_s, bytes_per_s) = (rate(|work| work.flops), rate(|work| work.bytes));
+        // The peaks are the CPU's.
+        let is_on_gpu = work.is_some_and(|work| work.kernel.split('/').any(|part| part == "cuda"));
+        let peaks = peaks.filter(|_| !is_on_gpu);
+        Ok(ThroughputValue {
+            kernel: work.map(|work| work.kernel.clone()),
+            per_s,
+            interval: exponential(paired_mean(&self.logs))?,
+            n_samples: self.logs.len(),
+            ratio: None,
+            flops_per_s,
+            intensity: flops_per_s
+                .zip(bytes_per_s)
+                .filter(|(flops, bytes)| *flops > 0.0 && *bytes > 0.0)
+                .map(|(flops, bytes)| flops / bytes),
+            fma_share: flops_per_s
+                .zip(peaks)
+                .map(|(rate, peaks)| rate / peaks.fma_flops_per_s),
+            copy_share: bytes_per_s
+                .zip(peaks)
+                .map(|(rate, peaks)| rate / peaks.copy_bytes_per_s),
+            has_other_settings: false,
+        })
+    }
+
+    /// This rate over the reference's.
+    fn over(&self, reference: &Self) -> Result<RatioFound, MetricError> {
+        Ok(RatioFound {
+            value: (self.mean() - reference.mean()).exp(),
+            interval: exponential(welch(&reference.logs, &self.logs))?,
+        })
+    }
+}
+
+/// The interval of a mean of logarithms as one of rates; `None` where single samples have none.
+fn exponential(found: Result<Uncertain, MetricError>) -> Result<Option<[f64; 2]>, MetricError> {
+    let tail = (1.0 - LEVEL) / 2.0;
+    match found {
+        Ok(mean) => Ok(Some([mean.lower(tail)?.exp(), mean.upper(tail)?.exp()])),
+        Err(MetricError::NothingToCompare) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every rate of every cell; `peaks` by column.
+pub(super) fn rows(
+    cells: &[AlignedCell<'_>],
+    reference: usize,
+    peaks: &[Option<PeakRates>],
+) -> Result<Vec<ThroughputRow>, MetricError> {
+    let mut rows = Vec::new();
+    for metric in METRICS {
+        for cell in cells {
+            let samples: Vec<Option<Samples<'_>>> = cell
+                .by_column
+                .iter()
+                .map(|own| Samples::of((*own)?, metric))
+                .collect();
+            let Some(any) = samples.iter().flatten().next() else {
+                continue;
+            };
+            let (item, of) = match any.measured {
+                Some(measured) => (measured.item.clone(), "processes"),
+                None => ("pairs".to_owned(), "seeds"),
+            };
+            let mut values = Vec::with_capacity(samples.len());
+            for (at, own) in samples.iter().enumerate() {
+                let Some(own) = own else {
+                    values.push(None);
+                    continue;
+                };
+                let mut value = own.value(peaks[at])?;
+                value.has_other_settings = cell.has_other_settings(at);
+                if let Some(of_reference) = &samples[reference]
+                    && at != reference
+                    && !value.has_other_settings
+                {
+                    value.ratio = Some(own.over(of_reference)?);
+                }
+                values.push(Some(value));
+            }
+            rows.push(ThroughputRow {
+                cell: cell.label.to_owned(),
+                metric: metric.to_string(),
+                item,
+                samples: of,
+                values,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The geometric mean of the ratios of each metric, over the cells that every column has with the reference's settings.
+pub(super) fn geometric_means(rows: &[ThroughputRow], reference: usize) -> Vec<GeometricMean> {
+    let mut means: Vec<GeometricMean> = Vec::new();
+    for metric in METRICS.map(|metric| metric.to_string()) {
+        let own: Vec<&ThroughputRow> = rows.iter().filter(|row| row.metric == metric).collect();
+        let ratios = |row: &ThroughputRow| -> Option<Vec<f64>> {
+            let values = row.values.iter().enumerate();
+            values
+                .map(|(at, value)| match (value, at == reference) {
+                    (Some(_), true) => Some(1.0),
+                    (Some(value), false) => Some(value.ratio?.value),
+                    (None, _) => None,
+                })
+                .collect()
+        };
+        let all: Vec<Vec<f64>> = own.iter().filter_map(|row| ratios(row)).collect();
+        let Some(first) = all.first() else {
+            continue;
+        };
+        let mean = |at: usize| {
+            let logs: f64 = all.iter().map(|ratios| ratios[at].ln()).sum();
+            (logs / all.len() as f64).exp()
+        };
+        means.push(GeometricMean {
+            n_cells: all.len(),
+            n_all_cells: own.len(),
+            ratios: (0..first.len()).map(mean).collect(),
+            metric,
+        });
+    }
+    means
+}
