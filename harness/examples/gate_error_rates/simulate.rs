@@ -164,6 +164,8 @@ impl Simulation {
                     threads: 1,
                     items: 1000,
                     item: "items".to_owned(),
+                    flops: None,
+                    bytes: None,
                     times: vec![ProcessTimes {
                         cache: CacheState::Warm,
                         median_ns: (0..N_PROCESSES).map(process).collect(),

@@ -65,6 +65,8 @@ pub(crate) fn throughput(cells: &[(&str, &[f64])], machine: Machine) -> Evidence
             threads: 1,
             items: 1000,
             item: "pairs".to_owned(),
+            flops: None,
+            bytes: None,
             times: vec![ProcessTimes {
                 cache: CacheState::Warm,
                 median_ns: items_per_s.iter().map(|items| 1000.0 / items * 1e9).collect(),
