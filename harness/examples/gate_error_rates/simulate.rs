@@ -16,7 +16,7 @@ use rand_distr::{Distribution, Exp, Normal};
 const N_VIDEOS: usize = 200;
 const CAPTIONS: usize = 2;
 const N_SEEDS: u64 = 3;
-const N_PROCESSES: usize = 5;
+const N_PROCESSES: usize = 8;
 const N_RETRAIN: usize = 6;
 const N_NUMERIC: usize = 2;
 const N_SPEED: usize = 4;

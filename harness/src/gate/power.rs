@@ -102,7 +102,7 @@ fn difference_to_itself(
             clusters.dedup();
             let error = (ASSUMED_FLIPS / clusters.len() as f64).sqrt();
             Ok((
-                Uncertain::student(0.0, error, f64::INFINITY),
+                Uncertain::normal(0.0, error),
                 format!(
                     "{} queries, if {} % of them flip",
                     trial.values.len(),

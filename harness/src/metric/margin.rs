@@ -1,12 +1,14 @@
 //! Many differences, each held against a margin, in one family: what was made worse, what was not, what is open.
 //!
-//! Every difference has two one-sided tests. *Regressed*: it lies below `-margin`. *Equivalent*: it does not, which is
-//! non-inferiority; a gain is no offence. Holm's method runs over the first tests of all rows at `alpha`, and separately
-//! over the second ones. So the chance that anything within its margin is called regressed is at most `alpha`, and so is
-//! the chance that anything beyond it is called equivalent, whatever depends on what.
+//! Every difference has three one-sided tests. *Regressed*: it lies below `-margin`. *Equivalent*: it does not, which is
+//! non-inferiority; a gain is no offence. *Improved*: it lies above 0. Holm's method runs at `alpha` over the first tests
+//! of all rows, separately over the second ones, and separately over the third ones. So the chance that anything within
+//! its margin is called regressed is at most `alpha`, so is the chance that anything beyond it is called equivalent, and
+//! so is the chance that anything is called improved that is not, whatever depends on what.
 //!
 //! The interval of a row runs from the bound of its second test to that of its first, each at the level at which the row
-//! was judged, and the verdict is read from the interval: they cannot disagree.
+//! was judged; the lower end of an improved row is the bound of its third test, and no other row's exceeds 0 (as with
+//! the bounds of Strassburger and Bretz 2008). So interval and verdict cannot disagree.
 
 use super::{MetricError, Uncertain};
 
@@ -39,7 +41,7 @@ pub struct Judgement {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// Chance that the truth lies below `low`: the level of the test for equivalence.
+    /// Chance that the truth lies below `low`: the level of the test for equivalence, or for a gain that was found.
     pub alpha_low: f64,
     /// Chance that the truth lies above `high`: the level of the test for a regression.
     pub alpha_high: f64,
@@ -72,24 +74,37 @@ pub fn judge(family: &[MarginTest], alpha: f64) -> Result<Vec<Judgement>, Metric
         let bound = family[row].difference.lower(alpha)?;
         Ok((bound, bound > -family[row].margin))
     })?;
-    let rows = family.iter().zip(low).zip(high).enumerate();
+    let p_improved: Vec<f64> = family.iter().map(|test| test.difference.p_above(0.0)).collect();
+    let gain = step_down(&p_improved, alpha, |row, alpha| {
+        let bound = family[row].difference.lower(alpha)?;
+        Ok((bound, bound > 0.0))
+    })?;
+    let rows = family.iter().zip(low).zip(high).zip(gain).enumerate();
     Ok(rows
-        .map(|(row, ((test, low), high))| Judgement {
-            low: low.bound,
-            high: high.bound,
-            alpha_low: low.alpha,
-            alpha_high: high.alpha,
-            p_regressed: p_regressed[row],
-            p_equivalent: p_equivalent[row],
-            verdict: if high.bound < -test.margin {
-                MarginVerdict::Regressed
-            } else if low.bound > 0.0 {
-                MarginVerdict::Improved
-            } else if low.bound > -test.margin {
-                MarginVerdict::Equivalent
-            } else {
-                MarginVerdict::Inconclusive
-            },
+        .map(|(row, (((test, low), high), gain))| {
+            let is_improved = gain.bound > 0.0;
+            let low = if is_improved { gain } else { low };
+            Judgement {
+                low: if is_improved {
+                    low.bound
+                } else {
+                    low.bound.min(0.0)
+                },
+                high: high.bound,
+                alpha_low: low.alpha,
+                alpha_high: high.alpha,
+                p_regressed: p_regressed[row],
+                p_equivalent: p_equivalent[row],
+                verdict: if high.bound < -test.margin {
+                    MarginVerdict::Regressed
+                } else if is_improved {
+                    MarginVerdict::Improved
+                } else if low.bound > -test.margin {
+                    MarginVerdict::Equivalent
+                } else {
+                    MarginVerdict::Inconclusive
+                },
+            }
         })
         .collect())
 }
@@ -128,10 +143,10 @@ fn step_down(
 mod tests {
     use super::*;
 
-    /// A difference with a standard error of 1 and as good as normal.
+    /// A difference with a standard error of 1.
     fn test(estimate: f64, margin: f64) -> MarginTest {
         MarginTest {
-            difference: Uncertain::student(estimate, 1.0, 1e6),
+            difference: Uncertain::normal(estimate, 1.0),
             margin,
         }
     }
@@ -146,7 +161,7 @@ mod tests {
         // Regressed: 1 of 4 rejected, the others at the level of the second step.
         let alphas: Vec<f64> = found.iter().map(|row| row.alpha_high).collect();
         assert_eq!(alphas, [0.0125, 0.05 / 3.0, 0.05 / 3.0, 0.05 / 3.0]);
-        // Equivalent: 9 first, 0 second, then -1, which fails at 0.025 and takes -9 with it.
+        // Equivalent: 9 first, 0 second, then -1, which fails at 0.025 and takes -9 with it. Improved: 9 first, alone.
         let alphas: Vec<f64> = found.iter().map(|row| row.alpha_low).collect();
         assert_eq!(alphas, [0.025, 0.05 / 3.0, 0.0125, 0.025]);
     }
@@ -165,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn gains_are_a_family_of_their_own() {
+        // All are equivalent, the last at 5 %, where 1.9 lies above 0; among three gains it would have to reach 2.13.
+        let found = judge(&[test(1.9, 6.0), test(0.5, 6.0), test(0.0, 6.0)], 0.05).unwrap();
+        assert!(found.iter().all(|row| row.verdict == MarginVerdict::Equivalent));
+        let found = judge(&[test(2.2, 6.0), test(0.5, 6.0), test(1.8, 0.5)], 0.05).unwrap();
+        assert_eq!(found[0].verdict, MarginVerdict::Improved);
+        assert!((found[0].low - (2.2 - 2.128_045)).abs() < 1e-4, "{found:?}");
+        // 1.8 is the last to be found equivalent, at 5 %, where it lies above 0; as a gain it is held against half of that.
+        assert_eq!((found[2].verdict, found[2].low), (MarginVerdict::Equivalent, 0.0));
+    }
+
+    #[test]
     fn intervals_and_verdicts_agree_with_adjusted_p_values() {
         // Differences all over the place, in families of several sizes.
         for n in 1..12 {
@@ -175,6 +202,15 @@ mod tests {
             let regressed = super::super::holm(&found.iter().map(|row| row.p_regressed).collect::<Vec<_>>());
             let equivalent =
                 super::super::holm(&found.iter().map(|row| row.p_equivalent).collect::<Vec<_>>());
+            let improved: Vec<f64> = family.iter().map(|test| test.difference.p_above(0.0)).collect();
+            for (row, improved) in found.iter().zip(super::super::holm(&improved)) {
+                assert_eq!(row.low > 0.0, improved <= 0.05, "{row:?}");
+                assert_eq!(
+                    row.verdict == MarginVerdict::Improved,
+                    improved <= 0.05,
+                    "{row:?}"
+                );
+            }
             for ((row, regressed), equivalent) in found.iter().zip(regressed).zip(equivalent) {
                 assert_eq!(row.high < -1.5, regressed <= 0.05, "{row:?}");
                 assert_eq!(row.low > -1.5, equivalent <= 0.05, "{row:?}");

@@ -1,6 +1,6 @@
 //! A difference and what the data leave open about it: one-sided bounds and the p-values that belong to them.
 
-use statrs::distribution::{Beta, Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
+use statrs::distribution::{Beta, Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
 
 use super::MetricError;
 use super::bootstrap::tail_size;
@@ -28,6 +28,8 @@ enum Law {
     },
     /// `estimate + error * t`.
     Student { error: f64, law: StudentsT },
+    /// `estimate + error * z`.
+    Normal { error: f64, law: Normal },
     /// No more is known than the estimate: every sample is the same number.
     Exact,
 }
@@ -111,11 +113,23 @@ impl Uncertain {
         }
     }
 
-    /// From a standard error with its degrees of freedom.
+    /// From a standard error that was estimated with so many degrees of freedom.
     pub fn student(estimate: f64, error: f64, freedom: f64) -> Self {
         let law = match StudentsT::new(0.0, 1.0, freedom) {
             Ok(law) if error > 0.0 => Law::Student { error, law },
             _ => Law::Exact,
+        };
+        Self { estimate, law }
+    }
+
+    /// From a known standard error.
+    pub fn normal(estimate: f64, error: f64) -> Self {
+        let law = match error > 0.0 {
+            true => Law::Normal {
+                error,
+                law: Normal::standard(),
+            },
+            false => Law::Exact,
         };
         Self { estimate, law }
     }
@@ -134,6 +148,7 @@ impl Uncertain {
                 flips.map_or(p, |flips| p.max(flips.p_below(bound)))
             }
             Law::Student { error, law } => law.cdf((self.estimate - bound) / error),
+            Law::Normal { error, law } => law.cdf((self.estimate - bound) / error),
             Law::Exact => f64::from(u8::from(self.estimate >= bound)),
         }
     }
@@ -147,6 +162,7 @@ impl Uncertain {
                 flips.map_or(p, |flips| p.max(flips.mirrored().p_below(-bound)))
             }
             Law::Student { error, law } => law.cdf((bound - self.estimate) / error),
+            Law::Normal { error, law } => law.cdf((bound - self.estimate) / error),
             Law::Exact => f64::from(u8::from(self.estimate <= bound)),
         }
     }
@@ -163,6 +179,7 @@ impl Uncertain {
                 flips.map_or(bound, |flips| bound.max(flips.upper(alpha)))
             }
             Law::Student { error, law } => self.estimate - error * law.inverse_cdf(alpha),
+            Law::Normal { error, law } => self.estimate - error * law.inverse_cdf(alpha),
             Law::Exact => self.estimate,
         })
     }
@@ -178,6 +195,7 @@ impl Uncertain {
                 flips.map_or(bound, |flips| bound.min(-flips.mirrored().upper(alpha)))
             }
             Law::Student { error, law } => self.estimate + error * law.inverse_cdf(alpha),
+            Law::Normal { error, law } => self.estimate + error * law.inverse_cdf(alpha),
             Law::Exact => self.estimate,
         })
     }
@@ -288,6 +306,16 @@ mod tests {
         );
         assert!(difference.is_undecidable(2.5, 0.05).unwrap());
         assert!(!difference.is_undecidable(2.6, 0.05).unwrap());
+    }
+
+    #[test]
+    fn a_known_error_has_the_bounds_of_the_normal_law() {
+        let found = Uncertain::normal(1.0, 2.0);
+        close(found.upper(0.05).unwrap(), 1.0 + 1.644_854 * 2.0);
+        close(found.lower(0.05).unwrap(), 1.0 - 1.644_854 * 2.0);
+        close(found.p_below(1.0 + 1.644_853_6 * 2.0), 0.05);
+        close(found.p_above(1.0 - 1.644_853_6 * 2.0), 0.05);
+        assert_eq!(Uncertain::normal(1.0, 0.0).upper(0.05).unwrap(), 1.0);
     }
 
     #[test]
