@@ -14,8 +14,8 @@ use crate::gate::{Baseline, Blessing, SuiteId};
 /// Shows what a baseline file holds, or what it held before.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hitbench baseline show gates/smoke.baseline.json\n  \
-    hitbench baseline history gates/smoke.baseline.json"
+    after_help = "Examples:\n  hitbench baseline show suites/gates/smoke.baseline.json\n  \
+    hitbench baseline history suites/gates/smoke.baseline.json"
 )]
 pub struct BaselineArgs {
     #[command(subcommand)]

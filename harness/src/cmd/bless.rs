@@ -19,7 +19,7 @@ use crate::gate::Baseline;
 /// version control. An older baseline in it goes into its history.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  hitbench bless runs/smoke-1a2b3c4d --to gates/smoke.baseline.json \
+    after_help = "Example:\n  hitbench bless runs/smoke-1a2b3c4d --to suites/gates/smoke.baseline.json \
     --reason \"longer warm-up, see change 42\""
 )]
 pub struct BlessArgs {

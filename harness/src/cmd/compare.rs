@@ -20,7 +20,7 @@ use crate::exit_code::ExitCode;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  hitbench compare runs/kernels-1a2b3c4d runs/kernels-5e6f7a8b --labels old,new\n  \
-    hitbench compare gates/kernels.baseline.json runs/kernels-1a2b3c4d --reference 1 --out compared"
+    hitbench compare kernels.baseline.json runs/kernels-1a2b3c4d --reference 1 --out compared"
 )]
 pub struct CompareArgs {
     /// Run folders, or baseline files of `hitbench bless`; two or more.

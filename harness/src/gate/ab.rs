@@ -78,6 +78,7 @@ pub fn judge_blocks(policy: &Policy, blocks: &[Block], n_looks: usize) -> Result
                             difference: paired_mean(&changes)?,
                             margin: in_units(metric, margin, 1.0),
                         },
+                        names: ["the old build", "the new one"],
                         baseline: mean(|[old, _]| *old),
                         run: mean(|[_, new]| *new),
                         samples: format!("{} blocks of old, new, new, old", logs.len()),

@@ -25,10 +25,15 @@ pub(super) fn resampling(n_rows: usize, alpha: f64) -> Resampling {
     }
 }
 
+/// The two sides of all gates but those of builds in turns.
+const BASELINE_AND_RUN: [&str; 2] = ["the baseline", "the run"];
+
 /// A difference as tests take it, and the two values it lies between.
 #[derive(Debug, Clone)]
 pub(super) struct Difference {
     pub(super) test: MarginTest,
+    /// What the two sides are called.
+    pub(super) names: [&'static str; 2],
     pub(super) baseline: f64,
     pub(super) run: f64,
     /// What it is drawn from, in words.
@@ -58,6 +63,7 @@ pub(super) fn difference(
                 difference: welch(&logs[0], &logs[1])?,
                 margin: in_units(metric, margin, 1.0),
             },
+            names: BASELINE_AND_RUN,
             baseline: mean(&logs[0]).exp(),
             run: mean(&logs[1]).exp(),
             samples: format!("{} and {} {what}", before.len(), after.len()),
@@ -85,6 +91,7 @@ pub(super) fn difference(
             difference,
             margin: in_units(metric, margin, baseline),
         },
+        names: BASELINE_AND_RUN,
         baseline,
         run: mean(&after),
         samples,

@@ -110,6 +110,8 @@ pub enum RowFound {
 /// A difference, judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DifferenceFound {
+    /// What the two sides are called.
+    pub names: [&'static str; 2],
     /// Value of the baseline: a fraction, ranks, or items a second.
     pub baseline: f64,
     /// Value of the run.
@@ -262,12 +264,14 @@ pub(super) fn judge_family(
     for ((index, margin, difference), judgement) in differences.into_iter().zip(judged) {
         let Difference {
             test,
+            names,
             baseline,
             run,
             samples,
         } = difference;
         rows[index].verdict = judgement.verdict.into();
         rows[index].found = Some(RowFound::Difference(Box::new(DifferenceFound {
+            names,
             baseline,
             run,
             samples,

@@ -124,6 +124,8 @@ pub struct DifferenceReport {
     pub p_regressed: f64,
     /// P-value of the test for equivalence, not adjusted.
     pub p_equivalent: f64,
+    /// P-value of the test for a gain, not adjusted.
+    pub p_improved: f64,
     /// Smallest drop that is found four times in five.
     pub detectable_drop: f64,
     /// Whether an equal candidate is shown to be so less often than four times in five.
@@ -238,6 +240,7 @@ impl RowReport {
                     margin_drop: row.metric.shown_drop(found.margin_in_units),
                     p_regressed: found.judgement.p_regressed,
                     p_equivalent: found.judgement.p_equivalent,
+                    p_improved: found.judgement.p_improved,
                     detectable_drop: row.metric.shown_drop(found.detectable),
                     undecidable: found.undecidable,
                     confirmation,

@@ -193,6 +193,14 @@ fn a_drop_of_what_is_printed_is_found_four_times_in_five() {
     let rows = power(&policy(R1), &baseline).unwrap();
     assert_eq!(rows.len(), 1);
     assert!(!rows[0].undecidable && rows[0].detectable > 0.05, "{rows:?}");
+    // Of another numeric path 1 % is taken to flip, one way or the other: (1.644854 + 0.841621) * sqrt(0.01 / 200), of
+    // 200 videos.
+    let numeric = policy("  - {id: n, kind: numeric, metric: t2v.r_at.1, margin: 2pt}\n");
+    let found = power(&numeric, &baseline).unwrap()[0].detectable;
+    assert!(
+        (found - (0.02 + 2.486_475 * (0.01_f64 / 200.0).sqrt())).abs() < 1e-6,
+        "{found}"
+    );
     let narrow = policy("  - {id: r1, kind: retrain, metric: t2v.r_at.1, margin: 0.5pt}\n");
     assert!(power(&narrow, &baseline).unwrap()[0].undecidable);
     insta::assert_snapshot!(prospect(&rows), @r"r1: t2v.r_at.1 of a, margin 5pt, 3 seeds a side, 400 queries: finds a drop of 7.51pt four times in five");

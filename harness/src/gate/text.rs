@@ -39,8 +39,9 @@ pub fn sentence(row: &GateRow) -> String {
 
 fn difference(metric: GateMetric, found: &DifferenceFound) -> String {
     let (estimate, [low, high]) = found.shown(metric);
+    let [before, after] = found.names;
     let mut text = format!(
-        "{} in the baseline, {} in the run, {} [{}, {}] from {}, margin {}",
+        "{} in {before}, {} in {after}, {} [{}, {}] from {}, margin {}",
         value(metric, found.baseline),
         value(metric, found.run),
         change(metric, estimate),
@@ -168,7 +169,7 @@ fn power_sentence(
     );
     if undecidable {
         text.push_str(
-            "; undecidable: an equal run would mostly be inconclusive, so take more seeds, processes or queries, or a \
+            "; undecidable: an equal run would be inconclusive more often than once in five, so take more seeds, processes or queries, or a \
              wider margin",
         );
     }

@@ -49,6 +49,8 @@ pub struct Judgement {
     pub p_regressed: f64,
     /// P-value of the test for equivalence, not adjusted.
     pub p_equivalent: f64,
+    /// P-value of the test for a gain, not adjusted.
+    pub p_improved: f64,
     /// The verdict.
     pub verdict: MarginVerdict,
 }
@@ -95,6 +97,7 @@ pub fn judge(family: &[MarginTest], alpha: f64) -> Result<Vec<Judgement>, Metric
                 alpha_high: high.alpha,
                 p_regressed: p_regressed[row],
                 p_equivalent: p_equivalent[row],
+                p_improved: p_improved[row],
                 verdict: if high.bound < -test.margin {
                     MarginVerdict::Regressed
                 } else if is_improved {
@@ -202,7 +205,7 @@ mod tests {
             let regressed = super::super::holm(&found.iter().map(|row| row.p_regressed).collect::<Vec<_>>());
             let equivalent =
                 super::super::holm(&found.iter().map(|row| row.p_equivalent).collect::<Vec<_>>());
-            let improved: Vec<f64> = family.iter().map(|test| test.difference.p_above(0.0)).collect();
+            let improved: Vec<f64> = found.iter().map(|row| row.p_improved).collect();
             for (row, improved) in found.iter().zip(super::super::holm(&improved)) {
                 assert_eq!(row.low > 0.0, improved <= 0.05, "{row:?}");
                 assert_eq!(
