@@ -169,8 +169,8 @@ fn power_sentence(
     );
     if undecidable {
         text.push_str(
-            "; undecidable: an equal run would be inconclusive more often than once in five, so take more seeds, processes or queries, or a \
-             wider margin",
+            "; undecidable: an equal run would be inconclusive more often than once in five, so take more seeds, \
+             processes or queries, or a wider margin",
         );
     }
     text
