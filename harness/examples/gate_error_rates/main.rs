@@ -99,8 +99,12 @@ fn planted(args: &Args, policy: &Policy, simulation: &mut Simulation) -> Value {
         slower += u64::from(is_regressed(policy, &baseline, &candidate, "speed", 0));
 
         let [baseline, _] = simulation.pair(Planted::Nothing);
-        let rows = power(policy, &baseline).expect("simulated runs have a spread");
-        let row = rows.iter().find(|row| row.id == "retrain").expect("there is one");
+        let found = power(policy, &baseline).expect("simulated runs have a spread");
+        let row = found
+            .rows
+            .iter()
+            .find(|row| row.id == "retrain")
+            .expect("there is one");
         let candidate = simulation.again(&baseline, Planted::Lost(2.0 * row.detectable));
         lost += u64::from(is_regressed(policy, &baseline, &candidate, "retrain", 0));
 

@@ -1,5 +1,6 @@
 //! `hitbench gate`: a run against a baseline, or a build against another, under a policy.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use super::rerun::Rerun;
 use crate::exit_code::ExitCode;
 use crate::gate::calibrate::Calibration;
 use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, SideReport, explanation, table};
+use crate::machine;
 
 mod ab;
 mod exports;
@@ -72,6 +74,7 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
         (None, Some(run)) => against_baseline(args, run)?,
         (None, None) => unreachable!("the command line asks for a run"),
     };
+    args.exports.write(&report)?;
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
@@ -82,7 +85,6 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
             write!(out, "\n{}", explanation(&gate.rows))?;
         }
     }
-    args.exports.write(&report)?;
     Ok(gate.conclusion().0)
 }
 
@@ -102,8 +104,21 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
     })?;
     let baseline = Baseline::load(path)?;
     let evidence = Evidence::read(&folder)?;
+    let warnings = warnings(&policy, &baseline.evidence)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
     if let Some(suite) = &args.confirm {
+        let here = machine::tool()?.build_id;
+        if here != evidence.tool.build_id {
+            return Err(Failure::message(
+                ExitCode::NotComparable,
+                "other-build",
+                format!(
+                    "build {} made the run, and this is {here}: new samples would be of another program",
+                    evidence.tool.build_id
+                ),
+                "confirm with the program that made the run",
+            ));
+        }
         confirm(&mut gate, &policy, &baseline, suite)?;
     }
     let sides = [
@@ -111,7 +126,7 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
         SideReport::new(run, &evidence),
     ];
     let mut report = GateReport::new(&gate, &policy, &evidence.suite, sides);
-    report.warnings = warnings(&policy, &baseline.evidence)?;
+    report.warnings = warnings;
     Ok((gate, report))
 }
 
@@ -144,8 +159,7 @@ pub(super) fn policy(
 
 /// Measures the flagged cells again.
 fn confirm(gate: &mut Gate, policy: &Policy, baseline: &Baseline, suite: &Path) -> Result<(), Failure> {
-    let mut cells: Vec<String> = gate.flagged().map(|row| row.cell.clone()).collect();
-    cells.dedup();
+    let cells: BTreeSet<&str> = gate.flagged().map(|row| row.cell.as_str()).collect();
     if cells.is_empty() {
         return Ok(());
     }
@@ -157,7 +171,7 @@ fn confirm(gate: &mut Gate, policy: &Policy, baseline: &Baseline, suite: &Path) 
             program: &std::env::current_exe()?,
             suite,
             sets: &[],
-            filter: (!is_only).then_some(cell),
+            filter: (!is_only).then_some(*cell),
             out: &out,
         }
         .run()?;

@@ -7,7 +7,7 @@ use super::examine::{Difference, in_units};
 use super::judge::{Gate, GateRow, GateVerdict, judge_family};
 use super::metric::{GateMetric, RowKind};
 use super::policy::{Policy, RowTest};
-use super::sides::{Unlike, check_suites, is_about, same_settings, values};
+use super::sides::{Subject, Unlike, check_suites, same_settings, subjects, values};
 use crate::metric::{MarginTest, paired_mean};
 
 /// Fewest blocks with a spread worth looking at.
@@ -46,7 +46,7 @@ pub fn judge_blocks(policy: &Policy, blocks: &[Block], n_looks: usize) -> Result
         return Err(GateError::Metric(crate::metric::MetricError::NothingToCompare));
     };
     check_suites(&first.old[0], &first.new[0])?;
-    for row in &policy.rows {
+    for Subject { row, label, cell } in subjects(policy, &first.old[0], "the old build") {
         let RowTest::Margin {
             kind: RowKind::Throughput,
             metric,
@@ -55,39 +55,36 @@ pub fn judge_blocks(policy: &Policy, blocks: &[Block], n_looks: usize) -> Result
         else {
             continue;
         };
-        for cell in first.old[0].cells.iter().filter(|cell| is_about(row, cell)) {
-            let mut gate_row = GateRow {
-                id: row.id.clone(),
-                cell: cell.label().to_owned(),
-                kind: RowKind::Throughput,
-                metric,
-                line: row.line,
-                verdict: GateVerdict::Incomparable,
-                why: None,
-                found: None,
-            };
-            match block_logs(blocks, cell, metric) {
-                Err(Unlike { reason, text }) => gate_row.why = Some((reason, text)),
-                Ok(logs) => {
-                    let mean = |of: fn(&[f64; 2]) -> f64| {
-                        (logs.iter().map(of).sum::<f64>() / logs.len() as f64).exp()
-                    };
-                    let changes: Vec<f64> = logs.iter().map(|[old, new]| new - old).collect();
-                    let difference = Difference {
-                        test: MarginTest {
-                            difference: paired_mean(&changes)?,
-                            margin: in_units(metric, margin, 1.0),
-                        },
-                        names: ["the old build", "the new one"],
-                        baseline: mean(|[old, _]| *old),
-                        run: mean(|[_, new]| *new),
-                        samples: format!("{} blocks of old, new, new, old", logs.len()),
-                    };
-                    differences.push((rows.len(), margin, difference));
-                }
+        let mut gate_row = GateRow {
+            id: row.id.clone(),
+            cell: label,
+            kind: RowKind::Throughput,
+            metric,
+            line: row.line,
+            verdict: GateVerdict::Incomparable,
+            why: None,
+            found: None,
+        };
+        match cell.and_then(|cell| block_logs(blocks, cell, metric)) {
+            Err(Unlike { reason, text }) => gate_row.why = Some((reason, text)),
+            Ok(logs) => {
+                let mean =
+                    |of: fn(&[f64; 2]) -> f64| (logs.iter().map(of).sum::<f64>() / logs.len() as f64).exp();
+                let changes: Vec<f64> = logs.iter().map(|[old, new]| new - old).collect();
+                let difference = Difference {
+                    test: MarginTest {
+                        difference: paired_mean(&changes)?,
+                        margin: in_units(metric, margin, 1.0),
+                    },
+                    names: ["the old build", "the new one"],
+                    baseline: mean(|[old, _]| *old),
+                    run: mean(|[_, new]| *new),
+                    samples: format!("{} blocks of old, new, new, old", logs.len()),
+                };
+                differences.push((rows.len(), margin, difference));
             }
-            rows.push(gate_row);
         }
+        rows.push(gate_row);
     }
     judge_family(policy.alpha / n_looks as f64, &mut rows, differences)?;
     Ok(Gate {

@@ -6,18 +6,18 @@
 mod pack;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use hitbench_reports::RunFolder;
-use hitbench_reports::record::Direction;
+use hitbench_reports::record::{Direction, MeasurementOutcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use self::wire::WireBaseline;
 use super::error::GateError;
-use super::evidence::{CellEvidence, Evidence};
+use super::evidence::Evidence;
 use super::metric::GateMetric;
 use super::sides::values;
 use crate::machine::fingerprint;
@@ -55,23 +55,19 @@ impl Baseline {
     /// Takes a finished run as the successor of `earlier`, the baseline that the file holds now.
     ///
     /// # Errors
-    /// [`GateError::NoReason`] for an empty reason, [`GateError::Unfinished`] when trials are missing or a kernel has no
-    /// times, [`GateError::NotComparable`] when `earlier` is of another suite, and those of [`Evidence::read`].
+    /// [`GateError::NoReason`] for an empty reason, [`GateError::Unfinished`] when trials are missing or a kernel was
+    /// wrong or not measured, [`GateError::NotComparable`] when `earlier` is of another suite, and those of [`Evidence::read`].
     pub fn of_run(folder: &RunFolder, reason: &str, earlier: Option<Self>) -> Result<Self, GateError> {
         if reason.trim().is_empty() {
             return Err(GateError::NoReason);
         }
         let evidence = Evidence::read(folder)?;
-        let of_times = evidence.suite.kind == "throughput";
-        let n_missing = |cell: &CellEvidence| match of_times {
-            true => 0,
-            false => cell.n_planned - cell.trials.len(),
-        };
-        if let Some(first) = evidence.cells.iter().find(|cell| n_missing(cell) > 0) {
+        let missing = unfinished(folder)?;
+        if let Some(first) = missing.first() {
             return Err(GateError::Unfinished {
                 folder: folder.path().to_owned(),
-                n_missing: evidence.cells.iter().map(n_missing).sum(),
-                first: first.label().to_owned(),
+                n_missing: missing.len(),
+                first: first.clone(),
             });
         }
         let mut history = Vec::new();
@@ -169,6 +165,31 @@ impl Baseline {
             numbers: headlines(evidence),
         }
     }
+}
+
+/// Names of the trials and kernels of a run that have no result. A kernel that the machine or the build has not needs
+/// none.
+fn unfinished(folder: &RunFolder) -> Result<Vec<String>, GateError> {
+    let run = folder.run()?;
+    let build = &run.tool.build_id;
+    let trials = folder.trials()?;
+    let measurements = folder.measurements()?;
+    let mut finished: BTreeSet<&str> = BTreeSet::new();
+    let of_build = trials
+        .iter()
+        .filter(|trial| trial.build_id == *build && trial.result().is_some());
+    finished.extend(of_build.map(|trial| trial.id.as_str()));
+    let of_build = measurements.iter().filter(|record| record.build_id == *build);
+    let answered = of_build.filter(|record| {
+        matches!(
+            record.outcome,
+            MeasurementOutcome::Ok { .. } | MeasurementOutcome::Unavailable { .. }
+        )
+    });
+    finished.extend(answered.map(|record| record.id.as_str()));
+    let planned = run.plan.iter().flat_map(|cell| &cell.trials);
+    let missing = planned.filter(|trial| !finished.contains(trial.id.as_str()));
+    Ok(missing.map(|trial| trial.name.clone()).collect())
 }
 
 /// Checksum of the contents, with the name of its algorithm.

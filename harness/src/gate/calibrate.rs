@@ -12,7 +12,7 @@ use super::examine::in_units;
 use super::judge::{GateVerdict, gate};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, RowTest};
-use super::sides::{check_suites, is_about, values};
+use super::sides::{self, Subject, check_suites, values};
 use crate::machine::fingerprint;
 use crate::metric::MetricError;
 
@@ -186,7 +186,8 @@ impl Calibration {
                 ));
                 continue;
             }
-            for noise in self.rows.iter().filter(|noise| noise.id == row.id) {
+            let is_its = |noise: &&NoiseRow| noise.id == row.id && noise.metric == metric.to_string();
+            for noise in self.rows.iter().filter(is_its) {
                 let allowed = metric.shown_drop(in_units(metric, margin, noise.mean));
                 if allowed < noise.floor {
                     let (id, cell, recommended) = (&row.id, &noise.cell, &noise.recommended);
@@ -205,10 +206,9 @@ impl Calibration {
 fn noise(policy: &Policy, runs: &[Evidence]) -> Vec<NoiseRow> {
     let mut rows = Vec::new();
     let mut subjects: Vec<(&str, GateMetric, Margin, &CellEvidence)> = Vec::new();
-    for row in &policy.rows {
-        if let RowTest::Margin { metric, margin, .. } = row.test {
-            let cells = runs[0].cells.iter().filter(|cell| is_about(row, cell));
-            subjects.extend(cells.map(|cell| (row.id.as_str(), metric, margin, cell)));
+    for Subject { row, cell, .. } in sides::subjects(policy, &runs[0], "the first run") {
+        if let (RowTest::Margin { metric, margin, .. }, Ok(cell)) = (row.test, cell) {
+            subjects.push((row.id.as_str(), metric, margin, cell));
         }
     }
     let freedom = runs.len() as f64 - 1.0;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::evidence::{CellEvidence, Evidence, TrialEvidence};
 use super::metric::{GateMetric, Margin, RowKind};
-use super::sides::{Compared, Unlike, values};
+use super::sides::{Compared, values};
 use crate::metric::{Contrast, MarginTest, MetricError, Resampling, SeedHits, welch};
 
 /// Fewest resamples, enough for a single row.
@@ -178,26 +178,8 @@ impl fmt::Display for FirstDiffering {
 }
 
 /// Compares counts query by query, trial by trial in the order of seeds.
-///
-/// # Errors
-/// Why they do not compare: other seeds.
-pub(super) fn counts(
-    direction: Direction,
-    n_ties_allowed: u64,
-    sides: Compared<'_>,
-) -> Result<CountsFound, Unlike> {
+pub(super) fn counts(direction: Direction, n_ties_allowed: u64, sides: Compared<'_>) -> CountsFound {
     let Compared { baseline, run } = sides;
-    let seeds = |cell: &CellEvidence| cell.trials.iter().map(|trial| trial.seed).collect::<Vec<_>>();
-    if seeds(baseline) != seeds(run) {
-        return Err(Unlike {
-            reason: "missing-rows",
-            text: format!(
-                "seeds {:?}, and {:?} in the baseline",
-                seeds(run),
-                seeds(baseline)
-            ),
-        });
-    }
     let mut found = CountsFound {
         n_queries: 0,
         n_differ: 0,
@@ -232,7 +214,7 @@ pub(super) fn counts(
         }
     }
     found.first = found.first.or(first_by_ties);
-    Ok(found)
+    found
 }
 
 /// Whether some order of the tied items gives the best true item the same rank on both sides.
@@ -241,18 +223,49 @@ fn overlap(a: &RankCount, b: &RankCount) -> bool {
     a.greater <= worst(b) && b.greater <= worst(a)
 }
 
-/// By how much the machine itself was slower than for the baseline, as a share: the larger loss of its two peaks, medians
-/// over processes. `None` where it was not measured.
-pub(super) fn machine_loss(baseline: &Evidence, run: &Evidence) -> Option<f64> {
-    let median = |side: &Evidence, of: fn(&ProcessRecord) -> f64| {
-        let mut values: Vec<f64> = side.peaks.iter().map(of).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
-    };
-    let loss = |of: fn(&ProcessRecord) -> f64| Some(1.0 - median(run, of)? / median(baseline, of)?);
-    let fma = loss(|process| process.fma_flops_per_s);
-    let copy = loss(|process| process.copy_bytes_per_s);
-    Some(fma?.max(copy?))
+/// By how much the machine itself was slower than for the baseline: shares of its peaks, medians over processes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct MachineLoss {
+    flops: f64,
+    bytes: f64,
+    /// Floating-point operations in the time of a byte, by the baseline's peaks.
+    flops_a_byte: f64,
+}
+
+impl MachineLoss {
+    /// `None` where peaks were not measured.
+    pub(super) fn new(baseline: &Evidence, run: &Evidence) -> Option<Self> {
+        let median = |side: &Evidence, of: fn(&ProcessRecord) -> f64| {
+            let mut values: Vec<f64> = side.peaks.iter().map(of).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
+        };
+        let [flops, bytes] = [
+            |process: &ProcessRecord| process.fma_flops_per_s,
+            |process: &ProcessRecord| process.copy_bytes_per_s,
+        ]
+        .map(|of| Some([median(baseline, of)?, median(run, of)?]));
+        let (flops, bytes) = (flops?, bytes?);
+        let loss = |[before, after]: [f64; 2]| (1.0 - after / before).max(0.0);
+        Some(Self {
+            flops: loss(flops),
+            bytes: loss(bytes),
+            flops_a_byte: flops[0] / bytes[0],
+        })
+    }
+
+    /// The loss of the peak that bounds a cell's work; the smaller loss where that is not known.
+    pub(super) fn of(&self, cell: &CellEvidence) -> f64 {
+        let work = cell
+            .measured
+            .as_ref()
+            .and_then(|work| Some((work.flops?, work.bytes?)));
+        match work {
+            Some((flops, bytes)) if flops as f64 > self.flops_a_byte * bytes as f64 => self.flops,
+            Some(_) => self.bytes,
+            None => self.flops.min(self.bytes),
+        }
+    }
 }
 
 #[cfg(test)]

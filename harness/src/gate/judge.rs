@@ -5,15 +5,12 @@ use serde::Serialize;
 
 use super::error::GateError;
 use super::evidence::Evidence;
-use super::examine::{CountsFound, Difference, counts, difference, machine_loss, resampling};
+use super::examine::{CountsFound, Difference, MachineLoss, counts, difference, resampling};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, Response, RowTest};
 use super::sides::{Sides, Unlike, check_suites, sides};
 use crate::exit_code::ExitCode;
 use crate::metric::{Judgement, MarginTest, MarginVerdict, MetricError, Resampling, judge};
-
-/// Share of a margin by which the machine itself may be slower before times say nothing about the program.
-const MACHINE_SHARE: f64 = 0.5;
 
 /// What is said of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -197,8 +194,8 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
         incomparable: policy.incomparable,
         rows,
     };
-    if let Some(loss) = machine_loss(baseline, run) {
-        gate.excuse_slow_machine(loss);
+    if let Some(loss) = MachineLoss::new(baseline, run) {
+        gate.excuse_slow_machine(loss, baseline);
     }
     Ok(gate)
 }
@@ -219,27 +216,22 @@ fn examine(
         why: None,
         found: None,
     };
-    let mut refuse = |Unlike { reason, text }| gate_row.why = Some((reason, text));
     let compared = match found {
         Ok(compared) => compared,
-        Err(unlike) => {
-            refuse(unlike);
+        Err(Unlike { reason, text }) => {
+            gate_row.why = Some((reason, text));
             return Ok((gate_row, None));
         }
     };
     match row.test {
         RowTest::Kernel { metric, ties } => {
             let direction = metric.direction().expect("counts have a direction");
-            match counts(direction, ties, compared) {
-                Ok(found) => {
-                    gate_row.verdict = match found.agree() {
-                        true => GateVerdict::Equivalent,
-                        false => GateVerdict::Regressed,
-                    };
-                    gate_row.found = Some(RowFound::Counts(found));
-                }
-                Err(unlike) => refuse(unlike),
-            }
+            let found = counts(direction, ties, compared);
+            gate_row.verdict = match found.agree() {
+                true => GateVerdict::Equivalent,
+                false => GateVerdict::Regressed,
+            };
+            gate_row.found = Some(RowFound::Counts(found));
             Ok((gate_row, None))
         }
         RowTest::Margin { kind, metric, margin } => {
@@ -287,23 +279,33 @@ pub(super) fn judge_family(
     Ok(())
 }
 
+/// Whether a regression is no longer shown once the machine's own loss is taken out of it.
+fn is_explained_by(loss: f64, judgement: &Judgement, margin: f64) -> bool {
+    judgement.high - (1.0 - loss).ln() >= -margin
+}
+
+fn slower_machine(loss: f64) -> (&'static str, String) {
+    let text = format!(
+        "the machine's own peak was {:.1} % lower than for the baseline, which may be all of it",
+        100.0 * loss
+    );
+    ("slower-machine", text)
+}
+
 impl Gate {
     /// Takes back what is said against times of a machine that was slower itself.
-    fn excuse_slow_machine(&mut self, loss: f64) {
+    fn excuse_slow_machine(&mut self, loss: MachineLoss, baseline: &Evidence) {
         for row in self.rows.iter_mut().filter(|row| row.kind == RowKind::Throughput) {
             let Some(RowFound::Difference(found)) = &row.found else {
                 continue;
             };
-            let allowed = MACHINE_SHARE * row.metric.shown_drop(found.margin_in_units);
-            if row.verdict == GateVerdict::Regressed && loss > allowed {
+            let cell = baseline.cells.iter().find(|cell| cell.label() == row.cell);
+            let loss = cell.map_or(0.0, |cell| loss.of(cell));
+            if row.verdict == GateVerdict::Regressed
+                && is_explained_by(loss, &found.judgement, found.margin_in_units)
+            {
                 row.verdict = GateVerdict::Inconclusive;
-                row.why = Some((
-                    "slower-machine",
-                    format!(
-                        "the machine's own peak was {:.1} % lower than for the baseline",
-                        100.0 * loss
-                    ),
-                ));
+                row.why = Some(slower_machine(loss));
             }
         }
     }
@@ -316,7 +318,7 @@ impl Gate {
     }
 
     /// Holds new samples of the flagged cells against the baseline, each at `alpha`. A row stays regressed only if they
-    /// say so too.
+    /// say so too, or where they do not compare.
     ///
     /// # Errors
     /// As [`gate`].
@@ -328,6 +330,7 @@ impl Gate {
     ) -> Result<(), GateError> {
         check_suites(baseline, again)?;
         let plan = resampling(1, policy.alpha);
+        let machine = MachineLoss::new(baseline, again);
         for Sides { row, cell, found } in sides(policy, baseline, again) {
             let flagged = |own: &&mut GateRow| {
                 own.id == row.id
@@ -346,18 +349,21 @@ impl Gate {
             };
             match found {
                 Err(Unlike { reason, text }) => {
-                    own.why = Some((reason, format!("not confirmed: {text}")));
-                    own.verdict = GateVerdict::Inconclusive;
+                    own.why = Some((reason, format!("the new samples do not compare: {text}")));
                 }
                 Ok(compared) => {
                     let new = difference(kind, metric, margin, compared, plan)?;
                     let judgement = judge(std::slice::from_ref(&new.test), policy.alpha)?[0];
+                    let loss = machine.map_or(0.0, |loss| loss.of(compared.baseline));
                     if judgement.verdict != MarginVerdict::Regressed {
                         own.verdict = GateVerdict::Inconclusive;
                         own.why = Some((
                             "not-confirmed",
                             "new samples do not show what the first did".to_owned(),
                         ));
+                    } else if is_explained_by(loss, &judgement, new.test.margin) {
+                        own.verdict = GateVerdict::Inconclusive;
+                        own.why = Some(slower_machine(loss));
                     }
                     own_found.confirmation = Some(Confirmation {
                         run: new.run,

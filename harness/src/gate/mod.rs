@@ -32,7 +32,7 @@ pub use examine::{CountsFound, FirstDiffering};
 pub use judge::{Confirmation, DifferenceFound, Gate, GateRow, GateVerdict, RowFound, gate};
 pub use metric::{GateMetric, Margin, RowKind};
 pub use policy::{Policy, PolicyRow, Response, RowTest, policy_schema};
-pub use power::{Power, power};
+pub use power::{Power, Prospect, power};
 pub use report::{GateReport, PowerReport, SideReport};
 pub use sides::Unlike;
 pub use text::{explanation, prospect, sentence, table};

@@ -5,7 +5,7 @@ use super::evidence::{CellEvidence, Evidence};
 use super::examine::{hits, in_units, resampling};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, RowTest};
-use super::sides::{is_about, values};
+use super::sides::{Sides, sides, values};
 use crate::metric::{Contrast, MetricError, Resampling, Uncertain, welch};
 
 /// Share of the queries that another numeric path is taken to flip, before any is seen.
@@ -32,33 +32,48 @@ pub struct Power {
     pub undecidable: bool,
 }
 
+/// What a policy could find out about a baseline.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Prospect {
+    /// Rows with a margin for each of their cells.
+    pub rows: Vec<Power>,
+    /// Rows that will not compare even with a run like the baseline, and why: a sentence each.
+    pub unlike: Vec<String>,
+}
+
 /// The smallest drop that each row with a margin can detect, if the run is of the baseline's kind.
 ///
 /// # Errors
 /// [`GateError::Metric`] for statistics that cannot be computed.
-pub fn power(policy: &Policy, baseline: &Evidence) -> Result<Vec<Power>, GateError> {
+pub fn power(policy: &Policy, baseline: &Evidence) -> Result<Prospect, GateError> {
+    let mut found = Prospect::default();
     let mut subjects = Vec::new();
-    for row in &policy.rows {
-        if let RowTest::Margin { kind, metric, margin } = row.test {
-            let cells = baseline.cells.iter().filter(|cell| is_about(row, cell));
-            subjects.extend(cells.map(|cell| (row, kind, metric, margin, cell)));
+    for Sides {
+        row,
+        cell,
+        found: sides,
+    } in sides(policy, baseline, baseline)
+    {
+        match (row.test, sides) {
+            (_, Err(unlike)) => found
+                .unlike
+                .push(format!("{}: {} ({})", row.id, unlike.text, unlike.reason)),
+            (RowTest::Margin { kind, metric, margin }, Ok(sides)) => {
+                subjects.push((row, cell, kind, metric, margin, sides.baseline));
+            }
+            (RowTest::Kernel { .. }, Ok(_)) => {}
         }
     }
     let alpha = policy.alpha / subjects.len() as f64;
     let plan = resampling(subjects.len(), policy.alpha);
-    let mut rows = Vec::with_capacity(subjects.len());
-    for (row, kind, metric, margin, cell) in subjects {
-        let (uncertain, samples) = match difference_to_itself(kind, metric, cell, plan) {
-            Ok(found) => found,
-            // A single seed or process has no spread: `gate` says so, row by row.
-            Err(_) => continue,
-        };
+    for (row, label, kind, metric, margin, cell) in subjects {
+        let (uncertain, samples) = difference_to_itself(kind, metric, cell, plan)?;
         let before = values(cell, metric);
         let mean = before.iter().sum::<f64>() / before.len() as f64;
         let units = in_units(metric, margin, mean);
-        rows.push(Power {
+        found.rows.push(Power {
             id: row.id.clone(),
-            cell: cell.label().to_owned(),
+            cell: label,
             metric,
             margin,
             baseline: mean,
@@ -67,7 +82,7 @@ pub fn power(policy: &Policy, baseline: &Evidence) -> Result<Vec<Power>, GateErr
             undecidable: uncertain.is_undecidable(units, alpha)?,
         });
     }
-    Ok(rows)
+    Ok(found)
 }
 
 /// What a row would tell of a baseline and its equal: the difference that a second run of the same kind would have.
@@ -100,7 +115,16 @@ fn difference_to_itself(
             let mut clusters = trial.clusters.clone();
             clusters.sort_unstable();
             clusters.dedup();
-            let error = (ASSUMED_FLIPS / clusters.len() as f64).sqrt();
+            // A flip moves a share by 1, and a rank by as much as two queries differ in theirs.
+            let step = match metric.is_share() {
+                true => 1.0,
+                false => {
+                    let mean = trial.values.iter().sum::<f64>() / trial.values.len() as f64;
+                    let squares = trial.values.iter().map(|value| (value - mean).powi(2));
+                    (2.0 * squares.sum::<f64>() / trial.values.len() as f64).sqrt()
+                }
+            };
+            let error = step * (ASSUMED_FLIPS / clusters.len() as f64).sqrt();
             Ok((
                 Uncertain::normal(0.0, error),
                 format!(

@@ -1,5 +1,7 @@
 //! Brings a policy, a baseline and a run together: which cells a row is about, and whether they compare.
 
+use std::collections::BTreeSet;
+
 use hitbench_reports::record::ProtocolRecord;
 
 use super::error::GateError;
@@ -83,45 +85,79 @@ pub(super) fn check_suites(baseline: &Evidence, run: &Evidence) -> Result<(), Ga
     )
 }
 
-/// Every row with every cell that it is about, in the order of the policy and of the baseline's plan.
-pub(super) fn sides<'a>(policy: &'a Policy, baseline: &'a Evidence, run: &'a Evidence) -> Vec<Sides<'a>> {
+/// A row of the policy for one cell of one side.
+#[derive(Debug, Clone)]
+pub(super) struct Subject<'a> {
+    pub(super) row: &'a PolicyRow,
+    /// Label of the cell, or what the row asks for where there is none.
+    pub(super) label: String,
+    /// The cell, or why there is none.
+    pub(super) cell: Result<&'a CellEvidence, Unlike>,
+}
+
+/// Every row with every cell of `evidence` that it is about, in the order of the policy and of the plan. `side` names the
+/// evidence in messages.
+///
+/// A row is about a cell when all axis values of its `when` are the cell's, and there is something to compare: a kernel
+/// that the machine did not have is no cell of any row. A row that is about no cell is there once, as missing.
+pub(super) fn subjects<'a>(policy: &'a Policy, evidence: &'a Evidence, side: &str) -> Vec<Subject<'a>> {
     let mut all = Vec::new();
     for row in &policy.rows {
+        let metric = row.test.metric();
+        let has_metric = |cell: &&CellEvidence| match metric {
+            GateMetric::Counts(direction) => {
+                cell.trials.iter().any(|trial| trial.ranked(direction).is_some())
+            }
+            _ => !values(cell, metric).is_empty(),
+        };
+        let is_wanted = |cell: &&CellEvidence| {
+            let mut when = row.when.iter();
+            when.all(|(path, value)| cell.axis_values.get(path) == Some(value))
+        };
+        let wanted = || evidence.cells.iter().filter(is_wanted);
         let before = all.len();
-        for cell in baseline.cells.iter().filter(|cell| is_about(row, cell)) {
-            let other = run.cells.iter().find(|other| other.name == cell.name);
-            let found = match other {
-                None => Unlike::new("missing-rows", format!("the run has no cell `{}`", cell.label())),
-                Some(other) => compared(row, (baseline, cell), (run, other)),
-            };
-            all.push(Sides {
-                row,
-                cell: cell.label().to_owned(),
-                found,
-            });
-        }
+        all.extend(wanted().filter(has_metric).map(|cell| Subject {
+            row,
+            label: cell.label().to_owned(),
+            cell: Ok(cell),
+        }));
         if all.len() == before {
-            let wanted = serde_json::Value::Object(row.when.clone());
-            all.push(Sides {
+            let label = match row.when.is_empty() {
+                true => "any cell".to_owned(),
+                false => serde_json::Value::Object(row.when.clone()).to_string(),
+            };
+            let text = match wanted().next() {
+                Some(_) => format!("{side} has no {metric} of {label}"),
+                None => format!("{side} has no cell with {label}"),
+            };
+            all.push(Subject {
                 row,
-                cell: wanted.to_string(),
-                found: Unlike::new("missing-rows", format!("the baseline has no cell with {wanted}")),
+                label,
+                cell: Unlike::new("missing-rows", text),
             });
         }
     }
     all
 }
 
-/// Whether a row is about a cell of the baseline: all axis values of its `when` are the cell's, and there is something to
-/// compare. A kernel that the baseline's machine did not have is no cell of any row.
-pub(super) fn is_about(row: &PolicyRow, cell: &CellEvidence) -> bool {
-    let metric = row.test.metric();
-    let has_metric = match metric {
-        GateMetric::Counts(direction) => cell.trials.iter().any(|trial| trial.ranked(direction).is_some()),
-        _ => !values(cell, metric).is_empty(),
+/// Every subject of the baseline with its partner in the run.
+pub(super) fn sides<'a>(policy: &'a Policy, baseline: &'a Evidence, run: &'a Evidence) -> Vec<Sides<'a>> {
+    let of_subject = |Subject { row, label, cell }: Subject<'a>| {
+        let found = cell.and_then(|cell| {
+            let other = run.cells.iter().find(|other| other.name == cell.name);
+            match other {
+                None => Unlike::new("missing-rows", format!("the run has no cell `{label}`")),
+                Some(other) => compared(row, (baseline, cell), (run, other)),
+            }
+        });
+        Sides {
+            row,
+            cell: label,
+            found,
+        }
     };
-    let mut when = row.when.iter();
-    has_metric && when.all(|(path, value)| cell.axis_values.get(path) == Some(value))
+    let all = subjects(policy, baseline, "the baseline");
+    all.into_iter().map(of_subject).collect()
 }
 
 /// The values of a metric: one a seed, or one a process; empty where there is none.
@@ -162,7 +198,10 @@ fn compared<'a>(
 ) -> Result<Compared<'a>, Unlike> {
     let (kind, metric) = (row.test.kind(), row.test.metric());
     match kind {
-        RowKind::Kernel | RowKind::Numeric => same_ranking(a, b, metric)?,
+        RowKind::Kernel | RowKind::Numeric => {
+            same_seeds(a, b)?;
+            same_ranking(a, b, metric)?;
+        }
         RowKind::Retrain => {
             same_settings(a, b)?;
             same_ranking(a, b, metric)?;
@@ -191,6 +230,18 @@ fn compared<'a>(
     enough(kind, metric, a, "baseline")?;
     enough(kind, metric, b, "run")?;
     Ok(Compared { baseline: a, run: b })
+}
+
+/// Refuses trials of other seeds, where each is held against its like.
+fn same_seeds(a: &CellEvidence, b: &CellEvidence) -> Result<(), Unlike> {
+    let [expected, found] = [a, b].map(|cell| cell.trials.iter().map(|trial| trial.seed).collect::<Vec<_>>());
+    match expected == found {
+        true => Ok(()),
+        false => Unlike::new(
+            "missing-rows",
+            format!("seeds {found:?}, and {expected:?} in the baseline"),
+        ),
+    }
 }
 
 /// Refuses cells of other settings or data.
@@ -270,8 +321,12 @@ fn enough(kind: RowKind, metric: GateMetric, cell: &CellEvidence, side: &str) ->
             return Unlike::new("missing-rows", text);
         }
     }
-    let n = match metric {
-        GateMetric::Counts(_) => return Ok(()),
+    let n = match (kind, metric) {
+        (_, GateMetric::Counts(_)) => return Ok(()),
+        (RowKind::Retrain, _) => {
+            let seeds: BTreeSet<u64> = cell.trials.iter().map(|trial| trial.seed).collect();
+            seeds.len().min(values(cell, metric).len())
+        }
         _ => values(cell, metric).len(),
     };
     let (fewest, of) = match kind {

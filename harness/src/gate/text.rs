@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::judge::{DifferenceFound, GateRow, GateVerdict, RowFound};
 use super::metric::GateMetric;
-use super::power::Power;
+use super::power::Prospect;
 use super::report::GateReport;
 
 /// What was compared, the values, the difference with its interval, the margin and the verdict.
@@ -142,9 +142,9 @@ pub fn explanation(rows: &[GateRow]) -> String {
 }
 
 /// What each row of a policy can detect before it is run, a sentence each.
-pub fn prospect(rows: &[Power]) -> String {
+pub fn prospect(prospect: &Prospect) -> String {
     let mut text = String::new();
-    for row in rows {
+    for row in &prospect.rows {
         let found = (row.metric.shown_drop(row.detectable), row.undecidable);
         let of = (&*row.margin.to_string(), &*row.samples);
         let _ = writeln!(
@@ -152,6 +152,9 @@ pub fn prospect(rows: &[Power]) -> String {
             "{}",
             power_sentence(&row.id, &row.cell, row.metric, found, of)
         );
+    }
+    for unlike in &prospect.unlike {
+        let _ = writeln!(text, "{unlike}");
     }
     text
 }

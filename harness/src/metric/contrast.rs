@@ -131,13 +131,11 @@ impl<'a> Contrast<'a> {
         several.then(|| ((squares / freedom * factor).sqrt(), freedom))
     }
 
-    /// The part of the variance between clusters that comes from seeds, in `[0, 1]`; every cell has several.
+    /// The squared sum over clusters of what seeds do to single videos of the difference; every cell has several seeds.
     ///
-    /// A seed's luck with single videos is in the standard deviation between seeds already, where it is judged by
-    /// the few degrees of freedom that it has; it must not be counted again among the videos. `effects` are those
-    /// of the queries, `clusters` their videos.
-    fn luck(&self, effects: &[f64], clusters: &[u32]) -> f64 {
-        let all = squared_sums(&deviations(effects), clusters);
+    /// Divided by the squared number of queries it is the variance that seeds give the difference by luck alone, estimated
+    /// from all videos.
+    fn luck(&self, clusters: &[u32]) -> f64 {
         let mut luck = 0.0;
         for (weight, trials) in self.cells() {
             let n_seeds = trials.len() as f64;
@@ -153,11 +151,14 @@ impl<'a> Contrast<'a> {
                 luck += weight * weight * squares / ((n_seeds - 1.0) * n_seeds);
             }
         }
-        if all > luck { luck / all } else { 1.0 }
+        luck
     }
 
     /// The difference and what it leaves open: seeds and videos where every cell has several seeds, else videos only,
     /// for these very models.
+    ///
+    /// Made for single tests that must not fire by accident: seeds whose means are nearly equal, which happens where hits
+    /// are rare, are taken to vary at least by their luck with single videos.
     ///
     /// # Errors
     /// [`MetricError::NothingToCompare`] for a side without cells or a cell without trials or queries,
@@ -168,7 +169,7 @@ impl<'a> Contrast<'a> {
         let shares = self
             .trials()
             .all(|trial| trial.values.iter().all(|value| (0.0..=1.0).contains(value)));
-        let flips = (shares && self.seed_error().is_none()).then(|| {
+        let flips = shares.then(|| {
             let mut clusters: Vec<u32> = self
                 .trials()
                 .next()
@@ -183,13 +184,19 @@ impl<'a> Contrast<'a> {
         });
         Ok(Uncertain::resampled(
             mean(&effects),
-            self.distribution(resampling),
+            self.differences(resampling, true),
             flips,
         ))
     }
 
     /// The difference as resampling would have it, sorted.
     pub(super) fn distribution(&self, resampling: Resampling) -> Vec<f64> {
+        self.differences(resampling, false)
+    }
+
+    /// As [`distribution`](Self::distribution); `by_luck_at_least` makes the error from seeds no smaller than their luck
+    /// alone.
+    fn differences(&self, resampling: Resampling, by_luck_at_least: bool) -> Vec<f64> {
         let effects = self.effects();
         let clusters = self.trials().next().map_or(&[][..], |trial| &trial.clusters);
         let mut sums = ClusterSums::new(2);
@@ -200,9 +207,22 @@ impl<'a> Contrast<'a> {
         let estimate = mean(&effects);
         let mut differences: Vec<f64> = resampled.chunks_exact(2).map(|sums| sums[1] / sums[0]).collect();
         if let Some((error, freedom)) = self.seed_error() {
-            let by_videos = (1.0 - self.luck(&effects, clusters)).sqrt();
+            // A seed's luck with single videos is in the standard deviation between seeds already, where it is judged by
+            // the few degrees of freedom that it has; it must not be counted again among the videos.
+            let (all, luck) = (squared_sums(&deviations(&effects), clusters), self.luck(clusters));
+            let by_videos = if all > luck {
+                (1.0 - luck / all).sqrt()
+            } else {
+                0.0
+            };
             // Evenly spaced quantiles in place of random draws: the resamples are in random order already.
             let quantiles = student_quantiles(freedom, resampling.resamples);
+            let least = if by_luck_at_least {
+                luck.sqrt() / effects.len() as f64
+            } else {
+                0.0
+            };
+            let error = error.max(least);
             for (difference, quantile) in differences.iter_mut().zip(&*quantiles) {
                 *difference = estimate + by_videos * (*difference - estimate) + error * quantile;
             }

@@ -14,7 +14,9 @@ pub(super) struct Outlook {
     policy: String,
     /// Rows with a margin, held against a run like the baseline.
     power: Vec<PowerReport>,
-    /// Why there are none.
+    /// Rows that will not compare even with such a run, and why.
+    unlike: Vec<String>,
+    /// Why nothing is known.
     unavailable: Option<String>,
     #[serde(skip)]
     text: String,
@@ -30,13 +32,14 @@ impl Outlook {
             return Ok(None);
         };
         let policy = Policy::load(path)?;
-        let (power, text, unavailable) = match prospects(&policy, name, version) {
-            Ok((power, text)) => (power, text, None),
-            Err(reason) => (Vec::new(), String::new(), Some(reason)),
+        let (power, unlike, text, unavailable) = match prospects(&policy, name, version) {
+            Ok((power, unlike, text)) => (power, unlike, text, None),
+            Err(reason) => (Vec::new(), Vec::new(), String::new(), Some(reason)),
         };
         Ok(Some(Self {
             policy: policy.file,
             power,
+            unlike,
             unavailable,
             text,
         }))
@@ -50,7 +53,10 @@ impl Outlook {
     }
 }
 
-fn prospects(policy: &Policy, name: &str, version: u32) -> Result<(Vec<PowerReport>, String), String> {
+/// Power, rows that will not compare, and both in words.
+type Prospects = (Vec<PowerReport>, Vec<String>, String);
+
+fn prospects(policy: &Policy, name: &str, version: u32) -> Result<Prospects, String> {
     let path = policy.baseline.as_deref().ok_or("the policy names no baseline")?;
     let of_baseline = || -> Result<_, GateError> {
         let baseline: Evidence = Baseline::load(path)?.evidence;
@@ -65,5 +71,6 @@ fn prospects(policy: &Policy, name: &str, version: u32) -> Result<(Vec<PowerRepo
             of.name, of.version
         ));
     }
-    Ok((rows.iter().map(PowerReport::from).collect(), prospect(&rows)))
+    let reports = rows.rows.iter().map(PowerReport::from).collect();
+    Ok((reports, rows.unlike.clone(), prospect(&rows)))
 }
