@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p hitbench --example gate_error_rates -- --families 2000 --planted 40`
 //!
-//! Each family has twelve rows: six of new trainings, two of another numeric path, four of throughput. Three things are
+//! Each family has twelve rows: six of new trainings, in one of which nearly every query is a hit, two of another numeric
+//! path, four of throughput. Three things are
 //! asked. Of identical runs: how often is any row called regressed, or improved? Of runs that are worse by exactly the
 //! margin, the worst case of both families of tests: how often is any row called regressed, and how often equivalent? Of
 //! planted changes: how often are they found? Prints one JSON object.
@@ -12,8 +13,8 @@ mod simulate;
 
 use clap::Parser;
 use hitbench::gate::{Evidence, Gate, GateVerdict, Policy, gate, power};
+use hitbench::metric::share_bounds;
 use serde_json::{Value, json};
-use statrs::distribution::{Beta, ContinuousCDF};
 
 use simulate::{Planted, Simulation};
 
@@ -129,14 +130,12 @@ fn is_regressed(policy: &Policy, baseline: &Evidence, run: &Evidence, id: &str, 
 
 /// A rate with its exact bounds (Clopper and Pearson), each of 95 % by itself.
 fn rate(n: u64, of: u64) -> Value {
-    let (x, total) = (n as f64, of as f64);
-    let bound =
-        |a: f64, b: f64, share: f64, edge: f64| Beta::new(a, b).map_or(edge, |beta| beta.inverse_cdf(share));
+    let [at_least, at_most] = share_bounds(n, of, 0.05);
     json!({
         "n": n,
         "of": of,
-        "rate": x / total,
-        "at_least": bound(x, total - x + 1.0, 0.05, 0.0),
-        "at_most": bound(x + 1.0, total - x, 0.95, 1.0),
+        "rate": n as f64 / of as f64,
+        "at_least": at_least,
+        "at_most": at_most,
     })
 }

@@ -108,12 +108,9 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
 fn seeds(suite: &AnySuite, index: usize) -> Vec<String> {
     match suite {
         AnySuite::Ablation(suite) => {
-            let span = suite.seeds.iter().max().map_or(1, |last| last + 1);
-            let shifted = suite
-                .seeds
-                .iter()
-                .map(|seed| (seed + span * index as u64).to_string());
-            vec![format!("seeds=[{}]", shifted.collect::<Vec<_>>().join(", "))]
+            let n = suite.seeds.len();
+            let own = (n * index..n * (index + 1)).map(|seed| seed.to_string());
+            vec![format!("seeds=[{}]", own.collect::<Vec<_>>().join(", "))]
         }
         AnySuite::Throughput(_) => Vec::new(),
     }

@@ -12,6 +12,7 @@ use super::console::stdout;
 use super::failure::Failure;
 use super::rerun::Rerun;
 use crate::exit_code::ExitCode;
+use crate::gate::ab::FEWEST_BLOCKS;
 use crate::gate::calibrate::Calibration;
 use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, SideReport, explanation, table};
 use crate::machine;
@@ -47,9 +48,10 @@ pub struct GateArgs {
     /// judges the policy's throughput rows by the differences within these blocks.
     #[arg(long, num_args = 3, value_names = ["OLD", "NEW", "SUITE"], conflicts_with_all = ["baseline", "run", "confirm"])]
     ab: Option<Vec<PathBuf>>,
-    /// Most blocks of --ab; it stops earlier once every row is decided.
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "ab")]
-    blocks: usize,
+    /// Most blocks of --ab, at least 3; it stops earlier once every row is decided.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "ab",
+        value_parser = clap::value_parser!(u64).range(FEWEST_BLOCKS as u64..))]
+    blocks: u64,
     /// Keeps the runs of --ab here; a stopped command goes on from them.
     #[arg(long, value_name = "DIR", requires = "ab")]
     out: Option<PathBuf>,
@@ -104,7 +106,7 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
     })?;
     let baseline = Baseline::load(path)?;
     let evidence = Evidence::read(&folder)?;
-    let warnings = warnings(&policy, &baseline.evidence)?;
+    let calibration = calibration(&policy)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
     if let Some(suite) = &args.confirm {
         let here = machine::tool()?.build_id;
@@ -126,16 +128,14 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
         SideReport::new(run, &evidence),
     ];
     let mut report = GateReport::new(&gate, &policy, &evidence.suite, sides);
-    report.warnings = warnings;
+    report.warnings = calibration.map_or(Vec::new(), |found| found.warnings(&policy, &baseline.evidence));
     Ok((gate, report))
 }
 
-/// What the policy's calibration has to say, if it names one.
-fn warnings(policy: &Policy, side: &Evidence) -> Result<Vec<String>, Failure> {
-    match &policy.calibration {
-        Some(path) => Ok(Calibration::load(path)?.warnings(policy, side)),
-        None => Ok(Vec::new()),
-    }
+/// The calibration that the policy names, if it does.
+fn calibration(policy: &Policy) -> Result<Option<Calibration>, Failure> {
+    let named = policy.calibration.as_deref();
+    Ok(named.map(Calibration::load).transpose()?)
 }
 
 /// The policy given, or else the one that the suite names.
@@ -154,7 +154,10 @@ pub(super) fn policy(
             )
         })?,
     };
-    Ok(Policy::load(&named).map_err(gate::GateError::from)?)
+    // Tools that read the exports know files by their path from where they stand.
+    let here = std::env::current_dir()?;
+    let short = named.strip_prefix(&here).unwrap_or(&named);
+    Ok(Policy::load(short).map_err(gate::GateError::from)?)
 }
 
 /// Measures the flagged cells again.

@@ -25,8 +25,8 @@ impl Rerun<'_> {
     /// Runs it to its end; its progress goes to standard error, its result into the folder.
     ///
     /// # Errors
-    /// [`Failure`] with exit code 2 when the program cannot be started, 75 when it was stopped, 5 when it fails
-    /// otherwise.
+    /// [`Failure`] with exit code 2 when the program cannot be started, with that of the program when it fails by 2, 3, 74
+    /// or 75, with 5 when it fails otherwise.
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut command = Command::new(self.program);
         command.arg("run").arg(self.suite).arg("--out").arg(self.out);
@@ -37,19 +37,10 @@ impl Rerun<'_> {
             command.arg("--filter").arg(filter);
         }
         let status = command
-            .arg("--json")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
-            .map_err(|source| {
-                let program = self.program.display();
-                Failure::message(
-                    ExitCode::Input,
-                    "cannot-start",
-                    format!("could not start `{program}`: {source}"),
-                    "give a program of hitbench",
-                )
-            })?;
+            .map_err(|source| cannot_start(self.program, &source))?;
         match status.code() {
             Some(0) => Ok(()),
             Some(75) => Err(Failure::message(
@@ -58,8 +49,13 @@ impl Rerun<'_> {
                 "stopped while the suite ran".to_owned(),
                 "run the same command again",
             )),
-            _ => Err(Failure::message(
-                ExitCode::TrialsFailed,
+            other => Err(Failure::message(
+                match other {
+                    Some(2) => ExitCode::Input,
+                    Some(3) => ExitCode::NotComparable,
+                    Some(74) => ExitCode::CannotWrite,
+                    _ => ExitCode::TrialsFailed,
+                },
                 "run-failed",
                 format!(
                     "`{} run {}` failed: {status}",
@@ -70,4 +66,13 @@ impl Rerun<'_> {
             )),
         }
     }
+}
+
+pub(super) fn cannot_start(program: &Path, source: &std::io::Error) -> Failure {
+    Failure::message(
+        ExitCode::Input,
+        "cannot-start",
+        format!("could not start `{}`: {source}", program.display()),
+        "give a program of hitbench",
+    )
 }

@@ -55,10 +55,10 @@ impl Baseline {
     /// Takes a finished run as the successor of `earlier`, the baseline that the file holds now.
     ///
     /// # Errors
-    /// [`GateError::NoReason`] for an empty reason, [`GateError::Unfinished`] when trials are missing or a kernel was
+    /// [`GateError::NoReason`] for a reason that is empty or not one line, [`GateError::Unfinished`] when trials are missing or a kernel was
     /// wrong or not measured, [`GateError::NotComparable`] when `earlier` is of another suite, and those of [`Evidence::read`].
     pub fn of_run(folder: &RunFolder, reason: &str, earlier: Option<Self>) -> Result<Self, GateError> {
-        if reason.trim().is_empty() {
+        if reason.trim().is_empty() || reason.trim().contains(char::is_control) {
             return Err(GateError::NoReason);
         }
         let evidence = Evidence::read(folder)?;
@@ -134,11 +134,18 @@ impl Baseline {
                 computed,
             });
         }
-        let wire: WireBaseline = serde_json::from_value(contents).map_err(torn)?;
-        wire.try_into().map_err(|problem| GateError::Packed {
+        let impossible = |problem: String| GateError::Packed {
             path: path.to_owned(),
             problem,
-        })
+        };
+        if format < FORMAT {
+            return Err(impossible(format!("there was no format {format}")));
+        }
+        if has_control_characters(&contents) {
+            return Err(impossible("a text of more than one line".to_owned()));
+        }
+        let wire: WireBaseline = serde_json::from_value(contents).map_err(torn)?;
+        wire.try_into().map_err(impossible)
     }
 
     /// The file's text: JSON, indented, with a line end.
@@ -164,6 +171,19 @@ impl Baseline {
             fingerprint: fingerprint(&evidence.machine),
             numbers: headlines(evidence),
         }
+    }
+}
+
+/// Whether any text in a file would move the cursor of a terminal, or begin a line in a log: files may come from anyone.
+pub(super) fn has_control_characters(json: &Json) -> bool {
+    let is_bad = |text: &str| text.contains(char::is_control);
+    match json {
+        Json::String(text) => is_bad(text),
+        Json::Array(items) => items.iter().any(has_control_characters),
+        Json::Object(map) => map
+            .iter()
+            .any(|(key, value)| is_bad(key) || has_control_characters(value)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::error::GateError;
 use super::evidence::{CellEvidence, Evidence, SuiteId};
@@ -14,10 +14,10 @@ use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, RowTest};
 use super::sides::{self, Subject, check_suites, values};
 use crate::machine::fingerprint;
-use crate::metric::MetricError;
+use crate::metric::{MetricError, share_bounds};
 
 /// Version of the file format.
-const FORMAT: u32 = 1;
+const FORMAT: u64 = 1;
 /// Fewest runs with a spread and a pair.
 pub const FEWEST_RUNS: usize = 4;
 /// Steps of recommended margins, in points or per cent.
@@ -27,7 +27,7 @@ const STEP: f64 = 0.1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Version of the file format: 1.
-    pub format: u32,
+    pub format: u64,
     /// The suite.
     pub suite: SuiteId,
     /// Build that ran it.
@@ -80,17 +80,10 @@ pub struct FalseAlarms {
 impl FalseAlarms {
     /// `n_false` alarms in `n_pairs` pairs.
     pub fn new(n_false: u64, n_pairs: u64) -> Self {
-        let (n, x) = (n_pairs as f64, n_false as f64);
-        let quantile = |a: f64, b: f64, share: f64, edge: f64| {
-            Beta::new(a, b).map_or(edge, |beta| beta.inverse_cdf(share))
-        };
         Self {
             n_pairs,
             n_false,
-            ci95: [
-                quantile(x, n - x + 1.0, 0.025, 0.0),
-                quantile(x + 1.0, n - x, 0.975, 1.0),
-            ],
+            ci95: share_bounds(n_false, n_pairs, 0.025),
         }
     }
 }
@@ -144,17 +137,29 @@ impl Calibration {
     /// Reads a calibration file.
     ///
     /// # Errors
-    /// [`GateError::Calibration`] for a file that cannot be read or is none.
+    /// [`GateError::ReadCalibration`], [`GateError::TornCalibration`], [`GateError::FutureFormat`].
     pub fn load(path: &Path) -> Result<Self, GateError> {
-        let wrong = |problem: String| GateError::Calibration {
+        #[derive(Deserialize)]
+        struct Probe {
+            format: u64,
+        }
+        let torn = |source| GateError::TornCalibration {
             path: path.to_owned(),
-            problem,
+            source,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        let found: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        match found.format {
-            FORMAT => Ok(found),
-            later => Err(wrong(format!("format {later} instead of {FORMAT}"))),
+        let bytes = std::fs::read(path).map_err(|source| GateError::ReadCalibration {
+            path: path.to_owned(),
+            source,
+        })?;
+        // A later format may have other keys, and says so before they are missed.
+        let Probe { format } = serde_json::from_slice(&bytes).map_err(torn)?;
+        match format > FORMAT {
+            true => Err(GateError::FutureFormat {
+                path: path.to_owned(),
+                found: format,
+                supported: FORMAT,
+            }),
+            false => serde_json::from_slice(&bytes).map_err(torn),
         }
     }
 
@@ -253,6 +258,7 @@ fn recommended(metric: GateMetric, drop: f64, mean: f64) -> String {
     // A step more than no noise at all, as a margin is above 0.
     let rounded = ((100.0 * share / STEP).ceil() * STEP).max(STEP);
     match metric.is_share() {
+        _ if rounded >= 100.0 => "no margin".to_owned(),
         true => format!("{rounded:.1}pt"),
         false => format!("{rounded:.1}%"),
     }
@@ -333,6 +339,10 @@ mod tests {
         std::fs::write(&path, found.to_text()).unwrap();
         assert_eq!(Calibration::load(&path).unwrap(), found);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(Calibration::load(&path).unwrap_err().reason(), "calibration");
+        assert_eq!(Calibration::load(&path).unwrap_err().reason(), "torn-calibration");
+        std::fs::write(&path, "{\"format\": 2}").unwrap();
+        assert_eq!(Calibration::load(&path).unwrap_err().reason(), "future-format");
+        let missing = Calibration::load(&folder.path().join("none")).unwrap_err();
+        assert_eq!(missing.reason(), "calibration-unreadable");
     }
 }

@@ -46,8 +46,8 @@ pub enum GateError {
         /// That of the contents.
         computed: String,
     },
-    /// What is packed in the baseline cannot be.
-    #[error("`{}` holds counts that no ranking gives: {problem}", path.display())]
+    /// The checksum is right, and the contents cannot be.
+    #[error("`{}` holds what no run gives: {problem}", path.display())]
     Packed {
         /// The file.
         path: PathBuf,
@@ -64,12 +64,30 @@ pub enum GateError {
         /// Newest format that is understood.
         supported: u64,
     },
-    /// No calibration, or none that can be read.
-    #[error("`{}` is no calibration: {problem}", path.display())]
-    Calibration {
+    /// The calibration cannot be read.
+    #[error("could not read the calibration `{}`", path.display())]
+    ReadCalibration {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The calibration ends too early, or is none.
+    #[error("`{}` is torn or not a calibration", path.display())]
+    TornCalibration {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Times or rates that no clock gives.
+    #[error("the times in `{}` cannot be: {problem}", folder.display())]
+    Times {
+        /// The run folder.
+        folder: PathBuf,
+        /// The first such time.
         problem: String,
     },
     /// Ranks that are not those of their record.
@@ -110,8 +128,8 @@ pub enum GateError {
         /// That of the run.
         run: String,
     },
-    /// An empty reason.
-    #[error("a baseline needs a reason, and this one is empty")]
+    /// A reason that is empty or not one line.
+    #[error("a baseline needs a reason, one line of text")]
     NoReason,
     /// Statistics that cannot be computed.
     #[error(transparent)]
@@ -132,7 +150,9 @@ impl GateError {
             Self::Torn { .. } => "torn-baseline",
             Self::Edited { .. } | Self::Packed { .. } => "edited-baseline",
             Self::FutureFormat { .. } => "future-format",
-            Self::Calibration { .. } => "calibration",
+            Self::ReadCalibration { .. } => "calibration-unreadable",
+            Self::TornCalibration { .. } => "torn-calibration",
+            Self::Times { .. } => "times",
             Self::Ranks { .. } => "ranks",
             Self::Nothing { .. } => "no-trial",
             Self::Unfinished { .. } => "unfinished",
@@ -151,10 +171,12 @@ impl GateError {
             | Self::Edited { path, .. }
             | Self::Packed { path, .. }
             | Self::FutureFormat { path, .. }
-            | Self::Calibration { path, .. } => Some(path.clone()),
-            Self::Ranks { folder, .. } | Self::Nothing { folder } | Self::Unfinished { folder, .. } => {
-                Some(folder.clone())
-            }
+            | Self::ReadCalibration { path, .. }
+            | Self::TornCalibration { path, .. } => Some(path.clone()),
+            Self::Ranks { folder, .. }
+            | Self::Times { folder, .. }
+            | Self::Nothing { folder }
+            | Self::Unfinished { folder, .. } => Some(folder.clone()),
             _ => None,
         }
     }

@@ -148,7 +148,7 @@ impl Evidence {
     ///
     /// # Errors
     /// [`GateError::Record`] when it cannot be read, [`GateError::Ranks`] when ranks are not those of their record,
-    /// [`GateError::Nothing`] when nothing has finished.
+    /// [`GateError::Times`] when times are none, [`GateError::Nothing`] when nothing has finished.
     pub fn read(folder: &RunFolder) -> Result<Self, GateError> {
         let run = folder.run()?;
         let trials = folder.trials()?;
@@ -190,7 +190,7 @@ impl Evidence {
                 folder: folder.path().to_owned(),
             });
         }
-        Ok(Self {
+        let evidence = Self {
             suite: SuiteId {
                 name: run.suite.name,
                 version: run.suite.version,
@@ -200,7 +200,44 @@ impl Evidence {
             machine: run.machine,
             peaks: folder.peaks()?.map_or(Vec::new(), |peaks| peaks.processes),
             cells,
-        })
+        };
+        evidence.check_times().map_err(|problem| GateError::Times {
+            folder: folder.path().to_owned(),
+            problem,
+        })?;
+        Ok(evidence)
+    }
+
+    /// Whether every time and rate is one that a clock can give.
+    ///
+    /// # Errors
+    /// The first that is none, in words.
+    pub(super) fn check_times(&self) -> Result<(), String> {
+        for cell in &self.cells {
+            let label = cell.label();
+            let check = |what: &str, value: f64| match value.is_finite() && value >= 1e-9 && value <= 1e18 {
+                true => Ok(()),
+                false => Err(format!("{what} of `{label}` is {value}")),
+            };
+            for trial in &cell.trials {
+                trial.pairs_per_s.map_or(Ok(()), |rate| check("pairs/s", rate))?;
+            }
+            if let Some(measured) = &cell.measured {
+                check("the number of items", measured.items as f64)?;
+                let times = measured.times.iter().flat_map(|times| &times.median_ns);
+                times
+                    .copied()
+                    .try_for_each(|time| check("a time in nanoseconds", time))?;
+            }
+        }
+        for process in &self.peaks {
+            for peak in [process.fma_flops_per_s, process.copy_bytes_per_s] {
+                if !(peak.is_finite() && peak > 0.0) {
+                    return Err(format!("a peak of the machine is {peak}"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -327,7 +364,10 @@ pub(super) fn possible(count: &RankCount, n_gallery: u64) -> Result<(), String> 
         own_equal,
         ..
     } = *count;
-    match 1 <= own_equal && own_equal <= equal && greater.saturating_add(equal) <= n_gallery {
+    match 1 <= own_equal
+        && own_equal <= equal
+        && greater.checked_add(equal).is_some_and(|sum| sum <= n_gallery)
+    {
         true => Ok(()),
         false => Err(format!(
             "{greater} items above, {equal} level and {own_equal} own of {n_gallery}"

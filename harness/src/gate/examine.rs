@@ -16,12 +16,15 @@ const RESAMPLES: usize = 9_999;
 /// Resamples beyond the smallest level of a large family.
 const IN_TAIL: f64 = 10.0;
 
+/// Most resamples, so that memory has an end; statistics of larger families than these serve are refused.
+const MOST_RESAMPLES: usize = 1_000_000;
+
 /// How often videos are resampled so that the tails of a family of `n_rows` hold some.
 pub(super) fn resampling(n_rows: usize, alpha: f64) -> Resampling {
     let wanted = IN_TAIL * n_rows as f64 / alpha;
     Resampling {
         seed: 0,
-        resamples: RESAMPLES.max(wanted.ceil() as usize),
+        resamples: (wanted.ceil() as usize).clamp(RESAMPLES, MOST_RESAMPLES),
     }
 }
 

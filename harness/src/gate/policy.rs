@@ -22,7 +22,7 @@ const FORMAT: u64 = 1;
 struct WirePolicy {
     /// Version of the file format: 1.
     format: u64,
-    /// Chance of any false statement in each of the two families of tests. Default 0.05.
+    /// Chance of any false statement in each of the three families of tests, from 0.001 to below 0.5. Default 0.05.
     #[serde(default = "default_alpha")]
     alpha: f64,
     /// What inconclusive rows do to the exit code. Default `warn`.
@@ -89,7 +89,7 @@ fn fail() -> Response {
 pub struct Policy {
     /// The file, as given.
     pub file: String,
-    /// Chance of any false statement in each of the two families of tests, in `(0, 0.5)`.
+    /// Chance of any false statement in each of the three families of tests, in `[0.001, 0.5)`.
     pub alpha: f64,
     /// What inconclusive rows do.
     pub inconclusive: Response,
@@ -188,8 +188,9 @@ impl Policy {
         let wire: WirePolicy = crate::suite::de::read(&root, "")
             .map_err(|mismatch| misfit(mismatch, Some(&root), &reader.sources))?;
         debug_assert_eq!(wire.format, FORMAT);
-        if !(wire.alpha > 0.0 && wire.alpha < 0.5) {
-            return reader.refuse(&root, "alpha", &wire.alpha.to_string(), "above 0 and below 0.5");
+        if !(0.001..0.5).contains(&wire.alpha) {
+            let allowed = "at least 0.001 and below 0.5";
+            return reader.refuse(&root, "alpha", &wire.alpha.to_string(), allowed);
         }
         if wire.rows.is_empty() {
             return reader.refuse(&root, "rows", "[]", "at least one row");

@@ -34,7 +34,8 @@ pub fn sentence(row: &GateRow) -> String {
         let _ = write!(text, "{why} ({reason})");
     }
     let _ = write!(text, ": {}", row.verdict.name());
-    text
+    // Names come from records, which anyone may have written: no line of a log begins in one.
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn difference(metric: GateMetric, found: &DifferenceFound) -> String {

@@ -41,9 +41,10 @@ pub struct Judgement {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// Chance that the truth lies below `low`: the level of the test for equivalence, or for a gain that was found.
+    /// Level of the bound `low`: that of the test for equivalence, or for a gain that was found. Holm's method takes it from
+    /// the data; over all rows together the chance of a bound beyond the truth is at most `alpha`.
     pub alpha_low: f64,
-    /// Chance that the truth lies above `high`: the level of the test for a regression.
+    /// Level of the bound `high`: that of the test for a regression.
     pub alpha_high: f64,
     /// P-value of the test for a regression, not adjusted.
     pub p_regressed: f64,

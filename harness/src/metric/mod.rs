@@ -54,4 +54,4 @@ pub use protocol::{PROTOCOLS, Protocol};
 pub use rules::{CaptionRule, MedianRule, Rules, TieRule, word};
 pub use summary::{DirectionMetrics, summarize};
 pub use truth::{Retold, RetoldCounts, Truth};
-pub use uncertain::{Uncertain, paired_mean, welch};
+pub use uncertain::{Uncertain, paired_mean, share_bounds, welch};

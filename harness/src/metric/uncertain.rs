@@ -47,34 +47,28 @@ pub(super) struct NetFlips {
     pub(super) net: f64,
 }
 
+/// Bounds of the share of which `hits` of `n` were seen, each wrong with a chance of at most `alpha` (Clopper and Pearson
+/// 1934).
+pub fn share_bounds(hits: u64, n: u64, alpha: f64) -> [f64; 2] {
+    let (hits, n) = (hits as f64, n as f64);
+    // There is no law where all or none were seen, nor any doubt on that side.
+    let quantile =
+        |a: f64, b: f64, share: f64, end: f64| Beta::new(a, b).map_or(end, |beta| beta.inverse_cdf(share));
+    [
+        quantile(hits, n - hits + 1.0, alpha, 0.0),
+        quantile(hits + 1.0, n - hits, 1.0 - alpha, 1.0),
+    ]
+}
+
 impl NetFlips {
     fn binomial(self, share: f64) -> Binomial {
         Binomial::new(share.clamp(0.0, 1.0), self.n).expect("a share is a probability")
     }
 
-    /// Upper bound of a share of which `hits` of `n` were seen.
-    fn share_at_most(self, hits: f64, alpha: f64) -> f64 {
-        let (n, hits) = (self.n as f64, hits.ceil().min(self.n as f64));
-        match Beta::new(hits + 1.0, n - hits) {
-            Ok(beta) => beta.inverse_cdf(1.0 - alpha),
-            // All of them.
-            Err(_) => 1.0,
-        }
-    }
-
-    fn share_at_least(self, hits: f64, alpha: f64) -> f64 {
-        let (n, hits) = (self.n as f64, hits.floor());
-        match Beta::new(hits, n - hits + 1.0) {
-            Ok(beta) => beta.inverse_cdf(alpha),
-            // None of them.
-            Err(_) => 0.0,
-        }
-    }
-
     fn upper(self, alpha: f64) -> f64 {
         match self.net < 0.0 {
-            true => -self.share_at_least(-self.net, alpha),
-            false => self.share_at_most(self.net, alpha),
+            true => -share_bounds((-self.net).floor() as u64, self.n, alpha)[0],
+            false => share_bounds((self.net.ceil() as u64).min(self.n), self.n, alpha)[1],
         }
     }
 

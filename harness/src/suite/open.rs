@@ -1,6 +1,6 @@
 //! What all kinds of suites have in common: the file as a tree, its format, its kind, its name, its exclusions.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -107,7 +107,7 @@ impl Opened {
     /// A path that is meant from the suite's folder, as one from here.
     pub(crate) fn beside(&self, path: &Path) -> PathBuf {
         let folder = Path::new(&self.sources.file).parent();
-        folder.map_or(path.to_owned(), |folder| folder.join(path))
+        folder.map_or(path.to_owned(), |folder| without_detours(&folder.join(path)))
     }
 
     /// Refuses a value of a header key.
@@ -214,4 +214,19 @@ fn check_format(root: &Node, sources: &Sources) -> Result<(), SuiteError> {
         }
         _ => Ok(()),
     }
+}
+
+/// `a/b/../c` as `a/c`, as people and other tools write it.
+fn without_detours(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match (part, short.components().next_back()) {
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            (Component::CurDir, _) => {}
+            _ => short.push(part),
+        }
+    }
+    short
 }

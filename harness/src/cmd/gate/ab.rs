@@ -1,13 +1,14 @@
 //! `hitbench gate --ab`: two builds in turns.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hitbench_reports::RunFolder;
 
 use super::super::failure::Failure;
-use super::super::rerun::Rerun;
-use super::{GateArgs, policy, warnings};
+use super::super::rerun::{Rerun, cannot_start};
+use super::{GateArgs, calibration, policy};
+use crate::exit_code::ExitCode;
 use crate::gate::ab::{Block, judge_blocks, looks};
 use crate::gate::{Evidence, Gate, GateReport, GateVerdict, SideReport};
 use crate::suite::AnySuite;
@@ -20,9 +21,23 @@ pub(super) fn gate(
 ) -> Result<(Gate, GateReport), Failure> {
     let loaded = AnySuite::load(suite, &[])?;
     let policy = policy(args.policy.as_deref(), || Ok(loaded.gate().map(Path::to_owned)))?;
+    if policy.throughput_rows().next().is_none() {
+        return Err(Failure::message(
+            ExitCode::Input,
+            "no-throughput-row",
+            format!(
+                "`{}` has no row about throughput, which is all that --ab compares",
+                policy.file
+            ),
+            "give a policy with rows of kind `throughput`",
+        ));
+    }
+    let calibration = calibration(&policy)?;
+    let [old, new] = [program(old)?, program(new)?];
+    let (old, new) = (old.as_path(), new.as_path());
     let temporary = tempfile::tempdir()?;
     let folder = args.out.as_deref().unwrap_or(temporary.path());
-    let looks = looks(args.blocks);
+    let looks = looks(args.blocks as usize);
     let mut blocks: Vec<Block> = Vec::new();
     let mut judged = None;
     for look in &looks {
@@ -65,7 +80,7 @@ pub(super) fn gate(
     let sides = [(old, &block.old[0]), (new, &block.new[0])];
     let sides = sides.map(|(path, evidence)| SideReport::new(path, evidence));
     let mut report = GateReport::new(&gate, &policy, &block.new[0].suite, sides);
-    report.warnings = warnings(&policy, &block.new[0])?;
+    report.warnings = calibration.map_or(Vec::new(), |found| found.warnings(&policy, &block.new[0]));
     let n_others = policy.rows.len() - policy.throughput_rows().count();
     if n_others > 0 {
         report.warnings.push(format!(
@@ -73,6 +88,11 @@ pub(super) fn gate(
         ));
     }
     Ok((gate, report))
+}
+
+/// The file of a program: a name alone is a file of this folder, not of the search path.
+fn program(path: &Path) -> Result<PathBuf, Failure> {
+    std::fs::canonicalize(path).map_err(|source| cannot_start(path, &source))
 }
 
 /// One process, or one seed, the same for both builds in all turns of a block.

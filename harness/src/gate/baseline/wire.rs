@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::super::evidence::{
     CellEvidence, Evidence, MeasuredEvidence, Queries, RankedEvidence, SuiteId, TrialEvidence, possible,
 };
-use super::pack::{pack, unpack};
+use super::pack::{Budget, pack, unpack};
 use super::{Baseline, Blessing};
 use crate::machine::fingerprint;
 
 /// Everything in the file but its format and checksum.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WireBaseline {
     suite: SuiteId,
     reason: String,
@@ -31,6 +32,7 @@ pub(super) struct WireBaseline {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WireQueries {
     hash: String,
     n_queries: usize,
@@ -39,6 +41,7 @@ struct WireQueries {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WireCell {
     name: String,
     hash: String,
@@ -48,6 +51,7 @@ struct WireCell {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WireTrial {
     seed: u64,
     protocol: ProtocolRecord,
@@ -57,6 +61,7 @@ struct WireTrial {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WireRanked {
     n_gallery: u64,
     /// Index into the baseline's `queries`.
@@ -136,9 +141,18 @@ impl TryFrom<WireBaseline> for Baseline {
     type Error = String;
 
     fn try_from(wire: WireBaseline) -> Result<Self, String> {
+        let computed = fingerprint(&wire.machine);
+        if wire.fingerprint != computed {
+            let stated = &wire.fingerprint;
+            return Err(format!("the machine's fingerprint is {computed}, not {stated}"));
+        }
+        let mut budget = Budget::of_file();
         let mut lists = Vec::with_capacity(wire.queries.len());
         for list in wire.queries {
-            let videos = unpack(&list.videos, list.n_queries)?;
+            if list.n_queries == 0 {
+                return Err("a list of no queries".to_owned());
+            }
+            let videos = unpack(&list.videos, list.n_queries, &mut budget)?;
             let clusters = videos.into_iter().map(u32::try_from).collect::<Result<_, _>>();
             lists.push(Arc::new(Queries {
                 hash: list.hash,
@@ -146,8 +160,8 @@ impl TryFrom<WireBaseline> for Baseline {
                 ids: Vec::new(),
             }));
         }
-        let ranked = |wire: Option<WireRanked>, direction: Direction| {
-            wire.map(|wire| unpack_ranked(&wire, &lists))
+        let mut ranked = |wire: Option<WireRanked>, direction: Direction| {
+            wire.map(|wire| unpack_ranked(&wire, &lists, &mut budget))
                 .transpose()
                 .map_err(|problem| format!("{direction}: {problem}"))
         };
@@ -172,25 +186,31 @@ impl TryFrom<WireBaseline> for Baseline {
                 measured: cell.measured,
             });
         }
+        let evidence = Evidence {
+            suite: wire.suite,
+            tool: wire.tool,
+            machine: wire.machine,
+            peaks: wire.peaks,
+            cells,
+        };
+        evidence.check_times()?;
         Ok(Self {
             reason: wire.reason,
-            evidence: Evidence {
-                suite: wire.suite,
-                tool: wire.tool,
-                machine: wire.machine,
-                peaks: wire.peaks,
-                cells,
-            },
+            evidence,
             history: wire.history,
         })
     }
 }
 
-fn unpack_ranked(wire: &WireRanked, lists: &[Arc<Queries>]) -> Result<RankedEvidence, String> {
+fn unpack_ranked(
+    wire: &WireRanked,
+    lists: &[Arc<Queries>],
+    budget: &mut Budget,
+) -> Result<RankedEvidence, String> {
     let queries = lists
         .get(wire.queries)
         .ok_or_else(|| format!("there is no list {} of queries", wire.queries))?;
-    let numbers = unpack(&wire.counts, 3 * queries.clusters.len())?;
+    let numbers = unpack(&wire.counts, 3 * queries.clusters.len(), budget)?;
     let mut counts = Vec::with_capacity(queries.clusters.len());
     for count in numbers.as_chunks::<3>().0 {
         let [greater, equal, own_equal] = *count;
