@@ -231,6 +231,44 @@ fn only_finished_runs_are_blessed_and_for_a_reason() {
 }
 
 #[test]
+fn a_part_of_a_suite_is_no_baseline() {
+    let folder = Folder::new();
+    let out = folder.text("part");
+    let said = run([
+        "run",
+        "suites/ci/kernels.yaml",
+        "--filter",
+        "enqueue",
+        "--out",
+        &out,
+    ]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let to = folder.text("part.json");
+    let blessed = run(["bless", &out, "--to", &to, "--reason", "x", "--json"]);
+    refused(&blessed, 2, "unfinished", "trials that failed or did not run");
+    assert!(!folder.path("part.json").exists());
+}
+
+#[test]
+fn builds_in_turns_need_something_to_compare() {
+    let program = hitbench_tests::hitbench(["--version"]).get_program().to_owned();
+    let program = program.to_str().expect("UTF-8");
+    let said = |old: &str, policy: &str| {
+        let suite = "suites/ci/kernels.yaml";
+        run(["gate", "--ab", old, program, suite, "--policy", policy, "--json"])
+    };
+    let none = said(program, "suites/gates/exact.yaml");
+    refused(&none, 2, "no-throughput-row", "no row about throughput");
+    let policy = "suites/gates/kernels.yaml";
+    refused(
+        &said("no-such-program", policy),
+        2,
+        "cannot-start",
+        "no-such-program",
+    );
+}
+
+#[test]
 fn what_does_not_compare_has_its_reason_and_exit_code() {
     let folder = Folder::new();
     let [_, baseline, policy] = blessed(&folder);

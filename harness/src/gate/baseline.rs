@@ -241,3 +241,72 @@ fn headlines(evidence: &Evidence) -> BTreeMap<String, f64> {
     }
     numbers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Machine, throughput, trained};
+    use super::*;
+
+    /// A file with the right checksum after `change`.
+    fn resealed(evidence: Evidence, change: impl FnOnce(&mut Json)) -> Result<Baseline, GateError> {
+        let baseline = Baseline {
+            reason: "a reason".to_owned(),
+            evidence,
+            history: Vec::new(),
+        };
+        let mut file: Map<String, Json> = serde_json::from_str(&baseline.to_text()).unwrap();
+        let format = file.remove("format");
+        file.remove("checksum");
+        let mut contents = Json::Object(file);
+        change(&mut contents);
+        let changed = contents.as_object_mut().unwrap().remove("format");
+        let checksum = checksum_of(&contents);
+        contents["checksum"] = checksum.into();
+        contents["format"] = changed.or(format).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b.json");
+        fs::write(&path, contents.to_string()).unwrap();
+        Baseline::load(&path)
+    }
+
+    #[test]
+    fn what_no_run_gives_is_refused_under_the_right_checksum() {
+        let times = || throughput(&[("k", &[1e6, 1.1e6])], Machine::Same);
+        let ranks = || trained(&[("a", &[vec![true, false, true, true]])]);
+        assert!(resealed(times(), |_| {}).is_ok() && resealed(ranks(), |_| {}).is_ok());
+        type Change = fn(&mut Json);
+        let of_times: [(Change, &str); 5] = [
+            (
+                |file| file["cells"][0]["measured"]["times"][0]["median_ns"][1] = 0.0.into(),
+                "a time in nanoseconds of `k` is 0",
+            ),
+            (
+                |file| file["cells"][0]["measured"]["times"][0]["median_ns"][1] = (-5.0).into(),
+                "a time in nanoseconds of `k` is -5",
+            ),
+            (
+                |file| file["reason"] = "a\n::error::b".into(),
+                "more than one line",
+            ),
+            (|file| file["fingerprint"] = "hello".into(), "not hello"),
+            (|file| file["format"] = 0.into(), "there was no format 0"),
+        ];
+        let of_ranks: [(Change, &str); 3] = [
+            (|file| file["queries"][0]["n_queries"] = 0.into(), "no queries"),
+            (
+                |file| file["queries"][0]["n_queries"] = 300_000_000.into(),
+                "more than 36000000 numbers",
+            ),
+            (
+                |file| file["cells"][0]["trials"][0]["t2v"]["n_gallery"] = 10.into(),
+                "t2v: ",
+            ),
+        ];
+        let cases = of_times.map(|case| (times(), case)).into_iter();
+        for (evidence, (change, part)) in cases.chain(of_ranks.map(|case| (ranks(), case))) {
+            let error = resealed(evidence, change).unwrap_err();
+            assert_eq!(error.reason(), "edited-baseline", "{error}");
+            assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+        }
+    }
+}
