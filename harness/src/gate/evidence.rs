@@ -215,7 +215,7 @@ impl Evidence {
     pub(super) fn check_times(&self) -> Result<(), String> {
         for cell in &self.cells {
             let label = cell.label();
-            let check = |what: &str, value: f64| match value.is_finite() && value >= 1e-9 && value <= 1e18 {
+            let check = |what: &str, value: f64| match (1e-9..=1e18).contains(&value) {
                 true => Ok(()),
                 false => Err(format!("{what} of `{label}` is {value}")),
             };
