@@ -32,7 +32,7 @@ pub(super) fn laid_out(figure: &GroupFigure) -> Drawing {
     let ends = bars()
         .flat_map(|bar| [bar.low, bar.high, bar.value])
         .map(|end| end.clamp(low, high));
-    let axis = Axis::covering(figure.scale, ends, ((right - left) / 130).max(2) as usize);
+    let axis = Axis::covering(figure.scale, ends, ((right - left) / 100).max(3) as usize);
     let x = |value: f64| left + (f64::from(right - left) * axis.place(value)).round() as i32;
     let labels: Vec<Vec<String>> = figure
         .groups
