@@ -78,6 +78,18 @@ pub struct VideoInputConfig {
     /// Adds a BERT-style segment embedding as well as the validity mask. Off by inference: the sources'
     /// "segment mask" is read as the validity mask.
     pub segment_embedding: bool,
+    /// Whether an expert that has nothing on a video still has a token there. `drop` by inference (MMT masks it).
+    pub missing_experts: MissingExperts,
+}
+
+/// What stands for an expert that has nothing on a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingExperts {
+    /// Nothing: no token.
+    Drop,
+    /// Its aggregated token, projected from a row of zeros.
+    Keep,
 }
 
 /// Weights of the two levels in the loss and in the test score.

@@ -1,13 +1,18 @@
 //! Builds batches from captions and videos that lie elsewhere: one copy of each row, tight packing.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::{ExpertRows, TextBatch, VideoBatch};
-use crate::config::InputSpec;
+use crate::config::{InputSpec, MissingExperts};
 
 /// Feature rows of one expert for one video, in time order.
 #[derive(Debug, Clone, Copy)]
 pub enum RowsView<'a> {
     /// Rows of their own, `[n_rows, dim]` row-major.
     Dense(&'a [f32]),
+    /// The same in half precision; a batch has them as f32.
+    Half(&'a [f16]),
     /// Rows of a table that many videos share.
     Indexed {
         /// The table `[n, dim]`, row-major.
@@ -137,7 +142,8 @@ impl TextBatch {
 impl VideoBatch {
     /// Packs videos and pads them to the longest of them.
     ///
-    /// `max_positions` is the row count of the video tower's position table.
+    /// `max_positions` is the row count of the video tower's position table; `missing` says what stands for an expert
+    /// that has nothing on a video.
     ///
     /// # Errors
     /// [`BatchError`] when a view does not fit `inputs` or itself.
@@ -145,6 +151,7 @@ impl VideoBatch {
         inputs: &InputSpec,
         videos: &[VideoView<'_>],
         max_positions: usize,
+        missing: MissingExperts,
     ) -> Result<Self, BatchError> {
         let n_experts = inputs.experts.len();
         let mut rows_of_expert = vec![0usize; n_experts];
@@ -160,9 +167,12 @@ impl VideoBatch {
             }
             let mut length = 1;
             for (expert, view) in video.experts.iter().enumerate() {
-                let Some(view) = view else { continue };
                 let spec = &inputs.experts[expert];
-                let rows = 1 + view.check(index, &spec.name, spec.dim)?;
+                let rows = match (view, missing) {
+                    (Some(view), _) => 1 + view.check(index, &spec.name, spec.dim)?,
+                    (None, MissingExperts::Keep) => 1,
+                    (None, MissingExperts::Drop) => continue,
+                };
                 rows_of_expert[expert] += rows;
                 length += rows;
             }
@@ -185,16 +195,23 @@ impl VideoBatch {
         for (index, video) in videos.iter().enumerate() {
             tokens.push(1, 0, 0);
             for (expert, view) in video.experts.iter().enumerate() {
-                let Some(view) = view else { continue };
+                if view.is_none() && missing == MissingExperts::Drop {
+                    continue;
+                }
                 let mut push = |position| {
                     tokens.push(next_row[expert], position, 1 + expert as i64);
                     next_row[expert] += 1;
                 };
                 let ExpertRows { dim, features } = &mut experts[expert];
+                let Some(view) = view else {
+                    features.resize(features.len() + *dim, 0.0);
+                    push(0);
+                    continue;
+                };
                 view.append_maximum(*dim, features);
                 push(0);
                 view.for_each_selected(*dim, |row, time_s| {
-                    features.extend_from_slice(row);
+                    view.append_row(row, *dim, features);
                     push(time_index(time_s, max_positions));
                 });
             }
@@ -247,17 +264,15 @@ impl Tokens {
     }
 }
 
-impl<'a> ExpertView<'a> {
+impl ExpertView<'_> {
     /// Checks every index and length; returns the number of selected rows.
     fn check(&self, video: usize, expert: &str, dim: usize) -> Result<usize, BatchError> {
         let expert = || expert.to_owned();
         let stored = match self.rows {
             RowsView::Dense(values) | RowsView::Indexed { table: values, .. } => values.len(),
+            RowsView::Half(values) => values.len(),
         };
-        let n_rows = match self.rows {
-            RowsView::Dense(_) => stored / dim,
-            RowsView::Indexed { rows, .. } => rows.len(),
-        };
+        let n_rows = self.n_rows(dim);
         if n_rows == 0 || !stored.is_multiple_of(dim) {
             return Err(BatchError::Rows {
                 video,
@@ -299,36 +314,48 @@ impl<'a> ExpertView<'a> {
         Ok(self.selected.map_or(n_rows, <[u32]>::len))
     }
 
-    fn row(&self, index: usize, dim: usize) -> &'a [f32] {
-        let (values, index) = match self.rows {
-            RowsView::Dense(values) => (values, index),
-            RowsView::Indexed { table, rows } => (table, rows[index] as usize),
-        };
-        &values[index * dim..(index + 1) * dim]
-    }
-
     fn n_rows(&self, dim: usize) -> usize {
         match self.rows {
             RowsView::Dense(values) => values.len() / dim,
+            RowsView::Half(values) => values.len() / dim,
             RowsView::Indexed { rows, .. } => rows.len(),
+        }
+    }
+
+    /// Appends row `index`.
+    fn append_row(&self, index: usize, dim: usize, features: &mut Vec<f32>) {
+        match self.rows {
+            RowsView::Dense(values) => features.extend_from_slice(&values[index * dim..(index + 1) * dim]),
+            RowsView::Half(values) => {
+                let start = features.len();
+                features.resize(start + dim, 0.0);
+                values[index * dim..(index + 1) * dim].convert_to_f32_slice(&mut features[start..]);
+            }
+            RowsView::Indexed { table, rows } => {
+                let start = rows[index] as usize * dim;
+                features.extend_from_slice(&table[start..start + dim]);
+            }
         }
     }
 
     /// Appends the maximum over all rows.
     fn append_maximum(&self, dim: usize, features: &mut Vec<f32>) {
         let start = features.len();
-        features.extend_from_slice(self.row(0, dim));
-        let maximum = &mut features[start..];
+        self.append_row(0, dim, features);
         for index in 1..self.n_rows(dim) {
-            for (best, &value) in maximum.iter_mut().zip(self.row(index, dim)) {
+            // The row goes behind the maximum, and off again.
+            self.append_row(index, dim, features);
+            let (maximum, row) = features[start..].split_at_mut(dim);
+            for (best, &value) in maximum.iter_mut().zip(&*row) {
                 *best = if value > *best { value } else { *best };
             }
+            features.truncate(start + dim);
         }
     }
 
-    /// Calls `visit` with each selected row and its time.
-    fn for_each_selected(&self, dim: usize, mut visit: impl FnMut(&'a [f32], Option<f32>)) {
-        let mut visit = |index: usize| visit(self.row(index, dim), self.times_s.map(|times| times[index]));
+    /// Calls `visit` with the index of each selected row and its time.
+    fn for_each_selected(&self, dim: usize, mut visit: impl FnMut(usize, Option<f32>)) {
+        let mut visit = |index: usize| visit(index, self.times_s.map(|times| times[index]));
         match self.selected {
             Some(selected) => selected.iter().for_each(|&index| visit(index as usize)),
             None => (0..self.n_rows(dim)).for_each(visit),
@@ -400,7 +427,8 @@ mod tests {
                 experts: vec![None, None],
             },
         ];
-        let batch = VideoBatch::from_videos(&inputs(), &videos, 32).expect("three videos");
+        let batch =
+            VideoBatch::from_videos(&inputs(), &videos, 32, MissingExperts::Drop).expect("three videos");
         assert_eq!((batch.n_videos, batch.seq_len), (3, 7));
         assert_eq!(batch.lengths, [7, 3, 1]);
         assert_eq!(batch.experts[0].features, [1.0, 4.0, 1.0, -1.0, 0.5, 4.0]);
@@ -416,6 +444,44 @@ mod tests {
         assert_eq!(batch.position, position);
         let expert = [0, 1, 1, 1, 2, 2, 2, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(batch.expert, expert);
+    }
+
+    #[test]
+    fn an_expert_that_is_kept_has_a_token_of_zeros() {
+        let video = VideoView {
+            experts: vec![None, Some(dense(&[1.0, 2.0, 3.0], None))],
+        };
+        let batch =
+            VideoBatch::from_videos(&inputs(), &[video], 32, MissingExperts::Keep).expect("one video");
+        assert_eq!((batch.seq_len, &batch.lengths[..]), (4, &[4][..]));
+        assert_eq!(batch.experts[0].features, [0.0, 0.0]);
+        assert_eq!(
+            (batch.source_row, batch.position, batch.expert),
+            (vec![1, 2, 3, 4], vec![0, 0, 0, 1], vec![0, 1, 2, 2])
+        );
+    }
+
+    #[test]
+    fn rows_in_half_precision_give_the_batch_of_the_same_rows_in_f32() {
+        let values = [1.0f32, -1.0, 0.5, 4.0, 0.25, -8.0];
+        let halves = values.map(f16::from_f32);
+        let batch = |rows| {
+            let view = ExpertView {
+                rows,
+                times_s: None,
+                selected: Some(&[0, 2]),
+            };
+            let video = VideoView {
+                experts: vec![Some(view), None],
+            };
+            VideoBatch::from_videos(&inputs(), &[video], 32, MissingExperts::Drop).expect("one video")
+        };
+        let batch_of_halves = batch(RowsView::Half(&halves));
+        assert_eq!(
+            batch_of_halves.experts[0].features,
+            [1.0, 4.0, 1.0, -1.0, 0.25, -8.0]
+        );
+        assert_eq!(batch_of_halves, batch(RowsView::Dense(&values)));
     }
 
     #[test]
@@ -441,7 +507,8 @@ mod tests {
             let video = VideoView {
                 experts: vec![Some(view), None],
             };
-            VideoBatch::from_videos(&inputs(), &[video], 32).expect_err("the view does not fit")
+            VideoBatch::from_videos(&inputs(), &[video], 32, MissingExperts::Drop)
+                .expect_err("the view does not fit")
         };
         let expert = || String::from("a");
         let odd = check(dense(&[1.0, 2.0, 3.0], None));
@@ -506,7 +573,7 @@ mod tests {
             }
         );
         let video = VideoView { experts: vec![None] };
-        let count = VideoBatch::from_videos(&inputs(), &[video], 32);
+        let count = VideoBatch::from_videos(&inputs(), &[video], 32, MissingExperts::Drop);
         assert_eq!(
             count,
             Err(BatchError::ExpertCount {
@@ -516,7 +583,7 @@ mod tests {
             })
         );
         assert_eq!(
-            VideoBatch::from_videos(&inputs(), &[], 32),
+            VideoBatch::from_videos(&inputs(), &[], 32, MissingExperts::Drop),
             Err(BatchError::Empty)
         );
     }

@@ -1,8 +1,8 @@
 //! The named defaults.
 
 use super::{
-    Hierarchy, HitConfig, LevelWeights, MomentumConfig, Pooling, Preset, QueueDtype, TowerConfig,
-    VideoInputConfig,
+    Hierarchy, HitConfig, LevelWeights, MissingExperts, MomentumConfig, Pooling, Preset, QueueDtype,
+    TowerConfig, VideoInputConfig,
 };
 
 impl HitConfig {
@@ -63,6 +63,7 @@ impl HitConfig {
             video_input: VideoInputConfig {
                 max_expert_tokens: 30,
                 segment_embedding: false,
+                missing_experts: MissingExperts::Drop,
             },
             max_text_tokens: 30,
             level_weights: LevelWeights {

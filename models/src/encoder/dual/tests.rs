@@ -1,6 +1,6 @@
 use super::*;
 use crate::batch::{ExpertView, RowsView, VideoView};
-use crate::config::{ExpertSpec, Preset};
+use crate::config::{ExpertSpec, MissingExperts, Preset};
 use crate::count::ParameterCounts;
 
 const BOTH: Levels = Levels {
@@ -52,7 +52,7 @@ fn videos(rows: &[(&[f32], &[f32])]) -> VideoBatch {
         experts: vec![view(motion), view(scene)],
     });
     let views: Vec<_> = views.collect();
-    VideoBatch::from_videos(&inputs(), &views, 128).unwrap()
+    VideoBatch::from_videos(&inputs(), &views, 128, MissingExperts::Drop).unwrap()
 }
 
 fn values(tensor: &Option<Tensor>) -> Vec<f32> {
@@ -311,7 +311,13 @@ fn the_paper_preset_builds_and_runs() {
     let bare = VideoView {
         experts: vec![None; inputs.experts.len()],
     };
-    let video = VideoBatch::from_videos(&inputs, &[full, bare], config.video.max_positions).unwrap();
+    let video = VideoBatch::from_videos(
+        &inputs,
+        &[full, bare],
+        config.video.max_positions,
+        MissingExperts::Drop,
+    )
+    .unwrap();
     assert_eq!(video.seq_len, 218);
     let text = texts(&[&[101, 7, 102], &[101; 30]]);
     no_grad(|| {
