@@ -1,5 +1,8 @@
-//! What the whole-program tests in `whole/` share: the program, its folders, small suites.
+//! What tests share: the program, its folders, small suites, and data sets in the layouts of their publishers.
 #![forbid(unsafe_code)]
+
+pub mod files;
+pub mod layouts;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

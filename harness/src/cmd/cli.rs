@@ -70,7 +70,7 @@ impl Cli {
             Command::Protocols(args) => protocols::run(args)
                 .map(|()| ExitCode::Fine)
                 .map_err(Failure::from),
-            Command::Data(args) => data::run(args).map(|()| ExitCode::Fine),
+            Command::Data(args) => data::run(args),
             Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::MeasureCells(_) => measure_cells::run(),

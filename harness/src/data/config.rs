@@ -1,11 +1,18 @@
 //! Where data comes from: the `data:` section of a suite.
 
+mod published;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 
 use hitbench_models::config::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use published::{
+    ActivitynetSplit, DidemoSplit, FeatureDtype, LsmdcSplit, MsrvttSplit, MsvdSplit, PublishedConfig,
+    VatexSplit, Youcook2Split,
+};
 
 /// Most videos that are generated: ids have six digits.
 const MAX_VIDEOS: usize = 1_000_000;
@@ -16,8 +23,20 @@ const MAX_VIDEOS: usize = 1_000_000;
 pub enum DataConfig {
     /// Generated videos with latent objects, actions and scenes.
     Synthetic(SyntheticConfig),
-    /// ActivityNet Captions, paragraph retrieval, features in the folder format.
-    Activitynet(ActivitynetConfig),
+    /// MSR-VTT.
+    Msrvtt(PublishedConfig<MsrvttSplit>),
+    /// ActivityNet Captions, paragraph retrieval.
+    Activitynet(PublishedConfig<ActivitynetSplit>),
+    /// LSMDC16.
+    Lsmdc(PublishedConfig<LsmdcSplit>),
+    /// MSVD.
+    Msvd(PublishedConfig<MsvdSplit>),
+    /// DiDeMo, paragraph retrieval.
+    Didemo(PublishedConfig<DidemoSplit>),
+    /// VATEX, English captions.
+    Vatex(PublishedConfig<VatexSplit>),
+    /// YouCook2, clips.
+    Youcook2(PublishedConfig<Youcook2Split>),
     /// ActivityNet Captions described twice: `val_1` as text, words of `val_2` as a speech-like expert.
     TwoAnnotators(TwoAnnotatorsConfig),
     /// The project's own folder format.
@@ -107,30 +126,6 @@ impl SyntheticConfig {
     }
 }
 
-/// ActivityNet Captions with features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ActivitynetConfig {
-    /// Folder with `train.json`, `val_1.json`, `val_2.json`: the first of these that exists.
-    pub annotations: Vec<PathBuf>,
-    /// Folder with features in the folder format: for each expert a file `NAME.safetensors` or a folder
-    /// `NAME`, with times under `NAME.times`. Ids keep their prefix `v_`.
-    pub features: PathBuf,
-    /// Test split: `val_1` or `val_2`.
-    pub test: ActivitynetTest,
-}
-
-/// Which validation file is the test split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ActivitynetTest {
-    /// `val_1.json`, 4,917 videos.
-    #[serde(rename = "val_1")]
-    Val1,
-    /// `val_2.json`, 4,885 videos.
-    #[serde(rename = "val_2")]
-    Val2,
-}
-
 /// The two-annotator task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,16 +168,6 @@ impl TwoAnnotatorsConfig {
     }
 }
 
-impl ActivitynetConfig {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with a path relative to `data.activitynet`.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        some_folder(&self.annotations)
-    }
-}
-
 impl DataConfig {
     /// Checks the settings without reading any file.
     ///
@@ -191,7 +176,13 @@ impl DataConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let (section, checked) = match self {
             Self::Synthetic(config) => ("synthetic", config.validate()),
+            Self::Msrvtt(config) => ("msrvtt", config.validate()),
             Self::Activitynet(config) => ("activitynet", config.validate()),
+            Self::Lsmdc(config) => ("lsmdc", config.validate()),
+            Self::Msvd(config) => ("msvd", config.validate()),
+            Self::Didemo(config) => ("didemo", config.validate()),
+            Self::Vatex(config) => ("vatex", config.validate()),
+            Self::Youcook2(config) => ("youcook2", config.validate()),
             Self::TwoAnnotators(config) => ("two_annotators", config.validate()),
             Self::Folder(FolderConfig { .. }) => return Ok(()),
         };
@@ -199,6 +190,30 @@ impl DataConfig {
             path: format!("{section}.{}", error.path),
             ..error
         })
+    }
+}
+
+impl DataConfig {
+    /// Protocols whose test set this is, the usual one first; none for data of nobody else.
+    pub fn protocols(&self) -> &'static [&'static str] {
+        match self {
+            Self::Msrvtt(config) => match config.split {
+                MsrvttSplit::OneKA | MsrvttSplit::OneKA7k => &["msrvtt-1ka"],
+                MsrvttSplit::OneKB => &["msrvtt-1kb"],
+                MsrvttSplit::Full => &["msrvtt-full", "msrvtt-full-ce"],
+                MsrvttSplit::FullFirst => &["msrvtt-full-first"],
+            },
+            Self::Activitynet(config) => match config.split {
+                ActivitynetSplit::Val1 => &["activitynet-val1-paragraph"],
+                ActivitynetSplit::Val2 => &["activitynet-val2-paragraph"],
+            },
+            Self::Lsmdc(_) => &["lsmdc-1000"],
+            Self::Msvd(_) => &["msvd-670"],
+            Self::Didemo(_) => &["didemo-paragraph"],
+            Self::Vatex(_) => &["vatex-1500"],
+            Self::Youcook2(_) => &["youcook2-val"],
+            Self::Synthetic(_) | Self::TwoAnnotators(_) | Self::Folder(_) => &[],
+        }
     }
 }
 

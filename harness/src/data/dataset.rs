@@ -1,13 +1,17 @@
 //! What every data set becomes: videos with expert features, captions, and splits.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
+use half::slice::HalfFloatSliceExt;
+use hitbench_models::batch::RowsView;
 use hitbench_models::config::ExpertSpec;
 
 use super::config::DataConfig;
 use super::error::DataError;
-use super::{activitynet, folder, synthetic, two_annotators};
+use super::features::{PackedRows, RowBytes, digest};
+use super::{activitynet, didemo, folder, lsmdc, msrvtt, msvd, synthetic, two_annotators, vatex, youcook2};
 
 /// Feature rows of one expert for one video.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +25,8 @@ pub enum FeatureRows {
         /// Row of the table for each feature row.
         rows: Vec<u32>,
     },
+    /// Rows in a packed file, f32 or f16.
+    Packed(PackedRows),
 }
 
 impl FeatureRows {
@@ -29,16 +35,61 @@ impl FeatureRows {
         match self {
             Self::Dense(values) => values.len() / dim,
             Self::Indexed { rows, .. } => rows.len(),
+            Self::Packed(rows) => rows.n_rows(),
         }
     }
 
-    /// Row `row`, of length `dim`.
-    pub fn row(&self, row: usize, dim: usize) -> &[f32] {
+    /// The rows as a batch takes them.
+    pub fn view(&self) -> RowsView<'_> {
         match self {
-            Self::Dense(values) => &values[row * dim..(row + 1) * dim],
-            Self::Indexed { table, rows } => {
-                let row = rows[row] as usize;
-                &table[row * dim..(row + 1) * dim]
+            Self::Dense(values) => RowsView::Dense(values),
+            Self::Indexed { table, rows } => RowsView::Indexed { table, rows },
+            Self::Packed(rows) => rows.view(),
+        }
+    }
+
+    /// Checks rows that lie in a file, when they are first used.
+    ///
+    /// # Errors
+    /// [`DataError::DamagedPack`].
+    pub fn check(&self) -> Result<(), DataError> {
+        match self {
+            Self::Packed(rows) => rows.check(),
+            Self::Dense(_) | Self::Indexed { .. } => Ok(()),
+        }
+    }
+
+    /// The packed file that has the rows, if one has.
+    pub fn pack(&self) -> Option<&Path> {
+        match self {
+            Self::Packed(rows) => Some(rows.path()),
+            Self::Dense(_) | Self::Indexed { .. } => None,
+        }
+    }
+
+    /// The rows `[n_rows, dim]` as f32, one after another.
+    pub fn to_f32(&self, dim: usize) -> Cow<'_, [f32]> {
+        match self.view() {
+            RowsView::Dense(values) => Cow::Borrowed(values),
+            RowsView::Half(values) => Cow::Owned(values.to_f32_vec()),
+            RowsView::Indexed { table, rows } => {
+                let row = |&row: &u32| &table[row as usize * dim..][..dim];
+                Cow::Owned(rows.iter().flat_map(row).copied().collect())
+            }
+        }
+    }
+}
+
+impl ExpertFeatures {
+    /// Identity of rows and times.
+    pub(super) fn digest(&self, dim: usize) -> blake3::Hash {
+        let times_s = self.times_s.as_deref();
+        match &self.rows {
+            FeatureRows::Packed(rows) => rows.digest(),
+            FeatureRows::Dense(values) => digest([RowBytes::F32(values)], times_s),
+            FeatureRows::Indexed { table, rows } => {
+                let row = |&row: &u32| RowBytes::F32(&table[row as usize * dim..][..dim]);
+                digest(rows.iter().map(row), times_s)
             }
         }
     }
@@ -127,6 +178,8 @@ pub struct Gaps {
     pub videos_without_expert: Vec<usize>,
     /// Videos without any expert; they stay in the gallery with `[CLS]` alone.
     pub videos_without_features: usize,
+    /// Of those, videos of which the features have no file or entry at all.
+    pub videos_without_file: usize,
     /// Pairs of a video and an expert with features but without times; their position is "unknown".
     pub features_without_times: usize,
     /// Videos of a split without a caption; they stay in the gallery and are never a query.
@@ -135,6 +188,48 @@ pub struct Gaps {
     pub ids_without_captions: usize,
     /// Videos that have captions but are in no split; not in the data set.
     pub videos_without_split: usize,
+    /// Captions without a word; not in the data set.
+    pub captions_without_words: usize,
+    /// Recordings whose files had times for more rows than there are; the times too many were cut off.
+    pub recordings_with_more_times: usize,
+}
+
+impl Gaps {
+    /// What is counted, with how often, in words; what does not occur is left out.
+    pub fn counts(&self) -> impl Iterator<Item = (usize, &'static str)> {
+        let counts = [
+            (
+                self.videos_without_features,
+                "videos without any features, kept in the gallery",
+            ),
+            (
+                self.videos_without_file,
+                "of them without a file or entry of features at all",
+            ),
+            (
+                self.features_without_times,
+                "recordings of an expert without times, at position \"unknown\"",
+            ),
+            (
+                self.videos_without_captions,
+                "videos without a caption, kept in the gallery",
+            ),
+            (
+                self.ids_without_captions,
+                "ids of the source's lists without captions, left out",
+            ),
+            (
+                self.videos_without_split,
+                "videos with captions but in no split, left out",
+            ),
+            (self.captions_without_words, "captions without a word, left out"),
+            (
+                self.recordings_with_more_times,
+                "recordings of an expert with more times than rows, cut off",
+            ),
+        ];
+        counts.into_iter().filter(|&(count, _)| count > 0)
+    }
 }
 
 /// A checked data set.
@@ -164,17 +259,44 @@ pub struct Dataset {
 impl Dataset {
     /// Loads or generates what the configuration names.
     ///
-    /// Relative paths are taken from the working directory.
+    /// Relative paths are taken from the working directory. Features of published data sets are packed into the cache
+    /// folder when they are first read.
     ///
     /// # Errors
     /// [`DataError`], by source of the data.
     pub fn load(config: &DataConfig) -> Result<Self, DataError> {
         match config {
             DataConfig::Synthetic(config) => synthetic::generate(config),
-            DataConfig::Activitynet(config) => activitynet::load(config),
             DataConfig::TwoAnnotators(config) => two_annotators::load(config),
             DataConfig::Folder(config) => folder::load(config),
+            DataConfig::Msrvtt(config) => msrvtt::annotated(config)?.with_features(config),
+            DataConfig::Activitynet(config) => activitynet::annotated(config)?.with_features(config),
+            DataConfig::Lsmdc(config) => lsmdc::annotated(config)?.with_features(config),
+            DataConfig::Msvd(config) => msvd::annotated(config)?.with_features(config),
+            DataConfig::Didemo(config) => didemo::annotated(config)?.with_features(config),
+            DataConfig::Vatex(config) => vatex::annotated(config)?.with_features(config),
+            DataConfig::Youcook2(config) => youcook2::annotated(config)?.with_features(config),
         }
+    }
+
+    /// As [`Self::load`], but leaves out the features of published data sets: no expert, for a look at captions and splits.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_captions(config: &DataConfig) -> Result<Self, DataError> {
+        let annotated = match config {
+            DataConfig::Synthetic(_) | DataConfig::TwoAnnotators(_) | DataConfig::Folder(_) => {
+                return Self::load(config);
+            }
+            DataConfig::Msrvtt(config) => msrvtt::annotated(config),
+            DataConfig::Activitynet(config) => activitynet::annotated(config),
+            DataConfig::Lsmdc(config) => lsmdc::annotated(config),
+            DataConfig::Msvd(config) => msvd::annotated(config),
+            DataConfig::Didemo(config) => didemo::annotated(config),
+            DataConfig::Vatex(config) => vatex::annotated(config),
+            DataConfig::Youcook2(config) => youcook2::annotated(config),
+        };
+        annotated?.without_features()
     }
 
     /// Fills in the gaps that can be counted and the hash, and checks that train and test can be used.
@@ -231,31 +353,8 @@ impl Dataset {
             let name = &expert.name;
             format!("expert `{name}` in {count} of {} videos", self.videos.len())
         });
-        let counts = [
-            (
-                self.gaps.videos_without_features,
-                "videos without any features, kept in the gallery",
-            ),
-            (
-                self.gaps.features_without_times,
-                "recordings of an expert without times",
-            ),
-            (
-                self.gaps.videos_without_captions,
-                "videos without a caption, kept in the gallery",
-            ),
-            (
-                self.gaps.ids_without_captions,
-                "ids of the source's lists without captions, left out",
-            ),
-            (
-                self.gaps.videos_without_split,
-                "videos with captions but in no split, left out",
-            ),
-        ];
-        let counts = counts.into_iter().filter(|&(count, _)| count > 0);
         let missing: Vec<String> = lacks
-            .chain(counts.map(|(count, what)| format!("{count} {what}")))
+            .chain(self.gaps.counts().map(|(count, what)| format!("{count} {what}")))
             .collect();
         match missing.is_empty() {
             true => self.about.clone(),
@@ -289,8 +388,7 @@ impl Dataset {
             .collect()
     }
 
-    /// Indexed and dense rows of the same values hash alike: what is hashed of a row is its own digest,
-    /// which a table needs only once.
+    /// Indexed, dense and packed rows of the same values hash alike.
     fn hash(&self) -> String {
         let mut hash = Fields(blake3::Hasher::new());
         hash.count(self.experts.len());
@@ -298,7 +396,6 @@ impl Dataset {
             hash.text(&expert.name);
             hash.count(expert.dim);
         }
-        let mut tables: HashMap<*const Vec<f32>, HashMap<u32, blake3::Hash>> = HashMap::new();
         hash.count(self.videos.len());
         for video in &self.videos {
             hash.text(&video.id);
@@ -307,23 +404,8 @@ impl Dataset {
                     hash.count(0);
                     continue;
                 };
-                let n_rows = features.rows.n_rows(spec.dim);
-                hash.count(n_rows);
-                for row in 0..n_rows {
-                    let values = || row_hash(features.rows.row(row, spec.dim));
-                    let digest = match &features.rows {
-                        FeatureRows::Dense(_) => values(),
-                        FeatureRows::Indexed { table, rows } => {
-                            let known = tables.entry(Arc::as_ptr(table)).or_default();
-                            *known.entry(rows[row]).or_insert_with(values)
-                        }
-                    };
-                    hash.0.update(digest.as_bytes());
-                }
-                hash.count(features.times_s.as_ref().map_or(0, Vec::len));
-                for time in features.times_s.iter().flatten() {
-                    hash.0.update(&time.to_bits().to_le_bytes());
-                }
+                hash.count(features.rows.n_rows(spec.dim));
+                hash.0.update(features.digest(spec.dim).as_bytes());
             }
         }
         hash.count(self.captions.len());
@@ -344,14 +426,6 @@ impl Dataset {
         }
         hash.0.finalize().to_hex().to_string()
     }
-}
-
-fn row_hash(row: &[f32]) -> blake3::Hash {
-    let mut hash = blake3::Hasher::new();
-    for value in row {
-        hash.update(&value.to_bits().to_le_bytes());
-    }
-    hash.finalize()
 }
 
 /// A hasher that keeps neighbouring fields apart by writing lengths.

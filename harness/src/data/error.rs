@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use hitbench_models::TokenizerError;
 
+use crate::format::FormatError;
+
 /// Why a data set could not be loaded, checked or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -31,24 +33,74 @@ pub enum DataError {
         /// The file in the way.
         path: PathBuf,
     },
-    /// None of the folders given holds the annotation file.
+    /// None of the folders given holds an annotation file.
     #[error(
-        "no `{file}` in any of the folders {}; ActivityNet Captions has it, name its folder there", list(.folders)
+        "no {what} of {name}: none of the folders {} holds {}.\n{help}", list(.folders), names(.files)
     )]
     NoAnnotations {
-        /// The file looked for.
-        file: &'static str,
+        /// The data set.
+        name: &'static str,
+        /// What is missing, in words.
+        what: &'static str,
+        /// Files that would do.
+        files: Vec<&'static str>,
         /// The folders.
         folders: Vec<PathBuf>,
+        /// What the data set needs, and where it can be had.
+        help: &'static str,
+    },
+    /// The folder of features is not there.
+    #[error("no features of {name}: there is no `{}`.\n{help}", .path.display())]
+    MissingFeatures {
+        /// The data set.
+        name: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What the data set needs, and where it can be had.
+        help: &'static str,
     },
     /// A JSON file does not have the expected form.
-    #[error("cannot read `{}` as ActivityNet Captions", .path.display())]
+    #[error("`{}` is not as {name} has it", .path.display())]
     Json {
         /// The file.
         path: PathBuf,
+        /// The data set.
+        name: &'static str,
         /// The cause, with line and column.
         #[source]
         source: serde_json::Error,
+    },
+    /// A line of an annotation file does not have the expected form.
+    #[error("`{}`, line {line}: {problem}", .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was expected, and what came.
+        problem: String,
+    },
+    /// The caption chosen for a video is none of its captions.
+    #[error("caption {index} is chosen for video `{video}`, which has {captions}")]
+    CaptionIndex {
+        /// The video.
+        video: String,
+        /// The number chosen, from 0.
+        index: usize,
+        /// Captions that it has.
+        captions: usize,
+    },
+    /// A pickle of captions does not have the expected form.
+    #[error("`{}`{}: expected {expected}, found {found}", .path.display(), of_video(.video))]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// The video, where the flaw has one.
+        video: Option<String>,
+        /// What was expected.
+        expected: &'static str,
+        /// What came.
+        found: String,
     },
     /// An annotation does not fit together.
     #[error("`{}`: video `{video}` has {sentences} sentences but {timestamps} timestamps", .path.display())]
@@ -148,21 +200,55 @@ pub enum DataError {
         rows: usize,
     },
     /// No video has features of an expert.
-    #[error("`{}` has features of expert `{expert}` for none of the videos", .path.display())]
+    #[error("`{}` has features of {expert} for none of the videos", .path.display())]
     NoFeatures {
         /// The file or folder.
         path: PathBuf,
+        /// The expert, in words.
+        expert: String,
+    },
+    /// There is no place for packed features.
+    #[error("no place for the cache of features: set HITBENCH_CACHE, XDG_CACHE_HOME or HOME")]
+    NoCache,
+    /// A packed file changed after it was made.
+    #[error("the packed features in `{}` are damaged: delete the file, and it is made anew", .path.display())]
+    DamagedPack {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A feature is too large for half precision.
+    #[error(
+        "video `{video}`, expert `{expert}`, row {row}, column {column} is {value}, beyond f16; use `dtype: f32`"
+    )]
+    Overflow {
+        /// The video.
+        video: String,
+        /// The expert.
+        expert: String,
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// More rows than can be counted.
+    #[error("video `{video}`, expert `{expert}` has 2^32 rows or more")]
+    TooManyRows {
+        /// The video.
+        video: String,
         /// The expert.
         expert: String,
     },
     /// A folder of features has no expert.
-    #[error("`{}` has neither NAME.safetensors nor a folder NAME for any expert", .path.display())]
+    #[error("`{}` has no features in a known layout: neither MMT's `mult_h5`, nor the pickles of Collaborative Experts, nor \
+         NAME.safetensors, NAME.pickle, NAME.h5 or a folder NAME for any expert", .path.display())]
     NoExperts {
         /// The folder.
         path: PathBuf,
     },
     /// Features have another shape than the expert.
-    #[error("`{}`: video `{video}` has features of shape {found:?}, expected [rows, {dim}]", .path.display())]
+    #[error("`{}`: video `{video}` has features of shape {found:?}, expected {expected}", .path.display())]
     FeatureShape {
         /// The file.
         path: PathBuf,
@@ -170,8 +256,33 @@ pub enum DataError {
         video: String,
         /// The shape found.
         found: Vec<usize>,
-        /// Length of a row of the expert.
-        dim: usize,
+        /// The shape expected.
+        expected: String,
+    },
+    /// An expert of a published release has rows of a length that it never has.
+    #[error(
+        "expert `{expert}` has rows of {found} values in `{}`, expected {}", .path.display(), one_of(.expected)
+    )]
+    ExpertDim {
+        /// The file or folder.
+        path: PathBuf,
+        /// The expert.
+        expert: String,
+        /// Length of a row found.
+        found: usize,
+        /// Lengths that the expert has in published releases, or in the videos before.
+        expected: Vec<usize>,
+    },
+    /// A file cannot be read in its format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A video's file has no caption.
+    #[error("`{}`: video `{video}` has no caption", .path.display())]
+    NoCaptions {
+        /// The file.
+        path: PathBuf,
+        /// The video.
+        video: String,
     },
     /// A feature is NaN or infinite.
     #[error("`{}`: video `{video}`, row {row}, column {column} is {value}", .path.display())]
@@ -188,7 +299,7 @@ pub enum DataError {
         value: f32,
     },
     /// Times and features of a video do not belong together.
-    #[error("`{}`: video `{video}` has times of shape {found:?}, expected [{rows}]", .path.display())]
+    #[error("`{}`: video `{video}` has times of shape {found:?}, expected {expected}", .path.display())]
     Times {
         /// The file of the times.
         path: PathBuf,
@@ -196,8 +307,8 @@ pub enum DataError {
         video: String,
         /// The shape found.
         found: Vec<usize>,
-        /// Rows of its features.
-        rows: usize,
+        /// The shape that its features ask for.
+        expected: String,
     },
     /// A split has no video that can be used.
     #[error("the {split} split of `{name}` has no video with a caption")]
@@ -234,6 +345,16 @@ pub enum DataError {
         #[source]
         source: TokenizerError,
     },
+}
+
+fn names(files: &[&str]) -> String {
+    let names: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    names.join(" or ")
+}
+
+fn one_of(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join(" or ")
 }
 
 fn list(folders: &[PathBuf]) -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hitbench_models::config::ExpertSpec;
 use serde::Deserialize;
 
+use super::annotations::check_ids;
 use super::config::FolderConfig;
 use super::dataset::{Caption, Dataset, Gaps, Split, Splits, Video};
 use super::error::DataError;
@@ -100,9 +101,9 @@ pub(super) fn load(config: &FolderConfig) -> Result<Dataset, DataError> {
         let files = ExpertFiles {
             features: file(&expert.features),
             times: expert.times.as_deref().map(file),
-            dim: Some(expert.dim),
+            dim: expert.dim,
         };
-        let (_, features) = read_expert(&files, &ids_in_order)?;
+        let features = read_expert(&files, &ids_in_order)?;
         for (video, features) in videos.iter_mut().zip(features) {
             video.experts.push(features);
         }
@@ -234,35 +235,6 @@ fn members(splits: &mut Splits, split: Split) -> &mut Vec<usize> {
         Split::Val => &mut splits.val,
         Split::Test => &mut splits.test,
     }
-}
-
-/// Ids must be distinct and usable as a file name and as the name of a tensor.
-fn check_ids(path: &Path, ids: &[String]) -> Result<(), DataError> {
-    let mut seen = HashSet::new();
-    for id in ids {
-        let problem = match id.as_str() {
-            "" => "is empty",
-            "." | ".." | "__metadata__" => "is reserved",
-            id if id.contains(['/', '\\', '\0']) => "has a slash, backslash or NUL",
-            _ => "",
-        };
-        if !problem.is_empty() {
-            return Err(DataError::BadId {
-                path: path.to_owned(),
-                what: "video",
-                id: id.clone(),
-                problem,
-            });
-        }
-        if !seen.insert(id) {
-            return Err(DataError::DuplicateId {
-                path: path.to_owned(),
-                what: "video",
-                id: id.clone(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Captions ordered by video, those of one video in file order; and how many videos have captions but no

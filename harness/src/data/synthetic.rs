@@ -149,7 +149,7 @@ mod tests {
         let hash = generate(&small()).unwrap().content_hash;
         assert_eq!(
             hash,
-            "06ff60297b5116d814147d2603cd9ca7c4265737a1adcf52f3fc7c3cd79a8baf"
+            "56e7c7dabc8b84be42c02f3effb7a903cf2e3a1ab08f4724d03c3e0c1eaebcea"
         );
         let seeded = SyntheticConfig { seed: 8, ..small() };
         assert_ne!(generate(&seeded).unwrap().content_hash, hash);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hitbench_models::config::ExpertSpec;
 
-use super::activitynet::{find, read_annotations, without_captions};
+use super::activitynet::{folders, read_annotations, without_captions};
 use super::config::TwoAnnotatorsConfig;
 use super::dataset::{Caption, Dataset, ExpertFeatures, FeatureRows, Gaps, Splits, Video};
 use super::draw::Draws;
@@ -24,9 +24,10 @@ use super::words::words;
 /// Those of reading; [`DataError::Config`]; [`DataError::TooFew`] when the files have too few videos.
 pub(super) fn load(config: &TwoAnnotatorsConfig) -> Result<Dataset, DataError> {
     config.validate()?;
-    let queries = read_annotations(&find(&config.annotations, "val_1.json")?)?;
-    let ids_without_captions = without_captions(&config.annotations, "val_ids.json", &queries)?;
-    let spoken = read_annotations(&find(&config.annotations, "val_2.json")?)?;
+    let folders = folders(&config.annotations);
+    let queries = read_annotations(&folders.need("first annotations", &["val_1.json"])?)?;
+    let ids_without_captions = without_captions(&folders, "val_ids.json", &queries)?;
+    let spoken = read_annotations(&folders.need("second annotations", &["val_2.json"])?)?;
     let mut spoken: HashMap<String, _> = spoken
         .into_iter()
         .map(|annotation| (annotation.id.clone(), annotation))

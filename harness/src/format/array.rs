@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use half::{bf16, f16};
 use hitbench_kernels::map::FileMap;
 
 use super::buffer::{Aligned, Buffer};
@@ -18,6 +19,10 @@ use super::{bigfile, hdf5, npz, safetensors};
 
 /// Rows of an array in Fortran order that are gathered in one sweep over its columns.
 const ROWS_AT_ONCE: usize = 64;
+
+fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&chunk| value(chunk)).collect()
+}
 
 /// What a file is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,31 +68,77 @@ pub(crate) struct Array {
     pub(crate) buffer: Buffer,
 }
 
+/// How the values of the array at `location` lie, and where.
+fn find(location: &Location) -> Result<(Layout, Buffer), FormatError> {
+    if location.path.is_dir() {
+        return bigfile::read(location);
+    }
+    let map = Arc::new(open(location)?);
+    match Format::of(&location.path, &map) {
+        Some(Format::Npy) => read_npy(location, &map),
+        Some(Format::Npz) => npz::read(location, &map),
+        Some(Format::Safetensors) => safetensors::read(location, &map),
+        Some(Format::Pickle) => Pickle::of_file(location, &map)?.array(location.member.as_deref()),
+        Some(Format::Hdf5) => hdf5::read(location, &map),
+        None => Err(FormatError::Unknown {
+            location: location.clone(),
+            found: describe(&map),
+        }),
+    }
+}
+
 impl Array {
     /// Reads the array at `location`. Its values stay in the file where they can.
     ///
     /// # Errors
     /// [`FormatError`] that names the file, and the position of whatever is wrong in it.
     pub(crate) fn read(location: &Location) -> Result<Self, FormatError> {
-        if location.path.is_dir() {
-            let (layout, buffer) = bigfile::read(location)?;
-            return Self::new(location, layout, buffer);
+        let (layout, buffer) = find(location)?;
+        Self::new(location, layout, buffer)
+    }
+
+    /// As [`Self::read`], of an array with more axes whose sizes but two are 1.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_squeezed(location: &Location) -> Result<Self, FormatError> {
+        let (layout, buffer) = find(location)?;
+        Self::squeezed(location, layout, buffer)
+    }
+
+    /// As [`Self::new`], of an array with more axes whose sizes but two are 1.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn squeezed(
+        location: &Location,
+        mut layout: Layout,
+        buffer: Buffer,
+    ) -> Result<Self, FormatError> {
+        if layout.shape.len() > 2 {
+            layout.shape.retain(|&size| size != 1);
         }
-        let map = Arc::new(open(location)?);
-        let (layout, buffer) = match Format::of(&location.path, &map) {
-            Some(Format::Npy) => read_npy(location, &map)?,
-            Some(Format::Npz) => npz::read(location, &map)?,
-            Some(Format::Safetensors) => safetensors::read(location, &map)?,
-            Some(Format::Pickle) => Pickle::of_file(location, &map)?.array(location.member.as_deref())?,
-            Some(Format::Hdf5) => hdf5::read(location, &map)?,
-            None => {
-                return Err(FormatError::Unknown {
-                    location: location.clone(),
-                    found: describe(&map),
+        Self::new(location, layout, buffer)
+    }
+
+    /// The values as f32; those of f64 are rounded.
+    ///
+    /// # Errors
+    /// [`FormatError::Element`] for an array of anything but floats.
+    pub(crate) fn to_f32(&self) -> Result<Vec<f32>, FormatError> {
+        let bytes = self.buffer.bytes();
+        Ok(match self.element {
+            Element::F16 => each(bytes, |chunk| f16::from_ne_bytes(chunk).to_f32()),
+            Element::Bf16 => each(bytes, |chunk| bf16::from_ne_bytes(chunk).to_f32()),
+            Element::F32 => each(bytes, f32::from_ne_bytes),
+            Element::F64 => each(bytes, |chunk| f64::from_ne_bytes(chunk) as f32),
+            other @ (Element::Bool | Element::Int(_) | Element::Bytes(_) | Element::Unicode(_)) => {
+                return Err(FormatError::Element {
+                    location: self.location.clone(),
+                    found: other.to_string(),
                 });
             }
-        };
-        Self::new(location, layout, buffer)
+        })
     }
 
     /// Puts the values into row-major order and this machine's byte order, copying only where that changes them.

@@ -24,15 +24,17 @@ mod safetensors;
 mod table;
 mod trec;
 
-pub(crate) use array::Array;
+pub(crate) use array::{Array, Format, open};
 pub(crate) use buffer::{Aligned, OutOfMemory};
 pub use error::FormatError;
+pub(crate) use hdf5::DataSets;
 pub(crate) use ids::read_ids;
 pub(crate) use layout::Element;
 pub use layout::Shape;
 pub use location::Location;
 pub use matrix::Matrix;
 pub(crate) use matrix::Values;
+pub(crate) use pickle::Handle;
 pub use pickle::{Entries, Items, Key, Pickle, PickledArray, Value, View};
 pub use predictions::{Entry, Predictions};
 pub(crate) use table::{FreeColumn, read_columns, read_free_column, read_free_lines, read_text};

@@ -60,6 +60,8 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between rows of the curves file.
     pub log_every: u64,
+    /// What stands for the text of a training video in a step.
+    pub captions: CaptionChoice,
     /// Pairs each caption with a video drawn at random: a control that must end at chance.
     pub shuffle_pairs: bool,
 }
@@ -79,9 +81,20 @@ impl Default for TrainConfig {
             threads: 2,
             checkpoint_every: 100,
             log_every: 10,
+            captions: CaptionChoice::Random,
             shuffle_pairs: false,
         }
     }
+}
+
+/// What stands for the text of a training video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptionChoice {
+    /// One of its captions, drawn anew each time.
+    Random,
+    /// All of its captions, one after another.
+    Joined,
 }
 
 /// Update rule.

@@ -20,7 +20,18 @@ pub(crate) const CONFIG_KEYS: [&str; 8] = [
 ];
 
 /// The data sources by name.
-pub(crate) const DATA_SOURCES: [&str; 4] = ["synthetic", "activitynet", "two_annotators", "folder"];
+pub(crate) const DATA_SOURCES: [&str; 10] = [
+    "synthetic",
+    "msrvtt",
+    "activitynet",
+    "lsmdc",
+    "msvd",
+    "didemo",
+    "vatex",
+    "youcook2",
+    "two_annotators",
+    "folder",
+];
 
 /// Resolves layers, weakest first, to one tree with every default filled in.
 ///
@@ -90,10 +101,20 @@ pub(crate) fn data_defaults(source: &str) -> Option<Json> {
     match source {
         "synthetic" => Some(to_json(&SyntheticConfig::default())),
         "two_annotators" => Some(to_json(&TwoAnnotatorsConfig::default())),
-        "activitynet" => Some(json!({"annotations": null, "features": null, "test": "val_1"})),
+        "msrvtt" => Some(published("1k-a")),
+        "activitynet" => Some(published("val_1")),
+        "lsmdc" => Some(published("public-1000")),
+        "msvd" | "didemo" => Some(published("official")),
+        "vatex" => Some(published("hgr")),
+        "youcook2" => Some(published("val")),
         "folder" => Some(json!({"path": null})),
         _ => None,
     }
+}
+
+/// Defaults of a published data set whose usual split is `split`.
+fn published(split: &str) -> Json {
+    json!({"annotations": null, "features": null, "split": split, "experts": [], "dtype": "f32"})
 }
 
 /// Every configuration path there is, those of all data sources included.

@@ -13,14 +13,8 @@ use crate::suite::{AxisValue, CellConfig, Suite, SuiteCell};
 const ID_BYTES: usize = 6;
 /// Bytes of a run folder's hash that its name shows, two hex digits each.
 const FOLDER_BYTES: usize = 4;
-/// Configuration paths that say where files lie; what the files hold is hashed instead.
-const FILE_PATHS: [&str; 5] = [
-    "/data/activitynet/annotations",
-    "/data/activitynet/features",
-    "/data/two_annotators/annotations",
-    "/data/folder/path",
-    "/text/vocab",
-];
+/// Keys of data sources that say where files lie; what the files hold is hashed instead.
+const FILE_KEYS: [&str; 3] = ["annotations", "features", "path"];
 
 /// What a suite comes to: cells, each with its trials.
 #[derive(Debug)]
@@ -120,12 +114,16 @@ impl PlannedCell<'_> {
     /// where a vocabulary file is given, that file's.
     pub fn hash(&self, suite_version: u32, contents: &[&str]) -> CellHash {
         let mut config = to_json(&effective(&self.cell.config));
-        for path in FILE_PATHS {
-            if let Some((section, key)) = path.rsplit_once('/')
-                && let Some(Json::Object(section)) = config.pointer_mut(section)
-            {
-                section.remove(key);
+        let remove = |section: &mut Json, keys: &[&str]| {
+            if let Json::Object(section) = section {
+                section.retain(|key, _| !keys.contains(&key.as_str()));
             }
+        };
+        if let Some(Json::Object(source)) = config.get_mut("data") {
+            source.values_mut().for_each(|source| remove(source, &FILE_KEYS));
+        }
+        if let Some(text) = config.get_mut("text") {
+            remove(text, &["vocab"]);
         }
         CellHash::of(&config, suite_version, contents)
     }
@@ -339,6 +337,10 @@ mod tests {
     fn hashes_cover_configuration_contents_and_version_but_not_places() {
         let base = hash(&suite("data: {folder: {path: here}}", &[]), &["a"]);
         assert_eq!(hash(&suite("data: {folder: {path: there}}", &[]), &["a"]), base);
+        let lsmdc = |rest: &str| hash(&suite(&format!("data: {{lsmdc: {{{rest}}}}}"), &[]), &["a"]);
+        let there = lsmdc("annotations: [a], features: b");
+        assert_eq!(lsmdc("annotations: [c, d], features: e"), there);
+        assert_ne!(lsmdc("annotations: [a], features: b, experts: [s3d]"), there);
         assert_eq!(
             hash(&suite("data: {folder: {path: here}}, seeds: [4]", &[]), &["a"]),
             base

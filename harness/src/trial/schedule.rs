@@ -33,7 +33,7 @@ pub fn learning_rate(train: &TrainConfig, step: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::config::{Optimizer, TrainKernels};
+    use crate::suite::config::{CaptionChoice, Optimizer, TrainKernels};
 
     fn train(schedule: Schedule, warmup_steps: u64) -> TrainConfig {
         TrainConfig {
@@ -49,6 +49,7 @@ mod tests {
             threads: 1,
             checkpoint_every: 10,
             log_every: 1,
+            captions: CaptionChoice::Random,
             shuffle_pairs: false,
         }
     }

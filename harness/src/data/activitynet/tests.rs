@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::*;
-use crate::data::dataset::FeatureRows;
+use hitbench_models::config::ExpertSpec;
+
+use crate::data::config::FeatureDtype;
 
 pub(in crate::data) fn real_annotations() -> Option<PathBuf> {
     hitbench_tests::test_data("coot/annotations/activitynet")
@@ -65,20 +67,21 @@ fn damaged_files_are_refused() {
         "val_1.json`: video `v_a` has 0 sentences but 1 timestamps: ",
     );
     let twice = r#"{"v_a": {"timestamps": [], "sentences": []}, "v_a": {"timestamps": [], "sentences": []}}"#;
-    ends(twice, "val_1.json`: video `v_a` occurs twice: ");
+    ends(twice, "video `v_a` occurs twice at line 1 column 88");
 }
 
 #[test]
 fn the_real_files_have_their_known_sizes() {
     let Some(folder) = real_annotations() else { return };
-    let folders = [PathBuf::from("nowhere"), folder];
+    let annotations = [PathBuf::from("nowhere"), folder];
+    let folders = folders(&annotations);
     let known = [
         ("train.json", 10_009, 37_421),
         ("val_1.json", 4917, 17_505),
         ("val_2.json", 4885, 17_031),
     ];
     for (file, n_videos, n_sentences) in known {
-        let annotations = read_annotations(&find(&folders, file).unwrap()).unwrap();
+        let annotations = read_annotations(&folders.need("annotations", &[file]).unwrap()).unwrap();
         assert_eq!(annotations.len(), n_videos, "{file}");
         let sentences = annotations
             .iter()
@@ -127,15 +130,6 @@ fn the_order_of_keys_is_that_of_published_lists() {
     }
 }
 
-#[test]
-fn a_missing_file_names_the_folders_searched() {
-    let folders = [PathBuf::from("one"), PathBuf::from("two")];
-    assert_eq!(
-        find(&folders, "val_1.json").unwrap_err().to_string(),
-        "no `val_1.json` in any of the folders `one`, `two`; ActivityNet Captions has it, name its folder there"
-    );
-}
-
 fn write_npy(path: &Path, shape: &[u64], values: &[f32]) {
     use npyz::WriterBuilder;
     let mut writer = npyz::WriteOptions::new()
@@ -171,12 +165,19 @@ fn videos_without_features_stay_and_are_counted() {
         &[4.0, 5.0, 6.0, 1.0, 2.0, 3.0],
     );
     write_npy(&features.join("s3d.times/v_1.npy"), &[2], &[7.5, 2.5]);
-    let config = ActivitynetConfig {
+    let config = PublishedConfig {
         annotations: vec![root.to_owned()],
         features: features.clone(),
-        test: ActivitynetTest::Val1,
+        split: ActivitynetSplit::Val1,
+        experts: Vec::new(),
+        dtype: FeatureDtype::F32,
     };
-    let data = load(&config).unwrap();
+    let load = || {
+        annotated(&config)
+            .unwrap()
+            .with_features_in(&config, &root.join("cache"))
+    };
+    let data = load().unwrap();
     assert_eq!(
         data.experts,
         [ExpertSpec {
@@ -189,14 +190,24 @@ fn videos_without_features_stay_and_are_counted() {
         (&[0, 1][..], &[2][..])
     );
     assert_eq!(
-        (data.gaps.videos_without_features, data.gaps.ids_without_captions),
-        (2, 1)
+        (
+            data.gaps.videos_without_features,
+            data.gaps.videos_without_file,
+            data.gaps.ids_without_captions
+        ),
+        (2, 2, 1)
     );
     let s3d = data.videos[0].experts[0].as_ref().unwrap();
     // In time order, which is not that of the file.
-    assert_eq!(s3d.rows, FeatureRows::Dense(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    assert_eq!(*s3d.rows.to_f32(3), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(s3d.times_s, Some(vec![2.5, 7.5]));
     fs::remove_dir_all(&features).unwrap();
     fs::create_dir(&features).unwrap();
-    assert!(matches!(load(&config), Err(DataError::NoExperts { .. })));
+    assert!(matches!(load(), Err(DataError::NoExperts { .. })));
+    fs::remove_dir(&features).unwrap();
+    let error = load().unwrap_err().to_string();
+    assert!(
+        error.contains("no features of activitynet") && error.contains("activity-net.tar.gz"),
+        "{error}"
+    );
 }

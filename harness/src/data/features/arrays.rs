@@ -1,191 +1,172 @@
-//! Feature files of one expert: a safetensors file with a tensor a video, or a folder with an `.npy` a video.
+//! One array a video, in whatever a user has: a folder with a file a video, or one file with all of them.
 //!
-//! Values may be f16, bf16 (safetensors only), f32 or f64, and become f32. A video without a tensor or file,
-//! or with no rows, lacks the expert. Anything damaged is an error that names file, video and row.
+//! Values may be f16, bf16 (safetensors only), f32 or f64, and become f32. Anything damaged is an error that names file
+//! and video.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use half::{bf16, f16};
-use npyz::{NpyFile, Order};
+use hitbench_kernels::map::FileMap;
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 
-use super::dataset::{ExpertFeatures, FeatureRows};
-use super::error::DataError;
+use super::expert_files::{Found, PickledFeatures};
+use super::source::spellings;
+use crate::data::error::DataError;
+use crate::format::{Array, DataSets, Format, FormatError, Location, open, read_ids};
 
-/// Where the features of one expert lie.
-#[derive(Debug)]
-pub(super) struct ExpertFiles {
-    /// A safetensors file, or a folder of `ID.npy`.
-    pub(super) features: PathBuf,
-    /// Times in seconds in the same form, one value a row; rows are then put into time order.
-    pub(super) times: Option<PathBuf>,
-    /// Length of a row; `None` takes that of the first video that has one.
-    pub(super) dim: Option<usize>,
-}
-
-/// Features of one expert for each of `ids`, in that order, and the length of a row (`None` when no video
-/// has the expert and the length was not given).
-///
-/// # Errors
-/// Those of reading, [`DataError::FeatureShape`], [`DataError::Times`], [`DataError::NotFinite`].
-pub(super) fn read_expert(
-    files: &ExpertFiles,
-    ids: &[&str],
-) -> Result<(Option<usize>, Vec<Option<ExpertFeatures>>), DataError> {
-    let features = Source::open(&files.features)?;
-    let times = files.times.as_deref().map(Source::open).transpose()?;
-    let mut dim = files.dim;
-    let mut read = Vec::with_capacity(ids.len());
-    for &id in ids {
-        let Some(array) = features.get(id)? else {
-            read.push(None);
-            continue;
-        };
-        let (n_rows, row_len) = match array.shape[..] {
-            [row_len] => (1, row_len),
-            [n_rows, row_len] => (n_rows, row_len),
-            _ => (0, 0),
-        };
-        if n_rows == 0 && matches!(array.shape[..], [_, _]) {
-            read.push(None);
-            continue;
-        }
-        let dim = *dim.get_or_insert(row_len);
-        if row_len != dim || dim == 0 {
-            let (path, video) = (array.path, id.to_owned());
-            return Err(DataError::FeatureShape {
-                path,
-                video,
-                found: array.shape,
-                dim,
-            });
-        }
-        array.refuse_non_finite(id, dim)?;
-        let mut found = ExpertFeatures {
-            rows: FeatureRows::Dense(array.values),
-            times_s: None,
-        };
-        if let Some(times_s) = times
-            .as_ref()
-            .map(|times| times_of(times, id, n_rows))
-            .transpose()?
-            .flatten()
-        {
-            found = in_time_order(found, times_s, dim);
-        }
-        read.push(Some(found));
-    }
-    Ok((dim, read))
-}
-
-fn times_of(times: &Source, id: &str, n_rows: usize) -> Result<Option<Vec<f32>>, DataError> {
-    let Some(array) = times.get(id)? else {
-        return Ok(None);
-    };
-    if array.shape != [n_rows] {
-        let (path, video) = (array.path, id.to_owned());
-        return Err(DataError::Times {
-            path,
-            video,
-            found: array.shape,
-            rows: n_rows,
-        });
-    }
-    array.refuse_non_finite(id, 1)?;
-    Ok(Some(array.values))
-}
-
-/// Rows sorted by time; equal times keep their order.
-fn in_time_order(features: ExpertFeatures, times_s: Vec<f32>, dim: usize) -> ExpertFeatures {
-    let mut order: Vec<usize> = (0..times_s.len()).collect();
-    order.sort_by(|&a, &b| times_s[a].total_cmp(&times_s[b]));
-    let rows = order
-        .iter()
-        .flat_map(|&row| features.rows.row(row, dim))
-        .copied()
-        .collect();
-    let times_s = order.iter().map(|&row| times_s[row]).collect();
-    ExpertFeatures {
-        rows: FeatureRows::Dense(rows),
-        times_s: Some(times_s),
-    }
-}
+/// Endings of files with one array.
+const ENDINGS: [&str; 6] = ["npy", "npz", "pickle", "pkl", "h5", "hdf5"];
+/// Members that hold the features in archives with more than one: of HERO, and of COOT.
+const MEMBERS: [&str; 2] = ["features", "frame_scores"];
 
 /// An array as read, in row-major order.
-struct Array {
-    path: PathBuf,
-    shape: Vec<usize>,
-    values: Vec<f32>,
+pub(super) struct VideoArray {
+    pub(super) path: PathBuf,
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
 }
 
-impl Array {
-    fn refuse_non_finite(&self, video: &str, dim: usize) -> Result<(), DataError> {
-        match self.values.iter().position(|value| !value.is_finite()) {
-            None => Ok(()),
-            Some(place) => Err(DataError::NotFinite {
-                path: self.path.clone(),
-                video: video.to_owned(),
-                row: place / dim,
-                column: place % dim,
-                value: self.values[place],
-            }),
-        }
-    }
-}
-
-/// One array a video, in one of two forms.
-enum Source {
-    Folder(PathBuf),
-    File {
+/// Arrays by video.
+#[derive(Debug)]
+pub(super) enum Arrays {
+    /// Files `ID` + suffix + `.npy` and the like.
+    Folder { folder: PathBuf, suffix: String },
+    /// A tensor a video.
+    Safetensors {
         path: PathBuf,
-        bytes: Vec<u8>,
+        map: Arc<FileMap>,
         data_start: usize,
         metadata: Metadata,
     },
+    /// A dictionary by video.
+    Pickle(PickledFeatures),
+    /// A data set a video.
+    Hdf5 { path: PathBuf, data_sets: DataSets },
+    /// Rows of one matrix: `ID`, or `ID_N` for each frame.
+    BigFile {
+        folder: PathBuf,
+        matrix: Array,
+        rows: HashMap<String, Vec<usize>>,
+    },
 }
 
-impl Source {
-    fn open(path: &Path) -> Result<Self, DataError> {
+impl Arrays {
+    /// Opens a file or folder; in a folder each video's file bears its id and `suffix`.
+    pub(super) fn open(path: &Path, suffix: &str) -> Result<Self, DataError> {
+        if path.join("feature.bin").is_file() {
+            return Self::open_big_file(path);
+        }
         if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+            return Ok(Self::Folder {
+                folder: path.to_owned(),
+                suffix: suffix.to_owned(),
+            });
         }
-        let bytes = std::fs::read(path).map_err(|source| read_error(path, source))?;
-        match SafeTensors::read_metadata(&bytes) {
-            Ok((header_len, metadata)) => {
-                let data_start = LENGTH_BYTES + header_len;
-                Ok(Self::File {
+        let location = Location::file(path);
+        let map = Arc::new(open(&location)?);
+        match Format::of(path, &map) {
+            Some(Format::Pickle | Format::Npy) => Ok(Self::Pickle(PickledFeatures::open(path)?)),
+            Some(Format::Hdf5) => Ok(Self::Hdf5 {
+                path: path.to_owned(),
+                data_sets: DataSets::open(&location, &map)?,
+            }),
+            _ => match SafeTensors::read_metadata(&map) {
+                Ok((header_len, metadata)) => Ok(Self::Safetensors {
                     path: path.to_owned(),
-                    bytes,
-                    data_start,
+                    map,
+                    data_start: LENGTH_BYTES + header_len,
                     metadata,
-                })
-            }
-            Err(source) => Err(truncation(path, &bytes).unwrap_or_else(|| damaged(path, None, source))),
+                }),
+                Err(source) => Err(truncation(path, &map).unwrap_or_else(|| damaged(path, None, source))),
+            },
         }
     }
 
-    fn path_of(&self, id: &str) -> PathBuf {
-        match self {
-            Self::Folder(folder) => folder.join(format!("{id}.npy")),
-            Self::File { path, .. } => path.clone(),
+    fn open_big_file(folder: &Path) -> Result<Self, DataError> {
+        let location = Location::file(folder);
+        let matrix = Array::read(&location)?;
+        let ids = read_ids(&location)?;
+        if ids.len() != matrix.shape[0] {
+            let problem = format!("{} ids for {} rows", ids.len(), matrix.shape[0]);
+            return Err(damaged(folder, None, problem));
         }
+        let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
+        for (row, id) in ids.into_iter().enumerate() {
+            // A frame counts for its video, and for an id that happens to look like a frame.
+            if let Some((video, _)) = id.rsplit_once('_') {
+                rows.entry(video.to_owned()).or_default().push(row);
+            }
+            rows.insert(id, vec![row]);
+        }
+        Ok(Self::BigFile {
+            folder: folder.to_owned(),
+            matrix,
+            rows,
+        })
     }
 
-    fn get(&self, id: &str) -> Result<Option<Array>, DataError> {
-        match self {
-            Self::Folder(_) => {
-                let path = self.path_of(id);
-                match path.exists() {
-                    true => read_npy(path, id).map(Some),
-                    false => Ok(None),
-                }
+    /// The array of a video: `None` when there is none.
+    pub(super) fn get(&self, video: &str) -> Result<Option<VideoArray>, DataError> {
+        for id in spellings(video) {
+            if let Some(found) = self.get_exact(video, &id)? {
+                return Ok(Some(found));
             }
-            Self::File {
+        }
+        Ok(None)
+    }
+
+    fn get_exact(&self, video: &str, id: &str) -> Result<Option<VideoArray>, DataError> {
+        match self {
+            Self::Folder { folder, suffix } => {
+                let mut paths = ENDINGS
+                    .iter()
+                    .map(|ending| folder.join(format!("{id}{suffix}.{ending}")));
+                paths
+                    .find(|path| path.exists())
+                    .map(|path| read_file(path, video))
+                    .transpose()
+            }
+            Self::Pickle(features) => match features.find(id) {
+                None => Ok(None),
+                Some(found) => match found? {
+                    Found::Nothing => Ok(Some(VideoArray::nothing(features.path()))),
+                    Found::Array(shape, values) => Ok(Some(VideoArray {
+                        path: features.path().to_owned(),
+                        shape,
+                        values,
+                    })),
+                },
+            },
+            Self::Hdf5 { path, data_sets } => {
+                let Some((layout, buffer)) = data_sets.numbers(id)? else {
+                    return Ok(None);
+                };
+                let location = Location {
+                    path: path.clone(),
+                    member: Some(id.to_owned()),
+                };
+                VideoArray::of(path, video, Array::squeezed(&location, layout, buffer)).map(Some)
+            }
+            Self::BigFile { folder, matrix, rows } => {
+                let Some(rows) = rows.get(id) else {
+                    return Ok(None);
+                };
+                let dim = matrix.shape.last().copied().unwrap_or_default();
+                // The format knows f32 only.
+                let values: &[f32] = bytemuck::cast_slice(matrix.buffer.bytes());
+                let row = |&row: &usize| values[row * dim..(row + 1) * dim].iter().copied();
+                Ok(Some(VideoArray {
+                    path: folder.clone(),
+                    shape: vec![rows.len(), dim],
+                    values: rows.iter().flat_map(row).collect(),
+                }))
+            }
+            Self::Safetensors {
                 path,
-                bytes,
+                map,
                 data_start,
                 metadata,
             } => {
@@ -194,9 +175,9 @@ impl Source {
                 };
                 // `read_metadata` checked that offsets lie in the file and agree with shape and type.
                 let (start, end) = info.data_offsets;
-                let values = decode(info.dtype, &bytes[data_start + start..data_start + end])
-                    .ok_or_else(|| damaged(path, Some(id), format!("values are {:?}", info.dtype)))?;
-                Ok(Some(Array {
+                let values = decode(info.dtype, &map[data_start + start..data_start + end])
+                    .ok_or_else(|| damaged(path, Some(video), format!("values are {:?}", info.dtype)))?;
+                Ok(Some(VideoArray {
                     path: path.clone(),
                     shape: info.shape.clone(),
                     values,
@@ -204,6 +185,63 @@ impl Source {
             }
         }
     }
+
+    /// The files whose change changes what is read.
+    pub(super) fn files(&self, videos: &[&str]) -> Vec<PathBuf> {
+        match self {
+            Self::Folder { folder, suffix } => {
+                let ids = videos.iter().flat_map(|video| spellings(video));
+                let of = |id: String| ENDINGS.map(|ending| folder.join(format!("{id}{suffix}.{ending}")));
+                ids.flat_map(of).collect()
+            }
+            Self::BigFile { folder, .. } => ["feature.bin", "id.txt", "shape.txt"]
+                .map(|name| folder.join(name))
+                .into(),
+            Self::Safetensors { path, .. } | Self::Hdf5 { path, .. } => vec![path.clone()],
+            Self::Pickle(features) => vec![features.path().to_owned()],
+        }
+    }
+}
+
+impl VideoArray {
+    /// What was read of a video; a shape with too many axes is for [`Recording`](super::Recording) to refuse.
+    fn of(path: &Path, video: &str, read: Result<Array, FormatError>) -> Result<Self, DataError> {
+        let read = match read {
+            Ok(array) => array.to_f32().map(|values| (array.shape, values)),
+            Err(FormatError::Axes { shape, .. }) => Ok((shape.0, Vec::new())),
+            Err(source) => Err(source),
+        };
+        let (shape, values) = read.map_err(|source| damaged(path, Some(video), source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            shape,
+            values,
+        })
+    }
+
+    /// What stands for a video on which an expert has nothing.
+    fn nothing(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            shape: vec![0],
+            values: Vec::new(),
+        }
+    }
+}
+
+/// The array in a file of one video.
+fn read_file(path: PathBuf, video: &str) -> Result<VideoArray, DataError> {
+    let mut location = Location::file(&path);
+    let mut read = Array::read_squeezed(&location);
+    if let Err(FormatError::Member { known, .. }) = &read
+        && let Some(member) = MEMBERS
+            .into_iter()
+            .find(|member| known.iter().any(|known| known == member))
+    {
+        location.member = Some(member.to_owned());
+        read = Array::read_squeezed(&location);
+    }
+    VideoArray::of(&path, video, read)
 }
 
 /// Bytes of the header's length at the start of a safetensors file.
@@ -245,73 +283,7 @@ fn truncation(path: &Path, bytes: &[u8]) -> Option<DataError> {
     })
 }
 
-fn read_npy(path: PathBuf, id: &str) -> Result<Array, DataError> {
-    let file = File::open(&path).map_err(|source| read_error(&path, source))?;
-    let npy = NpyFile::new(BufReader::new(file)).map_err(|source| damaged(&path, Some(id), source))?;
-    let order = npy.order();
-    let shape: Vec<usize> = npy
-        .shape()
-        .iter()
-        .map(|&size| usize::try_from(size).map_err(|source| damaged(&path, Some(id), source)))
-        .collect::<Result<_, _>>()?;
-    let n_values = npy.len();
-    let mut values = match npy.try_data::<f32>().map_err(Box::new) {
-        Ok(data) => collect(data),
-        Err(npy) => match npy.try_data::<f64>().map_err(Box::new) {
-            Ok(data) => collect(data.map(|value| value.map(|value| value as f32))),
-            Err(npy) => match npy.data::<f16>() {
-                Ok(data) => collect(data.map(|value| value.map(f16::to_f32))),
-                Err(source) => return Err(damaged(&path, Some(id), source)),
-            },
-        },
-    }
-    .map_err(|source| damaged(&path, Some(id), source))?;
-    let (rows, row_len) = match shape[..] {
-        [row_len] => (1, row_len),
-        [rows, row_len] => (rows, row_len),
-        _ => (n_values as usize, 1),
-    };
-    if (values.len() as u64) < n_values {
-        let row = match order {
-            Order::C => values.len() / row_len,
-            Order::Fortran => values.len() % rows,
-        };
-        return Err(DataError::Truncated {
-            path,
-            video: id.to_owned(),
-            row,
-            rows,
-        });
-    }
-    if order == Order::Fortran && shape.len() == 2 {
-        values = (0..rows * row_len)
-            .map(|place| values[place % row_len * rows + place / row_len])
-            .collect();
-    }
-    Ok(Array { path, shape, values })
-}
-
-/// All values up to the end of the file, be it too early.
-fn collect(values: impl Iterator<Item = std::io::Result<f32>>) -> std::io::Result<Vec<f32>> {
-    let mut read = Vec::new();
-    for value in values {
-        match value {
-            Ok(value) => read.push(value),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
-}
-
-fn read_error(path: &Path, source: std::io::Error) -> DataError {
-    DataError::Read {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-fn damaged(
+pub(super) fn damaged(
     path: &Path,
     video: Option<&str>,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -322,6 +294,3 @@ fn damaged(
         source: source.into(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -55,9 +55,8 @@ fn a_data_set_survives_writing_and_reading_bit_for_bit() {
         {
             let bits = |features: &Option<crate::data::ExpertFeatures>| {
                 features.as_ref().map(|features| {
-                    let rows = 0..features.rows.n_rows(spec.dim);
-                    let rows = rows.flat_map(|row| features.rows.row(row, spec.dim).to_vec());
-                    let rows: Vec<u32> = rows.map(f32::to_bits).collect();
+                    let rows = features.rows.to_f32(spec.dim);
+                    let rows: Vec<u32> = rows.iter().map(|value| value.to_bits()).collect();
                     (rows, features.times_s.clone())
                 })
             };
@@ -159,8 +158,8 @@ fn gaps_are_counted_and_nothing_shrinks() {
         videos_without_features: 2,
         features_without_times: 1,
         videos_without_captions: 1,
-        ids_without_captions: 0,
         videos_without_split: 1,
+        ..Gaps::default()
     };
     assert_eq!(data.gaps, expected);
     let rows = &data.videos[1].experts[0].as_ref().unwrap().rows;

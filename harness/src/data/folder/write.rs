@@ -96,11 +96,11 @@ fn write_expert(data: &Dataset, expert: usize, folder: &Path) -> Result<bool, Da
     {
         let id = data.videos[video].id.as_str();
         let n_rows = values.n_rows(spec.dim);
-        let flat = (0..n_rows).flat_map(|row| values.row(row, spec.dim));
+        let flat = values.to_f32(spec.dim);
         rows.push((
             id,
             vec![n_rows, spec.dim],
-            flat.flat_map(|value| value.to_le_bytes()).collect(),
+            flat.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ));
         if let Some(times_s) = times_s {
             let bytes = times_s.iter().flat_map(|time| time.to_le_bytes()).collect();

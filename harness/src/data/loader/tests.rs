@@ -8,7 +8,7 @@ use hitbench_models::{HitConfig, MomentumConfig};
 use super::*;
 use crate::data::config::{DataConfig, SyntheticConfig};
 use crate::metric::{CaptionRule, MedianRule, TieRule};
-use crate::suite::config::{EvalConfig, Optimizer, Schedule, TrainConfig, TrainKernels};
+use crate::suite::config::{CaptionChoice, EvalConfig, Optimizer, Schedule, TrainConfig, TrainKernels};
 
 fn synthetic() -> SyntheticConfig {
     SyntheticConfig {
@@ -39,6 +39,7 @@ fn cell() -> CellConfig {
             threads: 1,
             checkpoint_every: 5,
             log_every: 5,
+            captions: CaptionChoice::Random,
             shuffle_pairs: false,
         },
         momentum: MomentumConfig::default(),
@@ -91,13 +92,13 @@ fn an_epoch_has_every_video_at_most_once_and_all_its_captions_come_in_time() {
             .zip(&batch.text.lengths);
         for (&video, (row, &len)) in batch.video_ids.iter().zip(rows) {
             let row = row[..len].to_vec();
-            let own = &loader.captions_of[video as usize];
+            let own = &loader.texts_of[video as usize];
             assert!(own.iter().any(|&caption| loader.tokens[caption] == row));
             seen.entry(video).or_default().insert(row);
         }
     }
     let all = seen.iter().filter(|&(&video, rows)| {
-        let own = &loader.captions_of[video as usize];
+        let own = &loader.texts_of[video as usize];
         own.iter()
             .map(|&caption| &loader.tokens[caption])
             .collect::<BTreeSet<_>>()
@@ -126,7 +127,7 @@ fn shuffled_pairs_keep_the_videos_and_lose_the_captions() {
             .chunks(batch.text.seq_len)
             .zip(&batch.text.lengths);
         for (&video, (row, &len)) in batch.video_ids.iter().zip(rows) {
-            let captions = &shuffled.captions_of[video as usize];
+            let captions = &shuffled.texts_of[video as usize];
             own += usize::from(
                 captions
                     .iter()
@@ -136,6 +137,26 @@ fn shuffled_pairs_keep_the_videos_and_lose_the_captions() {
     }
     // 320 pairs, 4 expected by chance, a few more from duplicates.
     assert!(own < 20, "{own}");
+}
+
+#[test]
+fn joined_captions_are_one_text_a_video() {
+    let data = data();
+    let mut joined = cell();
+    joined.train.captions = CaptionChoice::Joined;
+    joined.model.max_text_tokens = 100;
+    let loader = Loader::new(&data, &joined, 0).unwrap();
+    let batch = loader.batch(0).unwrap();
+    for (row, &video) in batch.video_ids.iter().enumerate() {
+        let of_video = data
+            .captions
+            .iter()
+            .filter(|caption| caption.video == video as usize);
+        let text: Vec<&str> = of_video.map(|caption| caption.text.as_str()).collect();
+        let tokens = loader.tokenizer().encode(&text.join(" "), 100).unwrap();
+        let found = &batch.text.token_ids[row * batch.text.seq_len..][..batch.text.lengths[row]];
+        assert_eq!((text.len(), found), (3, &tokens[..]));
+    }
 }
 
 #[test]
@@ -151,12 +172,20 @@ fn long_experts_are_cut_to_a_random_part_in_training_and_a_fixed_one_at_test() {
     let video = (0..80)
         .find(|&video| loader.n_rows(video).next() > Some(4))
         .unwrap();
-    let mut draws = Draws::new(0, "test", &[]);
-    let chosen: BTreeSet<_> = (0..30)
-        .map(|_| loader.choose(video, &mut draws)[0].clone().unwrap())
+    let position = |batch: &PairBatch| {
+        let rows = batch.video_ids.iter().position(|&id| id as usize == video);
+        rows.map(|row| batch.video.position[row * batch.video.seq_len..][..4].to_vec())
+    };
+    let chosen: BTreeSet<_> = (0..200)
+        .filter_map(|step| position(&loader.batch(step).unwrap()))
         .collect();
-    assert!(chosen.len() > 5);
-    assert!(chosen.iter().all(|rows| rows.len() == 2 && rows[0] < rows[1]));
+    assert!(chosen.len() > 5, "{chosen:?}");
+    assert!(chosen.iter().all(|times| times[2] <= times[3]), "{chosen:?}");
+    let picked = loader.choose(video, |n_rows| vec![n_rows as u32])[0].clone();
+    assert_eq!(
+        picked,
+        loader.n_rows(video).next().map(|n_rows| vec![n_rows as u32])
+    );
     let test = |loader: &Loader<'_>| loader.test_videos().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(test(&loader), test(&other));
 }

@@ -302,7 +302,7 @@ mod tests {
     fn dense(features: &ExpertFeatures) -> &[f32] {
         match &features.rows {
             FeatureRows::Dense(values) => values,
-            FeatureRows::Indexed { .. } => panic!("dense rows expected"),
+            FeatureRows::Indexed { .. } | FeatureRows::Packed(_) => panic!("dense rows expected"),
         }
     }
 

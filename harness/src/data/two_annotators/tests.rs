@@ -32,9 +32,7 @@ fn invented(folder: &Path, seed: u64) -> TwoAnnotatorsConfig {
 
 fn rows(data: &Dataset, video: usize) -> Vec<Vec<f32>> {
     let speech = data.videos[video].experts[0].as_ref().unwrap();
-    (0..speech.rows.n_rows(4))
-        .map(|row| speech.rows.row(row, 4).to_vec())
-        .collect()
+    speech.rows.to_f32(4).chunks(4).map(<[f32]>::to_vec).collect()
 }
 
 #[test]

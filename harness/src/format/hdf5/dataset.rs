@@ -20,7 +20,7 @@ use crate::format::location::Location;
 
 /// A data set of a file.
 pub(super) struct DataSet<'a> {
-    file: &'a File<'a>,
+    file: &'a File,
     pub(super) location: Location,
     pub(super) inner: Dataset,
     address: u64,
@@ -31,7 +31,7 @@ impl<'a> DataSet<'a> {
     ///
     /// # Errors
     /// [`FormatError::Container`] for a damaged header, [`FormatError::Unread`] when its name stands for two objects.
-    pub(super) fn open(file: &'a File<'a>, found: &Found) -> Result<Self, FormatError> {
+    pub(super) fn open(file: &'a File, found: &Found) -> Result<Self, FormatError> {
         let inner = file.inner.dataset(&found.path);
         let inner = inner.map_err(|source| file.damaged(&found.path, source))?;
         let location = file.at(&found.path);
@@ -118,7 +118,7 @@ impl<'a> DataSet<'a> {
                 let range = self.file.slice(path, *address, *size, "values")?;
                 check_length(&self.location, layout, range.start, range.len())?;
                 Ok(Buffer::Mapped {
-                    map: Arc::clone(self.file.map),
+                    map: Arc::clone(&self.file.map),
                     range,
                 })
             }

@@ -1,8 +1,7 @@
 //! An HDF5 file, and how much may be read from it.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hdf5_reader::error::{Error, Result as Hdf5Result};
 use hdf5_reader::object_header::ObjectHeader;
@@ -25,22 +24,22 @@ const SMALLEST: usize = 1 << 16;
 const READ_COST: u64 = 16;
 
 /// A file that is being read.
-pub(super) struct File<'a> {
-    pub(super) location: &'a Location,
-    pub(super) map: &'a Arc<FileMap>,
+pub(super) struct File {
+    pub(super) location: Location,
+    pub(super) map: Arc<FileMap>,
     pub(super) inner: Hdf5File,
     /// Bytes that names may still take. A file holds each of its names, so more than a few times its length are
     /// names told again and again.
-    names_left: Cell<usize>,
+    names_left: AtomicUsize,
 }
 
-impl<'a> File<'a> {
+impl File {
     /// Opens a file and checks that it is whole.
     ///
     /// # Errors
     /// [`FormatError::Container`] for a damaged start, [`FormatError::Malformed`] for a file that ends too early,
     /// [`FormatError::Unread`] for one with a base address.
-    pub(super) fn open(location: &'a Location, map: &'a Arc<FileMap>) -> Result<Self, FormatError> {
+    pub(super) fn open(location: &Location, map: &Arc<FileMap>) -> Result<Self, FormatError> {
         let damaged = |source: Error| FormatError::Container {
             location: Location::file(&location.path),
             source: Box::new(source),
@@ -69,10 +68,10 @@ impl<'a> File<'a> {
             return Err(FormatError::flaw(&file, flaw));
         }
         Ok(Self {
-            location,
-            map,
+            location: location.clone(),
+            map: Arc::clone(map),
             inner,
-            names_left: Cell::new((map.len() + SMALLEST) * 4),
+            names_left: AtomicUsize::new((map.len() + SMALLEST) * 4),
         })
     }
 
@@ -111,12 +110,13 @@ impl<'a> File<'a> {
     /// # Errors
     /// [`FormatError::Unread`] when names took more than the file can hold.
     pub(super) fn take_name(&self, n_bytes: usize) -> Result<(), FormatError> {
-        match self.names_left.get().checked_sub(n_bytes + READ_COST as usize) {
-            Some(left) => {
-                self.names_left.set(left);
-                Ok(())
-            }
-            None => Err(FormatError::Unread {
+        let take = |left: usize| left.checked_sub(n_bytes + READ_COST as usize);
+        match self
+            .names_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+        {
+            Ok(_) => Ok(()),
+            Err(_) => Err(FormatError::Unread {
                 location: self.at(""),
                 expected: "every name once",
                 found: "names that repeat without end".to_owned(),

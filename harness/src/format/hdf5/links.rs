@@ -40,7 +40,7 @@ pub(super) struct Found {
     pub(super) address: u64,
 }
 
-impl File<'_> {
+impl File {
     /// The object at a path; `None` when there is none.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod links;
 mod read;
 
 pub(crate) use file::MAGIC;
-pub(crate) use read::{read, read_texts};
+pub(crate) use read::{DataSets, read, read_texts};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Arrays and lists of texts out of the data sets of a file.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use hdf5_reader::Datatype;
@@ -31,7 +33,59 @@ enum Wanted {
 /// damaged or hold what is not read.
 pub(crate) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, Buffer), FormatError> {
     let file = File::open(location, map)?;
-    let data_set = DataSet::open(&file, &file.find(Wanted::Numbers)?)?;
+    numbers_of(&file, &file.find(Wanted::Numbers)?)
+}
+
+/// All data sets of a file, which is opened and searched once.
+pub(crate) struct DataSets {
+    file: File,
+    found: BTreeMap<String, Found>,
+}
+
+impl fmt::Debug for DataSets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+impl DataSets {
+    /// Opens a file and finds the names in it.
+    ///
+    /// # Errors
+    /// Those of a damaged file, as [`read`] has them.
+    pub(crate) fn open(location: &Location, map: &Arc<FileMap>) -> Result<Self, FormatError> {
+        let file = File::open(location, map)?;
+        let found = file.data_sets()?.into_iter();
+        let found = found.map(|found| (found.path.clone(), found)).collect();
+        Ok(Self { file, found })
+    }
+
+    /// Paths of the data sets, ascending.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.found.keys().map(String::as_str)
+    }
+
+    /// The numbers at a path; `None` when there is no such data set.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(crate) fn numbers(&self, name: &str) -> Result<Option<(Layout, Buffer)>, FormatError> {
+        let found = self.found.get(name);
+        found.map(|found| numbers_of(&self.file, found)).transpose()
+    }
+
+    /// The list of texts at a path; `None` when there is no such data set.
+    ///
+    /// # Errors
+    /// As [`read_texts`].
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, FormatError> {
+        let found = self.found.get(name);
+        found.map(|found| texts_of(&self.file, found)).transpose()
+    }
+}
+
+fn numbers_of(file: &File, found: &Found) -> Result<(Layout, Buffer), FormatError> {
+    let data_set = DataSet::open(file, found)?;
     match data_set.kind()? {
         Kind::Plain { element, swapped } => {
             let layout = data_set.layout(element, swapped)?;
@@ -51,14 +105,18 @@ pub(crate) fn read(location: &Location, map: &Arc<FileMap>) -> Result<(Layout, B
 /// As [`read`]; [`FormatError::Text`] for anything else than a list of texts.
 pub(crate) fn read_texts(location: &Location, map: &Arc<FileMap>) -> Result<Vec<String>, FormatError> {
     let file = File::open(location, map)?;
-    let data_set = DataSet::open(&file, &file.find(Wanted::Texts)?)?;
+    texts_of(&file, &file.find(Wanted::Texts)?)
+}
+
+fn texts_of(file: &File, found: &Found) -> Result<Vec<String>, FormatError> {
+    let data_set = DataSet::open(file, found)?;
     match data_set.kind()? {
         Kind::Plain { element, swapped } => {
             let layout = data_set.layout(element, swapped)?;
             let buffer = data_set.values(&layout)?;
             Array::new(&data_set.location, layout, buffer)?.texts()
         }
-        Kind::Texts => texts(&file, &data_set),
+        Kind::Texts => texts(file, &data_set),
         other => Err(FormatError::Text {
             location: data_set.location,
             found: described(other),
@@ -67,7 +125,7 @@ pub(crate) fn read_texts(location: &Location, map: &Arc<FileMap>) -> Result<Vec<
 }
 
 /// Texts of any length, for each of which the data set holds its place in a heap.
-fn texts(file: &File<'_>, data_set: &DataSet<'_>) -> Result<Vec<String>, FormatError> {
+fn texts(file: &File, data_set: &DataSet<'_>) -> Result<Vec<String>, FormatError> {
     let location = &data_set.location;
     let reference = data_set.inner.vlen_reference_size();
     let layout = data_set.layout(Element::Bytes(reference), false)?;
@@ -105,7 +163,7 @@ fn described(kind: Kind) -> String {
     }
 }
 
-impl File<'_> {
+impl File {
     /// The data set that the location names or, without a name, the only one of the wanted kind.
     fn find(&self, wanted: Wanted) -> Result<Found, FormatError> {
         let member = |found: &[Found]| FormatError::Member {

@@ -21,6 +21,7 @@ mod value;
 pub(crate) use machine::PLAIN;
 pub use read::Pickle;
 pub(crate) use read::is_likely;
+pub(crate) use value::Handle;
 pub use value::{Entries, Items, Key, PickledArray, Value, View};
 
 #[cfg(test)]

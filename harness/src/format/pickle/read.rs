@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hitbench_kernels::map::FileMap;
 
 use super::arena::{Arena, NodeId};
-use super::value::{Value, View};
+use super::value::{Handle, Value, View};
 use super::{check, machine};
 use crate::format::array;
 use crate::format::buffer::Buffer;
@@ -101,6 +101,11 @@ impl Pickle {
 
     pub(super) fn bytes(&self) -> &[u8] {
         self.source.bytes()
+    }
+
+    /// The value at a place that one of its values gave.
+    pub(crate) fn value(&self, handle: Handle) -> Value<'_> {
+        Value::new(self, handle.0)
     }
 
     /// The one value that it holds.

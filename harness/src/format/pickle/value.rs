@@ -24,6 +24,10 @@ pub struct Value<'a> {
     id: NodeId,
 }
 
+/// A value of a pickle without the pickle: a place to come back to with [`Pickle::value`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handle(pub(super) NodeId);
+
 /// What a value is.
 ///
 /// No value contains itself. Values that the file shares are met once a place; all places together come to at most
@@ -92,6 +96,11 @@ impl<'a> Value<'a> {
             // The others are refused before anyone sees them.
             Node::None | Node::Function(_) | Node::Type { .. } | Node::Shell => View::None,
         }
+    }
+
+    /// The place of this value.
+    pub(crate) fn handle(self) -> Handle {
+        Handle(self.id)
     }
 
     pub(super) fn is_array(self) -> bool {
@@ -213,6 +222,16 @@ impl PickledArray<'_> {
             layout.shape = vec![1, n_columns];
         }
         Matrix::from_array(Array::new(location, layout, buffer)?)
+    }
+
+    /// Its values in row-major order.
+    ///
+    /// # Errors
+    /// [`FormatError`] for elements that are no numbers, or other than one or two axes.
+    pub(crate) fn array(&self) -> Result<Array, FormatError> {
+        let location = &self.value.pickle.location;
+        let (layout, buffer) = self.read(location)?;
+        Array::new(location, layout, buffer)
     }
 
     /// How its values lie, and the values: in the file where they can, of our own where the file encodes them.

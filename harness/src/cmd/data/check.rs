@@ -1,0 +1,107 @@
+//! `hitbench data check`: can a data set be read to the last value, and is its test split the one that its name stands for?
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::source::SourceArgs;
+use super::{inspect, print};
+use crate::cmd::failure::Failure;
+use crate::data::{Dataset, Split, Summary};
+use crate::exit_code::ExitCode;
+use crate::metric::Protocol;
+
+/// Reads a data set to the last value and holds the counts of its test split against its protocol; exit code 1 when they
+/// differ.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitbench data check suites/real/msrvtt-1ka.yaml\n  \
+                        hitbench data check suites/real/activitynet.yaml --captions-only"
+)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Leaves out features.
+    #[arg(long)]
+    captions_only: bool,
+    /// Print one JSON object (schema hitbench.data-check/1).
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    schema: &'static str,
+    source: &'a str,
+    /// Protocols whose test set it should be.
+    protocols: &'a [&'static str],
+    /// The one that it is; null when it is none of them.
+    protocol: Option<&'static str>,
+    /// How it differs from the first one.
+    problem: Option<String>,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of the data.
+pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let config = args.source.config()?;
+    let data = match args.captions_only {
+        true => Dataset::load_captions(&config)?,
+        false => Dataset::load(&config)?,
+    };
+    for video in &data.videos {
+        for features in video.experts.iter().flatten() {
+            features.rows.check()?;
+        }
+    }
+    let (n_captions, n_videos) = (data.split_captions(Split::Test).len(), data.splits.test.len());
+    let checks = config.protocols().iter().map(|&id| {
+        let checked = Protocol::find(id).and_then(|protocol| protocol.check(n_captions, Some(n_videos)));
+        (id, checked)
+    });
+    let checks: Vec<_> = checks.collect();
+    let protocol = checks
+        .iter()
+        .find(|(_, checked)| checked.is_ok())
+        .map(|&(id, _)| id);
+    let problem = match (protocol, checks.into_iter().next()) {
+        (None, Some((_, Err(error)))) => Some(error.to_string()),
+        _ => None,
+    };
+    let summary = Summary::of(&data);
+    let view = View {
+        schema: "hitbench.data-check/1",
+        source: args.source.name(),
+        protocols: config.protocols(),
+        protocol,
+        problem,
+        summary: &summary,
+    };
+    print(&view, args.json, |out| write(out, &view))?;
+    Ok(match view.problem {
+        None => ExitCode::Fine,
+        Some(_) => ExitCode::CheckFailed,
+    })
+}
+
+fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
+    let Summary {
+        about, splits, gaps, ..
+    } = view.summary;
+    writeln!(out, "{about}\n\n{}\n", inspect::splits(splits))?;
+    for (count, what) in gaps {
+        writeln!(out, "{count} {what}")?;
+    }
+    match (view.protocol, &view.problem) {
+        (Some(protocol), _) => writeln!(out, "ok: the test set of protocol `{protocol}`"),
+        (None, Some(problem)) => writeln!(out, "failed: {problem}"),
+        (None, None) => writeln!(
+            out,
+            "ok: everything can be read; no protocol stands for this test set"
+        ),
+    }
+}

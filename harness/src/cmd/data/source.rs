@@ -1,0 +1,61 @@
+//! Which data set a command is about.
+
+use crate::cmd::failure::Failure;
+use crate::data::DataConfig;
+use crate::data::config::FolderConfig;
+use crate::exit_code::ExitCode;
+use crate::suite::AnySuite;
+
+/// A data set by suite, folder or section.
+#[derive(Debug, clap::Args)]
+pub(super) struct SourceArgs {
+    /// A suite file, a folder with `dataset.yaml`, or a `data:` section in braces.
+    #[arg(value_name = "DATA")]
+    data: String,
+    /// Overrides a setting of the suite.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// A suite that reads no data set.
+#[derive(Debug, thiserror::Error)]
+#[error("suite `{suite}` measures kernels and has no data set")]
+struct NoData {
+    suite: String,
+}
+
+impl SourceArgs {
+    /// The configuration of the data set.
+    ///
+    /// # Errors
+    /// Those of the suite.
+    pub(super) fn config(&self) -> Result<DataConfig, Failure> {
+        let path = std::path::Path::new(&self.data);
+        if path.is_dir() && self.sets.is_empty() {
+            return Ok(DataConfig::Folder(FolderConfig {
+                path: path.to_owned(),
+            }));
+        }
+        let suite = if self.data.trim_start().starts_with('{') {
+            let text = format!(
+                "{{format: 1, name: data, version: 1, about: data alone, kind: ablation, data: {}}}",
+                self.data
+            );
+            AnySuite::parse("DATA", &text, &self.sets)?
+        } else {
+            AnySuite::load(path, &self.sets)?
+        };
+        match suite {
+            AnySuite::Ablation(suite) => Ok(suite.cells[0].config.data.clone()),
+            AnySuite::Throughput(suite) => {
+                let error = NoData { suite: suite.name };
+                Err(Failure::new(ExitCode::Input, "suite", error))
+            }
+        }
+    }
+
+    /// As the caller wrote it.
+    pub(super) fn name(&self) -> &str {
+        &self.data
+    }
+}
