@@ -84,11 +84,16 @@ pub struct Said {
 
 /// Runs `hitbench` to its end.
 pub fn run<I: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = I>) -> Said {
+    said(&mut hitbench(args))
+}
+
+/// Runs a command to its end.
+pub fn said(command: &mut Command) -> Said {
     let Output {
         status,
         stdout,
         stderr,
-    } = hitbench(args).output().expect("hitbench starts");
+    } = command.output().expect("hitbench starts");
     let text = |bytes| String::from_utf8(bytes).expect("hitbench prints UTF-8");
     Said {
         code: status.code(),

@@ -208,9 +208,15 @@ impl CaptionSource {
             return Ok(Self::Files(vec![path], captions));
         }
         let known: Vec<&'static str> = JSON.into_iter().chain([RAW_CAPTIONS]).collect();
-        Mmt::find(features)
-            .map(Self::Mmt)
-            .ok_or_else(|| folders.missing("captions", &known))
+        match Mmt::find(features) {
+            Some(mmt) => Ok(Self::Mmt(mmt)),
+            None if features.exists() => Err(folders.missing("captions", &known)),
+            None => Err(DataError::MissingFeatures {
+                name: NAME,
+                path: features.to_owned(),
+                help: HELP,
+            }),
+        }
     }
 
     /// Captions of each video; none for one that the source does not know.
