@@ -8,6 +8,11 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use hitbench::data::config::{
+    ActivitynetSplit, DidemoSplit, FeatureDtype, FolderConfig, LsmdcSplit, MsrvttSplit, MsvdSplit,
+    PublishedConfig, VatexSplit, Youcook2Split,
+};
+use hitbench::data::{DataConfig, DataError, Dataset};
 use hitbench::eval::{IdList, IdMap, Mask};
 use hitbench::format::{FormatError, Location, Matrix, Pickle, Predictions, Qrels, TrecRun, View};
 use tempfile::TempDir;
@@ -29,7 +34,7 @@ pub(crate) struct Reader {
 }
 
 /// Every reader.
-pub(crate) const READERS: [Reader; 9] = [
+pub(crate) const READERS: [Reader; 11] = [
     Reader {
         name: "npy",
         file: "input.npy",
@@ -75,6 +80,16 @@ pub(crate) const READERS: [Reader; 9] = [
         file: "input.json",
         read: predictions,
     },
+    Reader {
+        name: "annotations",
+        file: "input",
+        read: annotations,
+    },
+    Reader {
+        name: "features",
+        file: "input",
+        read: features,
+    },
 ];
 
 thread_local! {
@@ -116,6 +131,14 @@ fn check_message(path: &Path, message: &str) {
         "expected ",
         "holds ",
         "has the columns",
+        "column ",
+        "occurs twice",
+        "sentences but ",
+        "header ",
+        "has no caption",
+        "has a slash",
+        "is empty",
+        "is reserved",
         "is damaged: ",
         "larger than any memory",
     ];
@@ -283,4 +306,158 @@ fn predictions(path: &Path) -> Vec<Outcome> {
             .map(|(text, list)| place(text) + list.iter().map(|&index| f64::from(index)).sum::<f64>())
             .sum()
     })]
+}
+
+/// What a data set came to; a split without captions is no flaw of a file.
+fn data_outcome(read: Result<Dataset, DataError>) -> Outcome {
+    match read {
+        Err(DataError::EmptySplit { .. }) => Ok(0.0),
+        read => outcome(read, |data| {
+            let texts = data
+                .captions
+                .iter()
+                .map(|caption| caption.text.len() as f64)
+                .sum::<f64>();
+            let experts = data
+                .videos
+                .iter()
+                .flat_map(|video| video.experts.iter().flatten());
+            let rows = experts.map(|features| features.rows.n_rows(2) as f64);
+            texts + rows.sum::<f64>()
+        }),
+    }
+}
+
+/// Makes a folder anew and writes files into it.
+fn fill(folder: &Path, files: &[(&str, &[u8])]) {
+    let _ = fs::remove_dir_all(folder);
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        let parent = path.parent().expect("a file lies in a folder");
+        fs::create_dir_all(parent).expect("a temporary folder can be made");
+        fs::write(path, bytes).expect("a temporary file can be written");
+    }
+}
+
+fn published<S>(folder: &Path, split: S) -> PublishedConfig<S> {
+    PublishedConfig {
+        annotations: vec![folder.to_owned()],
+        features: folder.to_owned(),
+        split,
+        experts: Vec::new(),
+        dtype: FeatureDtype::F32,
+    }
+}
+
+/// The file as each annotation file of each published data set.
+fn annotations(path: &Path) -> Vec<Outcome> {
+    let bytes = fs::read(path).expect("the file was written");
+    let folder = path.with_extension("d");
+    let input = bytes.as_slice();
+    let (a, b): (&[u8], &[u8]) = (b"a", b"b");
+    let moment: &[u8] = br#"[{"video": "b.x", "description": "b"}]"#;
+    let paragraph: &[u8] = br#"{"b": {"timestamps": [[0, 1]], "sentences": ["b"]}}"#;
+    let clip: &[u8] = b"b\t0\t0\t0\t0\tb";
+    let sets: [(DataConfig, &[(&str, &[u8])]); 8] = [
+        (
+            DataConfig::Msrvtt(published(&folder, MsrvttSplit::OneKB)),
+            &[
+                ("train_list_miech.txt", a),
+                ("test_list_miech.txt", b),
+                ("MSRVTT_data.json", input),
+            ],
+        ),
+        (
+            DataConfig::Msrvtt(published(&folder, MsrvttSplit::OneKA)),
+            &[
+                ("train_list_jsfusion.txt", a),
+                ("MSRVTT_JSFUSION_test.csv", input),
+                ("MSR_VTT.json", b"{}"),
+            ],
+        ),
+        (
+            DataConfig::Activitynet(published(&folder, ActivitynetSplit::Val1)),
+            &[("train.json", input), ("val_1.json", paragraph)],
+        ),
+        (
+            DataConfig::Lsmdc(published(&folder, LsmdcSplit::Public1000)),
+            &[
+                ("LSMDC16_annos_training.csv", input),
+                ("LSMDC16_challenge_1000_publictect.csv", clip),
+            ],
+        ),
+        (
+            DataConfig::Msvd(published(&folder, MsvdSplit::Official)),
+            &[
+                ("train_list.txt", a),
+                ("val_list.txt", b""),
+                ("test_list.txt", b),
+                ("captions.json", input),
+            ],
+        ),
+        (
+            DataConfig::Didemo(published(&folder, DidemoSplit::Official)),
+            &[
+                ("train_data.json", input),
+                ("val_data.json", b"[]"),
+                ("test_data.json", moment),
+            ],
+        ),
+        (
+            DataConfig::Vatex(published(&folder, VatexSplit::Random1k5)),
+            &[
+                ("train_list.txt", a),
+                ("test1k5_sec_list.txt", b),
+                ("vatex_training_v1.0.json", input),
+            ],
+        ),
+        (
+            DataConfig::Youcook2(published(&folder, Youcook2Split::Val)),
+            &[("youcookii_annotations_trainval.json", input)],
+        ),
+    ];
+    let outcomes = sets.into_iter().map(|(config, files)| {
+        fill(&folder, files);
+        data_outcome(Dataset::load_captions(&config))
+    });
+    outcomes.collect()
+}
+
+/// The file as features of an expert in every form, as captions in a pickle, and as MMT's file of a video.
+fn features(path: &Path) -> Vec<Outcome> {
+    let bytes = fs::read(path).expect("the file was written");
+    let folder = path.with_extension("d");
+    let input = bytes.as_slice();
+    let mut outcomes = Vec::new();
+    for (name, file) in [
+        ("e.pickle", "e.pickle"),
+        ("e.h5", "e.h5"),
+        ("e.safetensors", "e.safetensors"),
+        ("e", "e/a.npy"),
+        ("e", "e/a.npz"),
+    ] {
+        let description = format!(
+            "{{format: 1, name: x, captions: c.csv, lists: {{train: a.txt, test: b.txt}}, \
+             experts: [{{name: e, dim: 2, features: {name}}}]}}"
+        );
+        let files: [(&str, &[u8]); 5] = [
+            ("dataset.yaml", description.as_bytes()),
+            ("c.csv", b"caption_id,video_id,text\n1,a,a\n2,b,b\n"),
+            ("a.txt", b"a"),
+            ("b.txt", b"b"),
+            (file, input),
+        ];
+        fill(&folder, &files);
+        let config = FolderConfig { path: folder.clone() };
+        outcomes.push(data_outcome(Dataset::load(&DataConfig::Folder(config))));
+    }
+    let lists: [(&str, &[u8]); 2] = [("train_list_miech.txt", b"aaa"), ("test_list_miech.txt", b"bbb")];
+    for file in ["raw-captions.pkl", "mult_h5/a/a/a/aaa.h5"] {
+        let mut files = lists.to_vec();
+        files.push((file, input));
+        fill(&folder, &files);
+        let config = DataConfig::Msrvtt(published(&folder, MsrvttSplit::OneKB));
+        outcomes.push(data_outcome(Dataset::load_captions(&config)));
+    }
+    outcomes
 }

@@ -150,6 +150,7 @@ pub(super) fn annotated(config: &PublishedConfig<ActivitynetSplit>) -> Result<An
 
 /// One video as written; `duration` is not used.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `timestamps` and `sentences`")]
 struct WireEntry {
     timestamps: Vec<[f64; 2]>,
     sentences: Vec<String>,

@@ -68,6 +68,7 @@ pub(super) fn annotated(config: &PublishedConfig<DidemoSplit>) -> Result<Annotat
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `video` and `description`")]
 struct WireMoment {
     description: String,
     video: String,

@@ -256,12 +256,14 @@ fn file_name(path: &Path) -> String {
 
 /// The official form, with `sentences`, or that of Frozen in Time, with `annotations`.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `sentences`")]
 struct WireSentences {
     #[serde(default, alias = "annotations")]
     sentences: Vec<WireSentence>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `video_id` and `caption`")]
 struct WireSentence {
     #[serde(alias = "image_id")]
     video_id: String,

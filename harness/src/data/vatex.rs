@@ -63,12 +63,14 @@ pub(super) fn annotated(config: &PublishedConfig<VatexSplit>) -> Result<Annotate
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `enCap`")]
 struct WireCaptions {
     #[serde(rename = "enCap")]
     english: Vec<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `videoID` and `enCap`")]
 struct WireVideo {
     #[serde(rename = "videoID")]
     id: String,

@@ -18,17 +18,20 @@ In `features`: a file or folder for each expert, with clips named VIDEO_0, VIDEO
 const FILE: &str = "youcookii_annotations_trainval.json";
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `database`")]
 struct Wire {
     database: Ordered<WireVideo>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `subset` and `annotations`")]
 struct WireVideo {
     subset: String,
     annotations: Vec<WireStep>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `id` and `sentence`")]
 struct WireStep {
     id: u32,
     sentence: String,

@@ -9,19 +9,17 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::data::error::DataError;
+use crate::format::{Location, read_text};
 
 /// Reads a file in one go; what is not asked for is skipped without being kept.
 ///
 /// # Errors
-/// [`DataError::Read`], [`DataError::Json`] with line and column.
+/// [`DataError::Format`] for what is no text, [`DataError::Json`] with line and column.
 pub(in crate::data) fn read_json<T: DeserializeOwned>(
     path: &Path,
     name: &'static str,
 ) -> Result<T, DataError> {
-    let text = std::fs::read_to_string(path).map_err(|source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_text(&Location::file(path))?;
     serde_json::from_str(&text).map_err(|source| DataError::Json {
         path: path.to_owned(),
         name,

@@ -73,6 +73,13 @@ impl Arrays {
                 path: path.to_owned(),
                 data_sets: DataSets::open(&location, &map)?,
             }),
+            None if path
+                .extension()
+                .is_none_or(|extension| extension != "safetensors") =>
+            {
+                let problem = "expected a safetensors or HDF5 file or a pickle";
+                Err(damaged(path, None, problem))
+            }
             _ => match SafeTensors::read_metadata(&map) {
                 Ok((header_len, metadata)) => Ok(Self::Safetensors {
                     path: path.to_owned(),

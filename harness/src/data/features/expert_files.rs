@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::arrays::Arrays;
 use super::expert::{Times, read_recording};
 use super::recording::Recording;
 use super::source::{FeatureSource, VideoRecordings};
 use crate::data::error::DataError;
-use crate::format::{FormatError, Handle, Key, Location, Pickle, Value, View};
+use crate::format::{Format, FormatError, Handle, Location, Pickle, Value, View, open};
 
 /// Endings of files with the features of all videos.
 const FILES: [&str; 5] = ["safetensors", "pickle", "pkl", "h5", "hdf5"];
@@ -42,22 +43,20 @@ impl ExpertFolder {
     /// # Errors
     /// [`DataError::NoExperts`], [`DataError::Read`], and those of the files.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let mut experts = BTreeMap::new();
+        let (mut experts, mut opened) = (BTreeMap::new(), Vec::new());
         if path.is_file() {
             let stem = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
                 .unwrap_or("features");
             // A dot would separate levels of a tensor's name.
-            let name = stem.replace('.', "_");
-            let features = Arrays::open(path, "")?;
-            return Ok(Self {
-                experts: vec![Expert {
-                    name,
-                    features,
-                    times: None,
-                }],
-            });
+            open_expert(
+                path.parent().unwrap_or(path),
+                &stem.replace('.', "_"),
+                path,
+                &mut opened,
+            )?;
+            return Ok(Self { experts: opened });
         }
         let failed = |source| DataError::Read {
             path: path.to_owned(),
@@ -85,7 +84,6 @@ impl ExpertFolder {
                 });
             }
         }
-        let mut opened = Vec::new();
         for (name, file) in experts {
             open_expert(path, &name, &file, &mut opened)?;
         }
@@ -98,40 +96,54 @@ impl ExpertFolder {
     }
 }
 
-/// Opens what is called `name` in a folder: one expert, or two streams.
+/// Opens what is called `name` in a folder: one expert, two streams, or the experts of one pickle.
 fn open_expert(folder: &Path, name: &str, file: &Path, experts: &mut Vec<Expert>) -> Result<(), DataError> {
-    let mut push = |name: String, path: &Path, suffix: &str, times| -> Result<(), DataError> {
-        let features = Arrays::open(path, suffix)?;
-        experts.push(Expert {
-            name,
-            features,
-            times,
-        });
-        Ok(())
-    };
     let endings = std::iter::once(String::new()).chain(FILES.iter().map(|ending| format!(".{ending}")));
     let mut times = endings.map(|ending| folder.join(format!("{name}.times{ending}")));
     if let Some(times) = times.find(|path| path.exists()) {
-        return push(name.to_owned(), file, "", Some((Arrays::open(&times, "")?, 1.0)));
+        experts.push(Expert {
+            name: name.to_owned(),
+            features: Arrays::open(file, "")?,
+            times: Some((Arrays::open(&times, "")?, 1.0)),
+        });
+        return Ok(());
+    }
+    if file.is_file() && Format::of(file, &open(&Location::file(file))?) == Some(Format::Pickle) {
+        for (part, features) in PickledFeatures::open_all(file)? {
+            experts.push(Expert {
+                name: part.map_or(name.to_owned(), |part| {
+                    format!("{name}_{}", part.replace('.', "_"))
+                }),
+                features: Arrays::Pickle(features),
+                times: None,
+            });
+        }
+        return Ok(());
     }
     let keys = match file.is_dir() {
         true => Keys::in_folder(file, name)?,
         false => Keys::default(),
     };
     let file = keys.folder.as_deref().unwrap_or(file);
-    let times = || -> Result<Option<(Arrays, f32)>, DataError> {
+    let streams = match &keys.streams[..] {
+        [] => vec![(name.to_owned(), keys.suffix.as_str())],
+        streams => streams
+            .iter()
+            .map(|stream| (format!("{name}{stream}"), *stream))
+            .collect(),
+    };
+    for (name, suffix) in streams {
         let times = keys
             .has_timestamps
             .then(|| Arrays::open(file, TIMESTAMPS))
             .transpose()?;
-        Ok(times.map(|times| (times, 1e3)))
-    };
-    match &keys.streams[..] {
-        [] => push(name.to_owned(), file, &keys.suffix, times()?),
-        streams => streams
-            .iter()
-            .try_for_each(|stream| push(format!("{name}{stream}"), file, stream, times()?)),
+        experts.push(Expert {
+            name,
+            features: Arrays::open(file, suffix)?,
+            times: times.map(|times| (times, 1e3)),
+        });
     }
+    Ok(())
 }
 
 /// What the names of files in an expert's folder have behind the ids of videos.
@@ -223,7 +235,8 @@ impl FeatureSource for ExpertFolder {
 #[derive(Debug)]
 pub(super) struct PickledFeatures {
     path: PathBuf,
-    pickle: Pickle,
+    /// Shared by the experts of one file.
+    pickle: Arc<Pickle>,
     by_video: HashMap<String, Handle>,
 }
 
@@ -235,35 +248,77 @@ pub(super) enum Found {
     Array(Vec<usize>, Vec<f32>),
 }
 
+/// Key of a video's id where features are a list of dictionaries (HowTo100M's YouCook2).
+const ID: &str = "id";
+
 impl PickledFeatures {
     /// Reads the dictionary of a file.
     ///
     /// # Errors
     /// [`DataError::Format`]; [`DataError::Features`] for a pickle that is no dictionary by video.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let pickle = Pickle::read(path)?;
-        let root = pickle.root();
-        let root = match root.view() {
-            // NumPy keeps a dictionary in an array without axes.
-            View::Objects(shape, mut items) if shape.0.is_empty() => items.next().unwrap_or(root),
-            _ => root,
+        let mut tables = Self::open_all(path)?;
+        match (tables.pop(), tables.is_empty()) {
+            (Some((None, features)), true) => Ok(features),
+            _ => Err(no_dictionary(path, "several of them")),
+        }
+    }
+
+    /// Reads the features of a file: of one expert, without a name, or of several by name, as HowTo100M has them: a
+    /// dictionary of dictionaries by video, or a list with a dictionary a video.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_all(path: &Path) -> Result<Vec<(Option<String>, Self)>, DataError> {
+        let pickle = Arc::new(Pickle::read(path)?);
+        let root = unwrapped(pickle.root());
+        let tables: Vec<(Option<String>, HashMap<String, Handle>)> = match root.view() {
+            View::Dict(entries) => {
+                let experts: Vec<_> = entries.collect();
+                match !experts.is_empty() && experts.iter().all(|(_, videos)| is_dict(*videos)) {
+                    true => {
+                        let experts = experts.into_iter();
+                        experts
+                            .map(|(expert, videos)| (Some(expert.to_string()), by_video(videos)))
+                            .collect()
+                    }
+                    false => vec![(None, by_video(root))],
+                }
+            }
+            View::List(videos) => {
+                let mut experts: BTreeMap<String, HashMap<String, Handle>> = BTreeMap::new();
+                for video in videos {
+                    let id = video.get(ID).and_then(|id| match id.view() {
+                        View::Text(text) => Some(text.into_owned()),
+                        View::Int(number) => Some(number.to_string()),
+                        _ => None,
+                    });
+                    let (Some(id), View::Dict(entries)) = (id, video.view()) else {
+                        return Err(no_dictionary(path, "a list of something else"));
+                    };
+                    for (key, value) in entries.filter(|(_, value)| matches!(value.view(), View::Array(_))) {
+                        experts
+                            .entry(key.to_string())
+                            .or_default()
+                            .insert(id.clone(), value.handle());
+                    }
+                }
+                experts
+                    .into_iter()
+                    .map(|(expert, videos)| (Some(expert), videos))
+                    .collect()
+            }
+            _ => return Err(no_dictionary(path, &pickle.root().describe())),
         };
-        let View::Dict(entries) = root.view() else {
-            let problem = format!("expected a dictionary by video, found {}", root.describe());
-            return Err(super::arrays::damaged(path, None, problem));
-        };
-        let by_video = entries.map(|(key, value)| {
-            let key = match key {
-                Key::Text(text) => text.into_owned(),
-                Key::Int(number) => number.to_string(),
+        let features = tables.into_iter().map(|(expert, by_video)| {
+            let features = Self {
+                path: path.to_owned(),
+                pickle: Arc::clone(&pickle),
+                by_video,
             };
-            (key, value.handle())
+            (expert, features)
         });
-        Ok(Self {
-            path: path.to_owned(),
-            by_video: by_video.collect(),
-            pickle,
-        })
+        Ok(features.collect())
     }
 
     /// The file.
@@ -308,6 +363,33 @@ impl PickledFeatures {
             }),
         }
     }
+}
+
+fn no_dictionary(path: &Path, found: &str) -> DataError {
+    let problem = format!("expected a dictionary by video, found {found}");
+    super::arrays::damaged(path, None, problem)
+}
+
+/// The value itself, out of the array without axes in which NumPy keeps a dictionary.
+fn unwrapped(root: Value<'_>) -> Value<'_> {
+    match root.view() {
+        View::Objects(shape, mut items) if shape.0.is_empty() => items.next().unwrap_or(root),
+        _ => root,
+    }
+}
+
+fn is_dict(value: Value<'_>) -> bool {
+    matches!(value.view(), View::Dict(_))
+}
+
+/// The places of a dictionary's values.
+fn by_video(dictionary: Value<'_>) -> HashMap<String, Handle> {
+    let View::Dict(entries) = dictionary.view() else {
+        return HashMap::new();
+    };
+    entries
+        .map(|(key, value)| (key.to_string(), value.handle()))
+        .collect()
 }
 
 #[cfg(test)]

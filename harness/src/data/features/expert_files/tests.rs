@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 
+use hitbench_tests::files::Pickled;
 use npyz::WriterBuilder;
 
 use super::*;
@@ -106,6 +107,60 @@ fn frames_of_a_big_file_belong_to_their_video() {
     let error = ExpertFolder::open(folder.path()).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "1 ids for 4 rows");
+}
+
+#[test]
+fn pickles_of_several_experts_are_taken_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = |value: f32| Pickled::Array(vec![1, 2], vec![value; 2]);
+    let text = |text: &str| Pickled::Text(text.to_owned());
+    let dict = |entries: &[(&str, Pickled)]| {
+        Pickled::Dict(
+            entries
+                .iter()
+                .map(|(key, value)| (text(key), value.clone()))
+                .collect(),
+        )
+    };
+    // HowTo100M's MSR-VTT: kind of features, then video.
+    let by_kind = dict(&[
+        ("2d", dict(&[("x", array(1.0))])),
+        ("3d", dict(&[("x", array(2.0))])),
+    ]);
+    fs::write(folder.path().join("a.pickle"), by_kind.bytes()).unwrap();
+    // Its YouCook2: a dictionary a clip.
+    let clip = |id: &str, value| dict(&[("id", text(id)), ("2d", array(value)), ("caption", text("stir"))]);
+    let clips = Pickled::List(vec![clip("x", 3.0), clip("y", 4.0)]);
+    fs::write(folder.path().join("b.pkl"), clips.bytes()).unwrap();
+    // UniVL: one dictionary by video.
+    fs::write(folder.path().join("c.pickle"), dict(&[("x", array(5.0))]).bytes()).unwrap();
+    let found = read(folder.path(), "x");
+    let values: Vec<(&str, f32)> = found
+        .as_ref()
+        .unwrap()
+        .iter()
+        .map(|(name, found)| (name.as_str(), found.values[0]))
+        .collect();
+    assert_eq!(values, [("a_2d", 1.0), ("a_3d", 2.0), ("b_2d", 3.0), ("c", 5.0)]);
+    let names: Vec<String> = read(folder.path(), "y")
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["b_2d"]);
+    let single = ExpertFolder::open(&folder.path().join("c.pickle")).unwrap();
+    assert_eq!(single.read("x").unwrap().unwrap()[0].0, "c");
+    fs::write(
+        folder.path().join("d.pickle"),
+        Pickled::List(vec![text("x")]).bytes(),
+    )
+    .unwrap();
+    let error = ExpertFolder::open(folder.path()).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        cause,
+        "expected a dictionary by video, found a list of something else"
+    );
 }
 
 #[test]
