@@ -73,13 +73,11 @@ impl Arrays {
                 path: path.to_owned(),
                 data_sets: DataSets::open(&location, &map)?,
             }),
-            None if path
-                .extension()
-                .is_none_or(|extension| extension != "safetensors") =>
-            {
+            found if found != Some(Format::Safetensors) && !is_called_safetensors(path) => {
                 let problem = "expected a safetensors or HDF5 file or a pickle";
                 Err(damaged(path, None, problem))
             }
+            // A torn one has none of the format's first bytes, but a name.
             _ => match SafeTensors::read_metadata(&map) {
                 Ok((header_len, metadata)) => Ok(Self::Safetensors {
                     path: path.to_owned(),
@@ -249,6 +247,11 @@ fn read_file(path: PathBuf, video: &str) -> Result<VideoArray, DataError> {
         read = Array::read_squeezed(&location);
     }
     VideoArray::of(&path, video, read)
+}
+
+fn is_called_safetensors(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "safetensors")
 }
 
 /// Bytes of the header's length at the start of a safetensors file.
