@@ -12,7 +12,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use hitbench_models::batch::ExpertRows;
-use hitbench_models::config::{ExpertSpec, Preset};
+use hitbench_models::config::{ExpertSpec, LrFactors, Preset};
 use hitbench_models::{
     HitConfig, InputSpec, MomentumConfig, OptimizerConfig, OptimizerRule, PairBatch, TextBatch, TrainKernels,
     Trainer, TrainerSpec, VideoBatch,
@@ -70,6 +70,7 @@ fn spec(queue_len: usize, threads: usize) -> TrainerSpec {
             rule: OptimizerRule::Adam,
             weight_decay: 0.0,
             clip_grad_norm: 0.0,
+            lr_factors: LrFactors::default(),
         },
         kernels: TrainKernels::Libtorch,
         device: "cpu".to_owned(),

@@ -128,6 +128,58 @@ pub struct HitConfig {
     pub key_dropout: bool,
 }
 
+/// Factors on the learning rate by part of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LrFactors {
+    /// Of the text tower.
+    pub text: f64,
+    /// Of the video tower.
+    pub video: f64,
+    /// Of the heads that lead into the shared space.
+    pub heads: f64,
+}
+
+impl Default for LrFactors {
+    fn default() -> Self {
+        Self {
+            text: 1.0,
+            video: 1.0,
+            heads: 1.0,
+        }
+    }
+}
+
+impl LrFactors {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with a path relative to the section.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let fields = [("text", self.text), ("video", self.video), ("heads", self.heads)];
+        match fields
+            .iter()
+            .find(|(_, factor)| !(factor.is_finite() && *factor >= 0.0))
+        {
+            None => Ok(()),
+            Some((path, factor)) => Err(ConfigError {
+                path: (*path).to_owned(),
+                value: factor.to_string(),
+                allowed: "at least 0".to_owned(),
+            }),
+        }
+    }
+
+    /// The factor of the parameter of this name.
+    pub fn of(&self, parameter: &str) -> f64 {
+        match parameter.split('.').next() {
+            Some("text") => self.text,
+            Some("video") => self.video,
+            _ => self.heads,
+        }
+    }
+}
+
 /// Storage type of queue entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -34,6 +34,7 @@ mod pooling;
 pub mod spec;
 #[cfg(feature = "torch")]
 pub mod step_kernels;
+pub mod stored;
 pub mod tokenizer;
 #[cfg(feature = "torch")]
 pub mod trainer;
@@ -53,6 +54,7 @@ pub use error::ModelError;
 pub use optimizer::{OptimizerConfig, OptimizerRule};
 #[cfg(feature = "torch")]
 pub use spec::{LevelRows, StepStats, TrainerSpec};
+pub use stored::{InitialWeights, StoredTensor, StoredTensors};
 pub use tokenizer::{TextConfig, Tokenizer, TokenizerError};
 #[cfg(feature = "torch")]
 pub use trainer::Trainer;

@@ -4,10 +4,12 @@
 //! (arXiv 1711.05101, algorithm 2), constants as PyTorch has them. A parameter without a gradient in a
 //! step counts as having a zero gradient.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, LrFactors};
 use crate::error::ModelError;
 use crate::parameters::FlatParameters;
 
@@ -38,6 +40,8 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Largest norm of the whole gradient; 0 does not clip.
     pub clip_grad_norm: f64,
+    /// Factors on the learning rate by part of the model.
+    pub lr_factors: LrFactors,
 }
 
 impl OptimizerConfig {
@@ -63,7 +67,10 @@ impl OptimizerConfig {
         if !(self.clip_grad_norm.is_finite() && self.clip_grad_norm >= 0.0) {
             return refuse("clip_grad_norm", self.clip_grad_norm, "at least 0");
         }
-        Ok(())
+        self.lr_factors.validate().map_err(|error| ConfigError {
+            path: format!("lr_factors.{}", error.path),
+            ..error
+        })
     }
 }
 
@@ -138,10 +145,32 @@ impl Optimizer {
             None
         };
         self.updates += 1;
-        for start in (0..self.gradient.numel() as i64).step_by(self.chunk as usize) {
-            self.update_chunk(parameters.buffer(), start, clip.as_ref(), lr)?;
+        for (range, factor) in self.parts(parameters) {
+            for start in range.clone().step_by(self.chunk as usize) {
+                let len = self.chunk.min(range.end - start);
+                self.update_chunk(parameters.buffer(), start, len, clip.as_ref(), lr * factor)?;
+            }
         }
         Ok(norm)
+    }
+
+    /// Neighbouring parameters of the same factor on the learning rate.
+    fn parts(&self, parameters: &FlatParameters) -> Vec<(Range<i64>, f64)> {
+        let mut parts: Vec<(Range<i64>, f64)> = Vec::new();
+        for slot in parameters.slots() {
+            let factor = self.config.lr_factors.of(&slot.name);
+            if let Some((range, last)) = parts.last_mut() {
+                range.end = slot.offset;
+                if *last == factor {
+                    continue;
+                }
+            }
+            parts.push((slot.offset..slot.offset, factor));
+        }
+        if let Some((range, _)) = parts.last_mut() {
+            range.end = self.gradient.numel() as i64;
+        }
+        parts
     }
 
     /// Norm of the gradient as the norm of the pieces' norms, which keeps `f32` sums short.
@@ -155,10 +184,10 @@ impl Optimizer {
         &self,
         buffer: &Tensor,
         start: i64,
+        len: i64,
         clip: Option<&Tensor>,
         lr: f64,
     ) -> Result<(), ModelError> {
-        let len = self.chunk.min(self.gradient.numel() as i64 - start);
         let mut parameter = buffer.f_narrow(0, start, len)?;
         let mut gradient = self.gradient.f_narrow(0, start, len)?;
         let mut first = self.first_moment.f_narrow(0, start, len)?;
@@ -222,6 +251,7 @@ mod tests {
             rule,
             weight_decay,
             clip_grad_norm,
+            lr_factors: LrFactors::default(),
         }
     }
 

@@ -43,6 +43,9 @@ pub struct TextConfig {
     pub lower_case: bool,
     /// Most tokens of a vocabulary that is built; without effect when `vocab` is given. Default 8000.
     pub vocab_size: usize,
+    /// Published BERT weights that the text tower begins with, as safetensors or a file of PyTorch, or the folder with
+    /// them and their `config.json`; needs the `vocab` that was published with them.
+    pub weights: Option<PathBuf>,
 }
 
 impl Default for TextConfig {
@@ -51,6 +54,7 @@ impl Default for TextConfig {
             vocab: None,
             lower_case: true,
             vocab_size: 8000,
+            weights: None,
         }
     }
 }
@@ -61,6 +65,14 @@ impl TextConfig {
     /// # Errors
     /// [`ConfigError`] with a path relative to the text section.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        if let (Some(weights), None) = (&self.weights, &self.vocab) {
+            return Err(ConfigError {
+                path: "weights".to_owned(),
+                value: format!("`{}`", weights.display()),
+                allowed: "none without `vocab`, which must be the vocabulary that was published with them"
+                    .to_owned(),
+            });
+        }
         if VOCAB_SIZE.contains(&self.vocab_size) {
             return Ok(());
         }

@@ -21,6 +21,8 @@ use crate::optimizer::Optimizer;
 use crate::parameters::FlatParameters;
 use crate::spec::{LevelRows, StepStats, TrainerSpec};
 use crate::step_kernels::{StepKernels, step_kernels};
+use crate::stored::InitialWeights;
+use crate::weights::{load_bert, load_saved};
 
 mod save;
 #[cfg(test)]
@@ -64,6 +66,18 @@ impl Trainer {
     /// # Errors
     /// [`ModelError`] when a setting is impossible, the device is missing or memory runs out.
     pub fn new(spec: TrainerSpec) -> Result<Self, ModelError> {
+        Self::with_weights(spec, &InitialWeights::default()).map(|(trainer, _)| trainer)
+    }
+
+    /// A model with these weights, and others drawn from the seed; also the names of the tensors that keep drawn values
+    /// because the file of the whole model lacks their experts. Key encoders begin as copies of the query encoders.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`ModelError::Weights`] for weights that do not fit the model.
+    pub fn with_weights(
+        spec: TrainerSpec,
+        initial: &InitialWeights,
+    ) -> Result<(Self, Vec<String>), ModelError> {
         spec.model.validate()?;
         spec.momentum.validate()?;
         spec.inputs.validate()?;
@@ -76,6 +90,13 @@ impl Trainer {
         tch::manual_seed(mix(spec.seed, INITIAL));
         let levels = Levels::from(spec.model.hierarchy);
         let query = DualEncoder::new(&spec.model, &spec.inputs, device)?;
+        let drawn = match &initial.model {
+            Some(stored) => load_saved(query.variables(), stored)?,
+            None => Vec::new(),
+        };
+        if let Some(stored) = &initial.text {
+            load_bert(query.variables(), stored)?;
+        }
         query.set_requires_grad(true)?;
         let trained = trained_variables(&query, &spec.inputs, levels)?;
         let parameters = FlatParameters::gather(&trained, device)?;
@@ -105,7 +126,7 @@ impl Trainer {
         } else {
             None
         };
-        Ok(Self {
+        let trainer = Self {
             spec,
             levels,
             kernels,
@@ -113,7 +134,8 @@ impl Trainer {
             parameters,
             optimizer,
             contrast,
-        })
+        };
+        Ok((trainer, drawn))
     }
 
     /// One optimizer step on a batch.

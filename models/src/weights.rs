@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::error::ModelError;
+use crate::stored::{StoredTensor, StoredTensors};
 
 /// Why weights could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -123,28 +124,111 @@ pub fn write_weights(variables: &[(String, Tensor)], path: &Path) -> Result<(), 
 /// [`WeightsError`] when the file cannot be read or differs from `variables` in any name, type or shape; no
 /// variable is changed then.
 pub fn read_weights(variables: &[(String, Tensor)], path: &Path) -> Result<(), ModelError> {
-    read(variables, path, &[Dtype::F32], |name| Some(name.to_owned()))
+    let io = |source| WeightsError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::read(path).map_err(io)?;
+    let format = |source| WeightsError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
+    let mut names = file.names();
+    names.sort_unstable();
+    let mut pairs = Vec::with_capacity(variables.len());
+    for name in names {
+        let Some((_, variable)) = variables.iter().find(|(ours, _)| ours == name) else {
+            return Err(WeightsError::Unknown {
+                path: path.to_owned(),
+                name: name.to_owned(),
+            }
+            .into());
+        };
+        let view = file.tensor(name).map_err(format)?;
+        let shape: Vec<i64> = view.shape().iter().map(|&len| len as i64).collect();
+        if view.dtype() != Dtype::F32 || shape != variable.size() {
+            return Err(WeightsError::Tensor {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                expected: format!("F32 {:?}", variable.size()),
+                found: format!("{:?} {shape:?}", view.dtype()),
+            }
+            .into());
+        }
+        pairs.push((
+            variable,
+            Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?,
+        ));
+    }
+    if let Some((name, _)) = variables.iter().find(|(name, _)| file.tensor(name).is_err()) {
+        return Err(WeightsError::Missing {
+            path: path.to_owned(),
+            name: name.clone(),
+        }
+        .into());
+    }
+    copy(pairs)
 }
 
-/// Reads a published BERT file into the text tower, given all variables of the model.
+fn copy(pairs: Vec<(&Tensor, Tensor)>) -> Result<(), ModelError> {
+    no_grad(|| {
+        for (variable, stored) in pairs {
+            variable.shallow_clone().f_copy_(&stored)?;
+        }
+        Ok(())
+    })
+}
+
+/// Copies a published BERT into the text tower, given all variables of the model.
 ///
-/// Takes F32, F16 and BF16, an optional prefix `bert.`, and the old names `gamma` and `beta`. The pooler,
-/// the pre-training heads (`cls.`) and stored position ids have no place in HiT and are passed over.
+/// Takes an optional prefix `bert.`, and the old names `gamma` and `beta`. The pooler, the pre-training heads (`cls.`) and
+/// stored position ids have no place in HiT and are passed over.
 ///
 /// # Errors
-/// As [`read_weights`].
-pub fn read_bert(variables: &[(String, Tensor)], path: &Path) -> Result<(), ModelError> {
+/// [`WeightsError`] when any other name, type or shape differs; no variable is changed then.
+pub fn load_bert(variables: &[(String, Tensor)], stored: &StoredTensors) -> Result<(), ModelError> {
     let text: Vec<(String, Tensor)> = variables
         .iter()
         .filter_map(|(name, variable)| {
             Some((name.strip_prefix("text.")?.to_owned(), variable.shallow_clone()))
         })
         .collect();
-    read(&text, path, &[Dtype::F32, Dtype::F16, Dtype::BF16], our_bert_name)
+    load(&text, stored, bert_name, |_| false).map(drop)
+}
+
+/// Copies weights that a model of this program saved into variables of the same names.
+///
+/// Experts may differ: what belongs to an expert that the file lacks keeps its values and is given back by name, and
+/// what belongs to one that the model lacks is passed over. The order of experts decides the rows of
+/// `video.embeddings.expert_embeddings.weight`, which therefore keeps its values unless it has the same shape and no
+/// expert is new.
+///
+/// # Errors
+/// [`WeightsError`] when any other name, type or shape differs; no variable is changed then.
+pub fn load_saved(variables: &[(String, Tensor)], stored: &StoredTensors) -> Result<Vec<String>, ModelError> {
+    let has = |name: &str| stored.tensors.iter().any(|tensor| tensor.name == name);
+    let projections = |name: &str| name.starts_with(PROJECTIONS);
+    let ours: BTreeSet<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+    let same_experts = ours.iter().filter(|name| projections(name)).all(|name| has(name))
+        && stored
+            .tensors
+            .iter()
+            .all(|tensor| !projections(&tensor.name) || ours.contains(tensor.name.as_str()));
+    let passes = |name: &str| {
+        (projections(name) && !ours.contains(name)) || (name == EXPERT_EMBEDDINGS && !same_experts)
+    };
+    load(
+        variables,
+        stored,
+        |name| (!passes(name)).then(|| name.to_owned()),
+        |name| projections(name) || (name == EXPERT_EMBEDDINGS && !same_experts),
+    )
 }
 
 /// The text tower's name of a BERT tensor; `None` for tensors without a place in HiT.
-fn our_bert_name(name: &str) -> Option<String> {
+fn bert_name(name: &str) -> Option<String> {
     let name = name.strip_prefix("bert.").unwrap_or(name);
     let unused = ["pooler.", "cls."].iter().any(|prefix| name.starts_with(prefix));
     if unused || name == "embeddings.position_ids" {
@@ -157,76 +241,70 @@ fn our_bert_name(name: &str) -> Option<String> {
     })
 }
 
-/// Copies a file into `variables`; `ours` maps its names, to `None` where a tensor is passed over.
-fn read(
-    variables: &[(String, Tensor)],
-    path: &Path,
-    dtypes: &[Dtype],
-    ours: impl Fn(&str) -> Option<String>,
-) -> Result<(), ModelError> {
-    let io = |source| WeightsError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = fs::read(path).map_err(io)?;
-    let format = |source| WeightsError::Format {
-        path: path.to_owned(),
-        source,
-    };
-    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
+/// Names of what belongs to one expert.
+const PROJECTIONS: &str = "video.projections.";
+/// One row an expert, in their order.
+const EXPERT_EMBEDDINGS: &str = "video.embeddings.expert_embeddings.weight";
 
+/// Copies stored tensors into `variables`. `ours` maps stored names, to `None` where a tensor is passed over; variables
+/// of which `may_lack` is true keep their values where the file has none, and are given back.
+fn load(
+    variables: &[(String, Tensor)],
+    stored: &StoredTensors,
+    ours: impl Fn(&str) -> Option<String>,
+    may_lack: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ModelError> {
+    let path = || stored.path.clone();
     let mut found = BTreeSet::new();
     let mut pairs = Vec::with_capacity(variables.len());
-    let mut names = file.names();
-    names.sort_unstable();
-    for stored_name in names {
+    for StoredTensor {
+        name: stored_name,
+        shape,
+        values,
+    } in &stored.tensors
+    {
         let Some(name) = ours(stored_name) else { continue };
         let Some((_, variable)) = variables.iter().find(|(ours, _)| *ours == name) else {
             return Err(WeightsError::Unknown {
-                path: path.to_owned(),
-                name: stored_name.to_owned(),
+                path: path(),
+                name: stored_name.clone(),
             }
             .into());
         };
-        let view = file.tensor(stored_name).map_err(format)?;
-        let shape: Vec<i64> = view.shape().iter().map(|&len| len as i64).collect();
-        if !dtypes.contains(&view.dtype()) || shape != variable.size() {
+        let shape: Vec<i64> = shape.iter().map(|&len| len as i64).collect();
+        let values = values.as_ref().filter(|_| shape == variable.size());
+        let Some(values) = values else {
             return Err(WeightsError::Tensor {
-                path: path.to_owned(),
-                name: stored_name.to_owned(),
-                expected: format!("F32 {:?}", variable.size()),
-                found: format!("{:?} {shape:?}", view.dtype()),
+                path: path(),
+                name: stored_name.clone(),
+                expected: format!("floats {:?}", variable.size()),
+                found: match values {
+                    _ if shape == variable.size() => format!("others {shape:?}"),
+                    _ => format!("{shape:?}"),
+                },
             }
             .into());
-        }
-        if !found.insert(name.clone()) {
-            return Err(WeightsError::Twice {
-                path: path.to_owned(),
-                name,
-            }
-            .into());
-        }
-        let kind = match view.dtype() {
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            _ => Kind::Float,
         };
-        pairs.push((variable, Tensor::f_from_data_size(view.data(), &shape, kind)?));
+        if !found.insert(name.clone()) {
+            return Err(WeightsError::Twice { path: path(), name }.into());
+        }
+        let values = Tensor::f_from_slice(values)?.f_reshape(shape.as_slice())?;
+        pairs.push((variable, values));
     }
-    if let Some((name, _)) = variables.iter().find(|(name, _)| !found.contains(name)) {
+    let lacking = variables
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| !found.contains(*name));
+    let (kept, missing): (Vec<&String>, Vec<&String>) = lacking.partition(|name| may_lack(name));
+    if let Some(name) = missing.first() {
         return Err(WeightsError::Missing {
-            path: path.to_owned(),
-            name: name.clone(),
+            path: path(),
+            name: (*name).clone(),
         }
         .into());
     }
-    no_grad(|| {
-        for (variable, stored) in pairs {
-            variable.shallow_clone().f_copy_(&stored)?;
-        }
-        Ok(())
-    })
+    copy(pairs)?;
+    Ok(kept.into_iter().cloned().collect())
 }
 
 #[cfg(test)]
@@ -265,7 +343,7 @@ mod tests {
             .collect()
     }
 
-    fn error(result: Result<(), ModelError>) -> WeightsError {
+    fn error<T: std::fmt::Debug>(result: Result<T, ModelError>) -> WeightsError {
         match result {
             Err(ModelError::Weights(error)) => error,
             other => panic!("expected an error of weights, found {other:?}"),
@@ -336,40 +414,49 @@ mod tests {
         assert_eq!(values(&target), before);
     }
 
+    /// Variables as a file has them.
+    fn stored(variables: &[(String, Tensor)]) -> StoredTensors {
+        let tensors = variables.iter().map(|(name, variable)| StoredTensor {
+            name: name.clone(),
+            shape: variable.size().iter().map(|&len| len as usize).collect(),
+            values: Some(Vec::try_from(variable.reshape([-1])).unwrap()),
+        });
+        StoredTensors {
+            path: "weights.bin".into(),
+            tensors: tensors.collect(),
+        }
+    }
+
+    fn add(stored: &mut StoredTensors, name: &str, shape: &[usize]) {
+        stored.tensors.push(StoredTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values: Some(vec![1.0; shape.iter().product()]),
+        });
+    }
+
     #[test]
     fn bert_loads_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bert.safetensors");
         let (source, target) = (model(3), model(4));
-        let before: HashMap<_, _> = target
-            .variables()
-            .iter()
-            .map(|(n, _)| n)
-            .zip(values(&target))
-            .collect();
+        let names = || target.variables().iter().map(|(name, _)| name);
+        let before: HashMap<_, _> = names().zip(values(&target)).collect();
         // As published: prefix, old layer-norm names, and tensors that HiT does not have.
-        let mut bert = vec![(
-            "cls.predictions.bias".to_owned(),
-            Tensor::ones([20], (Kind::Float, Device::Cpu)),
-        )];
-        bert.push(("bert.pooler.dense.bias".to_owned(), Tensor::from(1f32)));
-        for (name, variable) in source.variables() {
-            let Some(name) = name.strip_prefix("text.") else {
-                continue;
-            };
+        let mut bert = stored(source.variables());
+        bert.tensors.retain(|tensor| tensor.name.starts_with("text."));
+        for tensor in &mut bert.tensors {
+            let name = tensor.name.replace("text.", "bert.");
             let name = name.replace("LayerNorm.weight", "LayerNorm.gamma");
-            let name = name.replace("LayerNorm.bias", "LayerNorm.beta");
-            bert.push((format!("bert.{name}"), variable.shallow_clone()));
+            tensor.name = name.replace("LayerNorm.bias", "LayerNorm.beta");
         }
-        write_weights(&bert, &path).unwrap();
-        read_bert(target.variables(), &path).unwrap();
-        for ((name, found), theirs) in target
-            .variables()
-            .iter()
-            .map(|(n, _)| n)
-            .zip(values(&target))
-            .zip(values(&source))
-        {
+        add(&mut bert, "cls.predictions.bias", &[20]);
+        add(&mut bert, "bert.pooler.dense.bias", &[8]);
+        bert.tensors.push(StoredTensor {
+            name: "bert.embeddings.position_ids".to_owned(),
+            shape: vec![1, 40],
+            values: None,
+        });
+        load_bert(target.variables(), &bert).unwrap();
+        for ((name, found), theirs) in names().zip(values(&target)).zip(values(&source)) {
             let expected = if name.starts_with("text.") {
                 &theirs
             } else {
@@ -377,12 +464,51 @@ mod tests {
             };
             assert_eq!(&found, expected, "{name}");
         }
-        bert.push((
-            "embeddings.LayerNorm.weight".to_owned(),
-            source.variables()[3].1.shallow_clone(),
-        ));
-        write_weights(&bert, &path).unwrap();
-        let twice = error(read_bert(target.variables(), &path));
+        add(&mut bert, "embeddings.LayerNorm.weight", &[8]);
+        let twice = error(load_bert(target.variables(), &bert));
         assert!(matches!(&twice, WeightsError::Twice { name, .. } if name == "embeddings.LayerNorm.weight"));
+        bert.tensors.pop();
+        bert.tensors[0].shape = vec![8, 20];
+        assert_eq!(
+            error(load_bert(target.variables(), &bert)).to_string(),
+            "tensor `bert.embeddings.word_embeddings.weight` of `weights.bin` is [8, 20], expected floats [20, 8]"
+        );
+        bert.tensors.remove(0);
+        let missing = error(load_bert(target.variables(), &bert));
+        assert_eq!(
+            missing.to_string(),
+            "`weights.bin` lacks the tensor `embeddings.word_embeddings.weight`"
+        );
+    }
+
+    #[test]
+    fn saved_weights_load_where_experts_differ() {
+        let (source, target) = (model(5), model(6));
+        let mut saved = stored(source.variables());
+        assert_eq!(load_saved(target.variables(), &saved).unwrap(), [""; 0]);
+        assert_eq!(values(&source), values(&target));
+        // The file knows another expert instead of `motion`.
+        let target = model(6);
+        let before = values(&target);
+        for tensor in &mut saved.tensors {
+            tensor.name = tensor.name.replace(".motion.", ".scene.");
+        }
+        let kept = load_saved(target.variables(), &saved).unwrap();
+        assert_eq!(
+            kept,
+            [
+                "video.projections.motion.weight",
+                "video.projections.motion.bias",
+                EXPERT_EMBEDDINGS
+            ]
+        );
+        let names = target.variables().iter().map(|(name, _)| name);
+        for (((name, found), before), theirs) in names.zip(values(&target)).zip(before).zip(values(&source)) {
+            let expected = if kept.contains(name) { before } else { theirs };
+            assert_eq!(found, expected, "{name}");
+        }
+        add(&mut saved, "heads.text.extra.weight", &[1]);
+        let unknown = error(load_saved(target.variables(), &saved));
+        assert!(matches!(&unknown, WeightsError::Unknown { name, .. } if name == "heads.text.extra.weight"));
     }
 }

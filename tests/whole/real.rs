@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 /// Settings that make a trial of the `paper` preset a matter of seconds.
 const SMALL: [&str; 14] = [
     "protocol=custom",
-    "text={vocab: null, vocab_size: 400}",
+    "text={vocab: null, vocab_size: 400, weights: null}",
     "model.preset=tiny",
     "model.embed_dim=32",
     "model.video={layers: 2, hidden: 32, heads: 2, ffn: 64, semantic_tap: 2}",

@@ -81,6 +81,12 @@ impl Observer for Progress {
                     self.steps = Some(self.bars.insert(0, bar));
                 }
             }
+            TrialEvent::Drawn { name, tensors } => {
+                self.line(&format!(
+                    "{name}: begins as drawn what `train.init_from` lacks: {}",
+                    tensors.join(", ")
+                ));
+            }
             TrialEvent::Step { done, loss } => {
                 if let Some(bar) = &self.steps {
                     bar.set_position(done);

@@ -47,7 +47,11 @@ impl Format {
             return Some(Self::Npy);
         }
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-            return Some(Self::Npz);
+            return Some(if pickle::is_archive(bytes) {
+                Self::Pickle
+            } else {
+                Self::Npz
+            });
         }
         if bytes.starts_with(hdf5::MAGIC) {
             return Some(Self::Hdf5);
@@ -119,6 +123,34 @@ impl Array {
             layout.shape.retain(|&size| size != 1);
         }
         Self::new(location, layout, buffer)
+    }
+
+    /// The values of a tensor of a safetensors file as f32; `None` where they are no floats.
+    ///
+    /// # Errors
+    /// [`FormatError::Memory`].
+    pub(crate) fn floats_of(
+        location: &Location,
+        dtype: ::safetensors::Dtype,
+        bytes: &[u8],
+    ) -> Result<Option<Vec<f32>>, FormatError> {
+        let element = match dtype {
+            ::safetensors::Dtype::F16 => Element::F16,
+            ::safetensors::Dtype::BF16 => Element::Bf16,
+            ::safetensors::Dtype::F32 => Element::F32,
+            ::safetensors::Dtype::F64 => Element::F64,
+            _ => return Ok(None),
+        };
+        let layout = Layout {
+            element,
+            swapped: cfg!(target_endian = "big"),
+            fortran: false,
+            shape: vec![bytes.len() / element.size()],
+        };
+        let values = Aligned::copy(bytes).map_err(|error| FormatError::memory(location, error))?;
+        Self::new(location, layout, Buffer::Owned(values))?
+            .to_f32()
+            .map(Some)
     }
 
     /// The values as f32; those of f64 are rounded.

@@ -2,7 +2,7 @@
 
 use hitbench_kernels::KernelId;
 use hitbench_models::batch::ExpertRows;
-use hitbench_models::config::{ExpertSpec, Preset, QueueDtype, TrainKernels};
+use hitbench_models::config::{ExpertSpec, LrFactors, Preset, QueueDtype, TrainKernels};
 use hitbench_models::{
     HitConfig, InputSpec, ModelError, MomentumConfig, OptimizerConfig, OptimizerRule, PairBatch, TextBatch,
     Trainer, TrainerSpec, VideoBatch,
@@ -56,6 +56,7 @@ impl TrainStepBench {
                 rule: OptimizerRule::Adam,
                 weight_decay: 0.0,
                 clip_grad_norm: 0.0,
+                lr_factors: LrFactors::default(),
             },
             device: cell.device.clone(),
             threads: cell.measure.threads as usize,

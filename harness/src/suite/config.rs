@@ -1,6 +1,9 @@
 //! One resolved configuration: everything that decides what a trial computes, but the seed.
 
+use std::path::PathBuf;
+
 pub use hitbench_models::TrainKernels;
+use hitbench_models::config::LrFactors;
 use hitbench_models::{HitConfig, MomentumConfig, TextConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,10 +46,16 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// Peak learning rate.
     pub lr: f64,
+    /// Factors on the learning rate by part of the model.
+    pub lr_factors: LrFactors,
     /// Decoupled weight decay; needs `adamw` when above 0.
     pub weight_decay: f64,
     /// Learning rate over steps.
     pub schedule: Schedule,
+    /// Pairs of an epoch of `schedule: epoch_decay`, whatever the data set's size. 32,000 as in MMT.
+    pub epoch_pairs: u64,
+    /// Factor of each epoch of `schedule: epoch_decay`. 0.95 as in MMT.
+    pub epoch_factor: f64,
     /// Steps of linear warm-up before the schedule.
     pub warmup_steps: u64,
     /// Largest norm of the whole gradient; 0 does not clip.
@@ -60,6 +69,9 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between rows of the curves file.
     pub log_every: u64,
+    /// Weights that training begins with: the `query.safetensors` of a checkpoint that `run` kept, or a folder with it.
+    /// Experts may differ; what the file lacks of them begins as drawn.
+    pub init_from: Option<PathBuf>,
     /// What stands for the text of a training video in a step.
     pub captions: CaptionChoice,
     /// Pairs each caption with a video drawn at random: a control that must end at chance.
@@ -73,14 +85,18 @@ impl Default for TrainConfig {
             batch: 64,
             optimizer: Optimizer::Adam,
             lr: 3e-4,
+            lr_factors: LrFactors::default(),
             weight_decay: 0.0,
             schedule: Schedule::Constant,
+            epoch_pairs: 32_000,
+            epoch_factor: 0.95,
             warmup_steps: 0,
             clip_grad_norm: 0.0,
             kernels: TrainKernels::Libtorch,
             threads: 2,
             checkpoint_every: 100,
             log_every: 10,
+            init_from: None,
             captions: CaptionChoice::Random,
             shuffle_pairs: false,
         }
@@ -115,8 +131,8 @@ pub enum Schedule {
     Constant,
     /// Half a cosine from the peak to zero at the last step.
     Cosine,
-    /// Times 0.95 every 32,000 pairs (MMT).
-    MmtDecay,
+    /// Times `epoch_factor` after every `epoch_pairs` pairs (MMT).
+    EpochDecay,
 }
 
 /// Evaluation.

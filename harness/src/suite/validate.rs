@@ -97,6 +97,14 @@ impl TrainConfig {
         if !(self.lr.is_finite() && self.lr > 0.0) {
             return refuse("lr", self.lr, "above 0");
         }
+        self.lr_factors.validate().map_err(|error| ConfigError {
+            path: format!("lr_factors.{}", error.path),
+            ..error
+        })?;
+        positive("epoch_pairs", self.epoch_pairs)?;
+        if !(self.epoch_factor > 0.0 && self.epoch_factor <= 1.0) {
+            return refuse("epoch_factor", self.epoch_factor, "above 0, at most 1");
+        }
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return refuse("weight_decay", self.weight_decay, "at least 0");
         }

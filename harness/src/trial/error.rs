@@ -48,6 +48,10 @@ pub enum TrialError {
     #[cfg(feature = "torch")]
     #[error("the model failed")]
     Model(#[from] hitbench_models::ModelError),
+    /// The weights to begin with could not be read.
+    #[cfg(feature = "torch")]
+    #[error("the weights to begin with cannot be used")]
+    InitialWeights(#[from] super::weights::InitialWeightsError),
     /// The model gave no rows of the levels that its hierarchy scores by: a defect of this program.
     #[error("the model gave no rows to rank")]
     Untrained,

@@ -12,6 +12,13 @@ pub enum TrialEvent<'a> {
         /// Those that a finished record already answers.
         n_reused: usize,
     },
+    /// Weights of a trial that `train.init_from` lacks begin as drawn.
+    Drawn {
+        /// Display name.
+        name: &'a str,
+        /// Names of the tensors.
+        tensors: &'a [String],
+    },
     /// A trial begins, or goes on from a checkpoint.
     Started {
         /// Display name.

@@ -17,6 +17,7 @@ use super::error::TrialError;
 use super::event::{Observer, TrialEvent};
 use super::run::TrialTask;
 use super::schedule::learning_rate;
+use super::weights::initial_weights;
 use crate::data::{DataError, EvalBatch, Loader};
 use crate::suite::CellConfig;
 use crate::suite::config::Optimizer;
@@ -46,6 +47,7 @@ pub(super) fn train(
 ) -> Result<Trained, TrialError> {
     let cell = task.cell;
     let train = &cell.train;
+    let name = task.name;
     let spec = trainer_spec(cell, task.seed, loader.inputs().clone());
     let (mut state, mut trainer) = match resume(&spec, build_id, checkpoints)? {
         Some(resumed) => resumed,
@@ -55,10 +57,16 @@ pub(super) fn train(
                 build_id: build_id.to_owned(),
                 ..TrainingState::default()
             };
-            (state, Trainer::new(spec)?)
+            let (trainer, drawn) = Trainer::with_weights(spec, &initial_weights(cell)?)?;
+            if !drawn.is_empty() {
+                observer.on_event(&TrialEvent::Drawn {
+                    name,
+                    tensors: &drawn,
+                });
+            }
+            (state, trainer)
         }
     };
-    let name = task.name;
     observer.on_event(&TrialEvent::Started {
         name,
         steps: train.steps,
@@ -158,6 +166,7 @@ fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec 
             },
             weight_decay: cell.train.weight_decay,
             clip_grad_norm: cell.train.clip_grad_norm,
+            lr_factors: cell.train.lr_factors,
         },
         kernels: cell.train.kernels,
         device: cell.device.clone(),

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hitbench_kernels::{KernelError, rank_counts_kernel};
 use hitbench_models::{InputSpec, TokenizerError};
 
 use super::plan::{CellHash, PlannedCell};
+use super::weights::{self, InitialWeightsError};
 use crate::data::{DataConfig, DataError, Dataset, Split, tokenizer};
+use crate::format::{Location, open};
 use crate::metric::Protocol;
 use crate::suite::{Suite, SuiteError};
 
@@ -50,7 +52,12 @@ pub struct InputCache {
     by_config: BTreeMap<String, Arc<Dataset>>,
     /// Sizes of vocabularies, by the configurations of data and text.
     vocab_sizes: BTreeMap<(String, String), usize>,
+    /// Hashes of files of weights.
+    hashes: BTreeMap<PathBuf, String>,
 }
+
+/// Finds the file of weights that a path means.
+type FileOf = fn(&Path) -> Result<PathBuf, InitialWeightsError>;
 
 impl InputCache {
     /// Loads what a cell reads, unless another cell has read it, and checks all of the cell that depends on data or
@@ -74,12 +81,16 @@ impl InputCache {
         check_batch(suite, planned, &dataset)?;
         check_protocol(suite, planned, &dataset)?;
         let mut contents = vec![dataset.content_hash.clone()];
-        if let Some(path) = &config.text.vocab {
-            let bytes = std::fs::read(path).map_err(|source| InputError::Vocabulary {
+        let vocabulary = match &config.text.vocab {
+            None => None,
+            Some(path) => Some(std::fs::read(path).map_err(|source| InputError::Vocabulary {
                 path: path.clone(),
                 source,
-            })?;
-            contents.push(blake3::hash(&bytes).to_hex().to_string());
+            })?),
+        };
+        if let Some(bytes) = &vocabulary {
+            check_capitals(suite, planned, bytes)?;
+            contents.push(blake3::hash(bytes).to_hex().to_string());
         }
         let text = serde_json::to_string(&config.text).expect("configurations are plain data");
         let vocab_size = match self.vocab_sizes.entry((key, text)) {
@@ -90,6 +101,25 @@ impl InputCache {
                 *place.insert(tokenizer.vocab_size())
             }
         };
+        if let (Some(path), Some(vocabulary)) = (&config.text.weights, &vocabulary) {
+            let checked = weights::check_bert(config, path, vocabulary, vocab_size);
+            checked.map_err(|error| blame_weights(error, suite, planned, "text.weights", path))?;
+        }
+        let files = [
+            ("text.weights", &config.text.weights, weights::bert_file as FileOf),
+            (
+                "train.init_from",
+                &config.train.init_from,
+                weights::checkpoint_file,
+            ),
+        ];
+        for (key, path, file_of) in files {
+            if let Some(path) = path {
+                let hash = file_of(path).and_then(|file| self.hash_of(&file));
+                let hash = hash.map_err(|error| blame_weights(error, suite, planned, key, path))?;
+                contents.push(format!("{key} {hash}"));
+            }
+        }
         let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
         let hash = planned.hash(suite.version, &contents);
         let model_inputs = InputSpec {
@@ -101,6 +131,50 @@ impl InputCache {
             model_inputs,
             hash,
         })
+    }
+}
+
+impl InputCache {
+    /// BLAKE3 of a file, as hex; each file is read once.
+    fn hash_of(&mut self, file: &Path) -> Result<String, InitialWeightsError> {
+        if let Some(known) = self.hashes.get(file) {
+            return Ok(known.clone());
+        }
+        let bytes = open(&Location::file(file))?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        self.hashes.insert(file.to_owned(), hash.clone());
+        Ok(hash)
+    }
+}
+
+/// Puts an error about weights where the suite chose them.
+fn blame_weights(
+    error: InitialWeightsError,
+    suite: &Suite,
+    planned: &PlannedCell<'_>,
+    key: &str,
+    path: &Path,
+) -> SuiteError {
+    let allowed = format!("weights of this model ({})", chain(&error));
+    suite.error_at(planned.cell, key, &format!("`{}`", path.display()), &allowed)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", chain(source)),
+    }
+}
+
+/// Refuses a vocabulary without capitals for text with capitals, of which most words would be unknown.
+fn check_capitals(suite: &Suite, planned: &PlannedCell<'_>, vocabulary: &[u8]) -> Result<(), SuiteError> {
+    let config = &planned.cell.config.text;
+    match weights::lacks_capitals(vocabulary, config.lower_case) {
+        None => Ok(()),
+        Some(name) => {
+            let allowed = format!("true with the vocabulary of {name}, which has no capitals");
+            Err(suite.error_at(planned.cell, "text.lower_case", "false", &allowed))
+        }
     }
 }
 

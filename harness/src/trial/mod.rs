@@ -15,6 +15,7 @@ pub mod run;
 pub mod schedule;
 #[cfg(feature = "torch")]
 mod score;
+pub mod weights;
 
 pub use error::TrialError;
 pub use event::{Observer, TrialEvent};

@@ -7,6 +7,7 @@ use hitbench_models::config::Hierarchy;
 use hitbench_models::{MomentumConfig, TextConfig};
 use serde_json::{Value as Json, json};
 
+use crate::suite::config::{Schedule, TrainConfig};
 use crate::suite::{AxisValue, CellConfig, Suite, SuiteCell};
 
 /// Bytes of a cell hash that a trial id shows, two hex digits each.
@@ -123,7 +124,10 @@ impl PlannedCell<'_> {
             source.values_mut().for_each(|source| remove(source, &FILE_KEYS));
         }
         if let Some(text) = config.get_mut("text") {
-            remove(text, &["vocab"]);
+            remove(text, &["vocab", "weights"]);
+        }
+        if let Some(train) = config.get_mut("train") {
+            remove(train, &["init_from"]);
         }
         CellHash::of(&config, suite_version, contents)
     }
@@ -205,6 +209,14 @@ fn effective(config: &CellConfig) -> CellConfig {
             (video.semantic_tap, text.semantic_tap) = (video.layers, text.layers);
         }
         Hierarchy::Both => {}
+    }
+    if config.train.schedule != Schedule::EpochDecay {
+        let TrainConfig {
+            epoch_pairs,
+            epoch_factor,
+            ..
+        } = TrainConfig::default();
+        (config.train.epoch_pairs, config.train.epoch_factor) = (epoch_pairs, epoch_factor);
     }
     if config.text.vocab.is_some() {
         config.text.vocab_size = TextConfig::default().vocab_size;
@@ -307,6 +319,8 @@ mod tests {
             ("model.hierarchy: [both], model.video.semantic_tap: [3, 4]", 2),
             ("text.vocab: [words.txt], text.vocab_size: [100, 200]", 1),
             ("text.vocab: [null], text.vocab_size: [100, 200]", 2),
+            ("train.schedule: [cosine], train.epoch_factor: [0.9, 0.8]", 1),
+            ("train.schedule: [epoch_decay], train.epoch_factor: [0.9, 0.8]", 2),
         ] {
             let suite = suite(&format!("data: {{synthetic: {{}}}}, axes: {{{axis}}}"), &[]);
             let plan = Plan::new(&suite, None).expect("no filter");

@@ -2,15 +2,10 @@
 
 use crate::suite::config::{Schedule, TrainConfig};
 
-/// Pairs between two decays of [`Schedule::MmtDecay`] (MMT's "epoch").
-const MMT_EPOCH_PAIRS: u64 = 32_000;
-/// Factor of each decay of [`Schedule::MmtDecay`].
-const MMT_DECAY: f64 = 0.95;
-
 /// Learning rate of optimizer step `step`, counted from 0.
 ///
 /// Linear warm-up over `warmup_steps` (the first step already moves), then the schedule. `Cosine` runs from
-/// the end of the warm-up and would reach 0 at step `steps`; `MmtDecay` counts pairs from step 0.
+/// the end of the warm-up and would reach 0 at step `steps`; `EpochDecay` counts pairs from step 0.
 pub fn learning_rate(train: &TrainConfig, step: u64) -> f64 {
     if step < train.warmup_steps {
         return train.lr * (step + 1) as f64 / train.warmup_steps as f64;
@@ -22,9 +17,9 @@ pub fn learning_rate(train: &TrainConfig, step: u64) -> f64 {
             let done = (step - train.warmup_steps) as f64 / span as f64;
             0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
         }
-        Schedule::MmtDecay => {
-            let epochs = step * train.batch as u64 / MMT_EPOCH_PAIRS;
-            MMT_DECAY.powi(i32::try_from(epochs).unwrap_or(i32::MAX))
+        Schedule::EpochDecay => {
+            let epochs = step * train.batch as u64 / train.epoch_pairs;
+            train.epoch_factor.powi(i32::try_from(epochs).unwrap_or(i32::MAX))
         }
     };
     train.lr * factor
@@ -33,24 +28,14 @@ pub fn learning_rate(train: &TrainConfig, step: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::config::{CaptionChoice, Optimizer, TrainKernels};
 
     fn train(schedule: Schedule, warmup_steps: u64) -> TrainConfig {
         TrainConfig {
             steps: 100,
-            batch: 64,
-            optimizer: Optimizer::Adam,
             lr: 2.0,
-            weight_decay: 0.0,
             schedule,
             warmup_steps,
-            clip_grad_norm: 0.0,
-            kernels: TrainKernels::Libtorch,
-            threads: 1,
-            checkpoint_every: 10,
-            log_every: 1,
-            captions: CaptionChoice::Random,
-            shuffle_pairs: false,
+            ..TrainConfig::default()
         }
     }
 
@@ -70,10 +55,16 @@ mod tests {
     }
 
     #[test]
-    fn mmt_decays_every_32000_pairs() {
-        let train = train(Schedule::MmtDecay, 0);
+    fn epochs_decay_every_32000_pairs_unless_said_otherwise() {
+        let mut train = train(Schedule::EpochDecay, 0);
         assert_eq!(learning_rate(&train, 499), 2.0);
         assert_eq!(learning_rate(&train, 500), 2.0 * 0.95);
         assert_eq!(learning_rate(&train, 1000), 2.0 * 0.95 * 0.95);
+        // HCQ on ActivityNet: 0.85 after two epochs.
+        (train.epoch_pairs, train.epoch_factor) = (64_000, 0.85);
+        assert_eq!(
+            [999, 1000].map(|step| learning_rate(&train, step)),
+            [2.0, 2.0 * 0.85]
+        );
     }
 }

@@ -9,6 +9,8 @@ use super::DualEncoder;
 use crate::batch::{ExpertView, RowsView, TextBatch, VideoBatch, VideoView};
 use crate::config::{ExpertSpec, HitConfig, InputSpec, MissingExperts, Pooling, Preset, TowerConfig};
 use crate::hierarchy::Levels;
+use crate::stored::{StoredTensor, StoredTensors};
+use crate::weights::load_bert;
 
 /// Largest error against float64, as a fraction of the tensor's largest value or of 1: values pass through
 /// some 30 operations in f32, each of relative error 6e-8 times the root of up to 24 terms. (Gradients reach
@@ -205,5 +207,51 @@ fn gradients_agree() {
     let gradients = Tensor::f_run_backward(&[total], &variables, false, false).unwrap();
     for ((name, _), gradient) in model.variables().iter().zip(gradients) {
         assert_close(name, &gradient, &cases.get(&format!("gradient.{name}")));
+    }
+}
+
+/// Largest difference from the hidden states of the `transformers` package, as a fraction of 1: both compute in f32.
+const TRANSFORMERS_TOLERANCE: f64 = 1e-4;
+
+#[test]
+fn hidden_states_agree_with_transformers() {
+    let (cases, weights) = (Golden::open("bert/cases"), Golden::open("bert/model"));
+    let mut config = HitConfig::preset(Preset::Tiny);
+    config.text = tower(16, 2, 32, 12);
+    config.max_text_tokens = 12;
+    let inputs = InputSpec {
+        vocab_size: 40,
+        ..inputs()
+    };
+    let model = DualEncoder::new(&config, &inputs, Device::Cpu).unwrap();
+    let file = SafeTensors::deserialize(&weights.0).unwrap();
+    let tensors = file.names().into_iter().map(|name| StoredTensor {
+        name: name.to_owned(),
+        shape: file.tensor(name).unwrap().shape().to_vec(),
+        values: Some(weights.floats(name)),
+    });
+    let stored = StoredTensors {
+        path: "bert/model.safetensors".into(),
+        tensors: tensors.collect(),
+    };
+    load_bert(model.variables(), &stored).unwrap();
+    let ids = Vec::<i64>::try_from(cases.get("ids").reshape([-1])).unwrap();
+    let lengths = cases.counts("lengths");
+    let captions: Vec<&[i64]> = ids
+        .chunks(9)
+        .zip(lengths)
+        .map(|(row, length)| &row[..length])
+        .collect();
+    let batch = TextBatch::from_captions(&captions, 0).unwrap();
+    let (text, _) = model
+        .taps(&batch, &videos(&Golden::open("cases")), LEVELS)
+        .unwrap();
+    for (name, tokens) in [("first", text.feature), ("last", text.semantic)] {
+        let (found, golden) = (tokens.unwrap(), cases.get(name));
+        assert_eq!(found.size(), golden.size(), "{name}");
+        let error = (found - &golden).abs().max().double_value(&[]);
+        println!("{name}: largest difference {error:e}");
+        assert!(error <= TRANSFORMERS_TOLERANCE, "{name}: {error:e}");
+        assert!(golden.abs().max().double_value(&[]) > 1.0, "{name} is no zero");
     }
 }

@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::batch::{ExpertView, RowsView, VideoView};
-    use crate::config::{ExpertSpec, InputSpec, QueueDtype, TrainKernels};
+    use crate::config::{ExpertSpec, InputSpec, MissingExperts, QueueDtype, TrainKernels};
     use crate::hierarchy::LevelEmbeddings;
     use crate::step_kernels::step_kernels;
 
@@ -196,7 +196,7 @@ mod tests {
             .collect();
         PairBatch {
             text: TextBatch::from_captions(&captions, 0).unwrap(),
-            video: VideoBatch::from_videos(&inputs, &videos, 20).unwrap(),
+            video: VideoBatch::from_videos(&inputs, &videos, 20, MissingExperts::Drop).unwrap(),
             video_ids: (70..).take(shapes.len()).collect(),
         }
     }

@@ -5,7 +5,7 @@ use hitbench_kernels::tolerance::{gradient_tolerance, loss_tolerance, sum_tolera
 use hitbench_kernels::{Dtype, KernelId};
 
 use super::*;
-use crate::config::{Hierarchy, HitConfig, Preset, QueueDtype, TrainKernels};
+use crate::config::{Hierarchy, HitConfig, LrFactors, Preset, QueueDtype, TrainKernels};
 use crate::optimizer::{OptimizerConfig, OptimizerRule};
 use pairs::{batch, inputs};
 
@@ -43,6 +43,7 @@ fn trainer(queue_len: usize, queue_dtype: QueueDtype) -> Trainer {
             rule: OptimizerRule::Adam,
             weight_decay: 0.0,
             clip_grad_norm: 0.0,
+            lr_factors: LrFactors::default(),
         },
         kernels: TrainKernels::Libtorch,
         device: "cpu".to_owned(),

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hitbench_models::config::{Hierarchy, Preset, QueueDtype};
+use hitbench_models::config::{Hierarchy, LrFactors, Preset, QueueDtype};
 use hitbench_models::{
     HitConfig, MomentumConfig, OptimizerConfig, OptimizerRule, StepStats, TrainKernels, Trainer, TrainerSpec,
 };
@@ -56,6 +56,7 @@ fn spec(hierarchy: Hierarchy, queue_len: usize) -> TrainerSpec {
             rule: OptimizerRule::Adam,
             weight_decay: 0.0,
             clip_grad_norm: 0.0,
+            lr_factors: LrFactors::default(),
         },
         kernels: TrainKernels::Libtorch,
         device: "cpu".to_owned(),
@@ -125,6 +126,7 @@ fn a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit() {
             rule,
             weight_decay: if rule == OptimizerRule::Adamw { 0.01 } else { 0.0 },
             clip_grad_norm: 1.0,
+            lr_factors: LrFactors::default(),
         };
         let home = tempfile::tempdir().unwrap();
         let (straight, halves) = (home.path().join("straight"), home.path().join("halves"));

@@ -1,7 +1,7 @@
 //! Made-up pairs: a number decides a caption and a video, and nothing else does.
 
 use hitbench_models::batch::{ExpertView, RowsView, VideoView};
-use hitbench_models::config::ExpertSpec;
+use hitbench_models::config::{ExpertSpec, MissingExperts};
 use hitbench_models::{InputSpec, PairBatch, TextBatch, VideoBatch};
 
 const EXPERTS: [(&str, usize); 2] = [("object", 6), ("scene", 9)];
@@ -64,7 +64,7 @@ pub(crate) fn batch(ids: &[u64]) -> PairBatch {
         .collect();
     PairBatch {
         text: TextBatch::from_captions(&captions, 0).unwrap(),
-        video: VideoBatch::from_videos(&inputs(), &videos, 32).unwrap(),
+        video: VideoBatch::from_videos(&inputs(), &videos, 32, MissingExperts::Drop).unwrap(),
         video_ids: ids.iter().map(|id| *id as i64).collect(),
     }
 }

@@ -8,7 +8,7 @@ use hitbench_models::{HitConfig, MomentumConfig};
 use super::*;
 use crate::data::config::{DataConfig, SyntheticConfig};
 use crate::metric::{CaptionRule, MedianRule, TieRule};
-use crate::suite::config::{CaptionChoice, EvalConfig, Optimizer, Schedule, TrainConfig, TrainKernels};
+use crate::suite::config::{CaptionChoice, EvalConfig, TrainConfig};
 
 fn synthetic() -> SyntheticConfig {
     SyntheticConfig {
@@ -29,18 +29,11 @@ fn cell() -> CellConfig {
         train: TrainConfig {
             steps: 10,
             batch: 16,
-            optimizer: Optimizer::Adam,
             lr: 1e-3,
-            weight_decay: 0.0,
-            schedule: Schedule::Constant,
-            warmup_steps: 0,
-            clip_grad_norm: 0.0,
-            kernels: TrainKernels::Libtorch,
             threads: 1,
             checkpoint_every: 5,
             log_every: 5,
-            captions: CaptionChoice::Random,
-            shuffle_pairs: false,
+            ..TrainConfig::default()
         },
         momentum: MomentumConfig::default(),
         eval: EvalConfig {

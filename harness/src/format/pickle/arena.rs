@@ -1,6 +1,7 @@
 //! Where the values of a pickle lie: nodes that name each other by number.
 
 use super::numpy::Function;
+use super::torch::StorageKind;
 use crate::format::flaw::Flaw;
 
 /// Number of a node.
@@ -96,6 +97,19 @@ pub(super) enum Node {
     Objects {
         shape: NodeId,
         items: NodeId,
+    },
+    /// Values of a PyTorch file that lie outside of its pickle: the text that names them, and their number.
+    Storage {
+        kind: StorageKind,
+        key: NodeId,
+        n_values: NodeId,
+    },
+    /// A PyTorch tensor: its storage, its first value there, the tuples of its shape and strides.
+    Tensor {
+        storage: NodeId,
+        offset: NodeId,
+        shape: NodeId,
+        strides: NodeId,
     },
 }
 

@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 use super::arena::{Arena, Chain, Node, NodeId, Span, Walk};
 use super::literal::{latin1, utf8};
 use super::machine::PLAIN;
-use super::numpy;
 use super::value::Key;
+use super::{numpy, torch};
 use crate::format::flaw::Flaw;
 
 /// What a value counts besides its bytes, about as much memory as a reader needs for one.
@@ -115,7 +115,8 @@ fn visit(arena: &mut Arena, pickle: &[u8], id: NodeId, limit: &mut Limit) -> Res
             let walk = objects(arena, id, shape, items)?;
             (0, Some(walk))
         }
-        Node::Function(_) | Node::Type { .. } | Node::Shell => {
+        Node::Tensor { storage, shape, .. } => (torch::n_bytes(arena, storage, shape), None),
+        Node::Function(_) | Node::Type { .. } | Node::Shell | Node::Storage { .. } => {
             return Err(Flaw::new(arena.at(id), PLAIN, numpy::describe(node)));
         }
     };

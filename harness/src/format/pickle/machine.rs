@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::arena::{Arena, Chain, Node, NodeId, Span};
 use super::cursor::Cursor;
 use super::numpy::{self, Function};
-use super::{literal, refused};
+use super::{literal, refused, torch};
 use crate::format::flaw::Flaw;
 
 /// What a pickle may hold, as errors say it.
@@ -16,7 +16,7 @@ const LATEST: u8 = 5;
 /// Bytes of heap that are held when `bytes` cannot be followed any further.
 #[cfg(test)]
 pub(super) fn heap_bytes(bytes: &[u8]) -> usize {
-    let mut machine = Machine::new(bytes, 0);
+    let mut machine = Machine::new(bytes, 0, Dialect::Numpy);
     while machine.step().is_ok_and(|ended| !ended) {}
     let ids = machine.stack.capacity() + 4 * machine.memo.capacity();
     let marks = machine.marks.capacity() * size_of::<usize>();
@@ -27,19 +27,44 @@ pub(super) fn heap_bytes(bytes: &[u8]) -> usize {
 ///
 /// # Errors
 /// [`Flaw`] at the first opcode that cannot be followed.
-pub(super) fn run(bytes: &[u8], start: usize) -> Result<(Arena, NodeId), Flaw> {
-    let mut machine = Machine::new(bytes, start);
+pub(super) fn run(bytes: &[u8], start: usize, dialect: Dialect) -> Result<(Arena, NodeId), Flaw> {
+    let (arena, root, n_bytes) = run_first(bytes, start, dialect)?;
+    match bytes.len() - n_bytes {
+        0 => Ok((arena, root)),
+        left => {
+            let found = format!("{left} more bytes");
+            Err(Flaw::new(start + n_bytes, "the end of the pickle", found))
+        }
+    }
+}
+
+/// Runs the pickle that `bytes` begins with; its length is given too.
+///
+/// # Errors
+/// [`Flaw`] at the first opcode that cannot be followed.
+pub(super) fn run_first(
+    bytes: &[u8],
+    start: usize,
+    dialect: Dialect,
+) -> Result<(Arena, NodeId, usize), Flaw> {
+    let mut machine = Machine::new(bytes, start, dialect);
     while !machine.step()? {}
     let root = machine.pop()?;
     if !machine.stack.is_empty() || !machine.marks.is_empty() {
         let found = format!("{} more and {} marks", machine.stack.len(), machine.marks.len());
         return Err(Flaw::new(machine.at, "one value at the end", found));
     }
-    if machine.cursor.left() > 0 {
-        let found = format!("{} more bytes", machine.cursor.left());
-        return Err(Flaw::new(machine.cursor.at(), "the end of the pickle", found));
-    }
-    Ok((machine.arena, root))
+    let n_bytes = bytes.len() - machine.cursor.left();
+    Ok((machine.arena, root, n_bytes))
+}
+
+/// Whose functions and classes a pickle may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// NumPy's.
+    Numpy,
+    /// NumPy's and PyTorch's, with values that lie outside of the pickle.
+    Torch,
 }
 
 struct Machine<'a> {
@@ -55,10 +80,11 @@ struct Machine<'a> {
     memo: HashMap<u32, NodeId>,
     /// What `_codecs encode` made of a text, so that it looks at each only once.
     encoded: HashMap<NodeId, NodeId>,
+    dialect: Dialect,
 }
 
 impl<'a> Machine<'a> {
-    fn new(bytes: &'a [u8], start: usize) -> Self {
+    fn new(bytes: &'a [u8], start: usize, dialect: Dialect) -> Self {
         Self {
             bytes,
             cursor: Cursor::new(bytes, start),
@@ -68,6 +94,7 @@ impl<'a> Machine<'a> {
             marks: Vec::new(),
             memo: HashMap::new(),
             encoded: HashMap::new(),
+            dialect,
         }
     }
 
@@ -98,6 +125,7 @@ impl<'a> Machine<'a> {
             b'c' | 0x93 | b'i' => self.global(opcode)?,
             b'R' => self.reduce()?,
             b'b' => self.build()?,
+            b'Q' if self.dialect == Dialect::Torch => self.persistent()?,
             0x80 => self.protocol()?,
             0x95 => self.frame()?,
             other => return Err(self.unknown(other)),
@@ -353,7 +381,7 @@ impl<'a> Machine<'a> {
             let (module, name) = (self.cursor.line("a module")?, self.cursor.line("a name")?);
             (self.cursor.bytes(module), self.cursor.bytes(name))
         };
-        match Function::find(module, name).filter(|_| opcode != b'i') {
+        match Function::find(module, name, self.dialect).filter(|_| opcode != b'i') {
             Some(function) => self.push(Node::Function(function)),
             None => {
                 let called = literal::quoted(&[module, b" ", name].concat());
@@ -381,6 +409,10 @@ impl<'a> Machine<'a> {
                     }
                 }
             }
+            Function::Torch(function) => {
+                let node = torch::call(function, &mut self.arena, arguments, self.at)?;
+                self.arena.add(node, self.at)?
+            }
             other => {
                 let node = numpy::call(other, &self.arena, self.bytes, arguments, self.at)?;
                 self.arena.add(node, self.at)?
@@ -392,9 +424,19 @@ impl<'a> Machine<'a> {
 
     fn build(&mut self) -> Result<(), Flaw> {
         let (state, target) = (self.pop()?, self.top()?);
+        if self.dialect == Dialect::Torch && torch::is_annotation(&self.arena, target, state) {
+            return Ok(());
+        }
         let node = numpy::build(&self.arena, self.bytes, target, state, self.at)?;
         self.arena.set(target, node);
         Ok(())
+    }
+
+    /// A reference to values outside of the pickle.
+    fn persistent(&mut self) -> Result<(), Flaw> {
+        let id = self.pop()?;
+        let node = torch::storage(&self.arena, self.bytes, id, self.at)?;
+        self.push(node)
     }
 
     fn protocol(&mut self) -> Result<(), Flaw> {

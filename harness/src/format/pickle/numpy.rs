@@ -1,6 +1,8 @@
 //! The functions and classes that pickled NumPy arrays name, each for just the arguments that NumPy writes.
 
 use super::arena::{Arena, Node, NodeId, Span};
+use super::machine::Dialect;
+use super::torch;
 use crate::format::flaw::Flaw;
 use crate::format::layout::{Element, Layout};
 use crate::format::npy;
@@ -24,11 +26,18 @@ pub(super) enum Function {
     Encode,
     /// Makes an array of bytes, a type and a shape.
     FromBuffer,
+    /// What only files of PyTorch name.
+    Torch(torch::Function),
 }
 
 impl Function {
     /// The whole list: NumPy 1 and NumPy 2 differ in the name of a module.
-    pub(super) fn find(module: &[u8], name: &[u8]) -> Option<Self> {
+    pub(super) fn find(module: &[u8], name: &[u8], dialect: Dialect) -> Option<Self> {
+        if dialect == Dialect::Torch
+            && let Some(function) = torch::Function::find(module, name)
+        {
+            return Some(Self::Torch(function));
+        }
         Some(match (module, name) {
             (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => Self::Reconstruct,
             (b"numpy", b"ndarray") => Self::NdArray,
@@ -47,6 +56,7 @@ impl Function {
             Self::Dtype => "`numpy dtype` of a type, `False` and `True`",
             Self::Encode => "`_codecs encode` of text and `latin1`",
             Self::FromBuffer => "`_frombuffer` of bytes, a type, a shape and `C` or `F`",
+            Self::Torch(function) => function.arguments(),
         }
     }
 }
@@ -68,11 +78,13 @@ pub(super) fn describe(node: Node) -> String {
         Node::Shell => "an array without values".to_owned(),
         Node::Array { .. } => "an array".to_owned(),
         Node::Objects { .. } => "an array of objects".to_owned(),
+        Node::Storage { .. } => "the values of a tensor".to_owned(),
+        Node::Tensor { .. } => "a tensor".to_owned(),
     }
 }
 
 /// The bytes of text of either kind.
-fn text<'a>(arena: &'a Arena, pickle: &'a [u8], id: NodeId) -> Option<&'a [u8]> {
+pub(super) fn text<'a>(arena: &'a Arena, pickle: &'a [u8], id: NodeId) -> Option<&'a [u8]> {
     match arena.node(id) {
         Node::Text(span) | Node::Latin1(span) => Some(arena.span(pickle, span)),
         _ => None,
@@ -108,12 +120,12 @@ pub(super) fn call(
         Function::Reconstruct => reconstruct(arena, pickle, arguments),
         Function::Dtype => dtype(arena, pickle, arguments),
         Function::FromBuffer => return from_buffer(arena, pickle, arguments, at),
-        Function::NdArray | Function::Encode => None,
+        Function::NdArray | Function::Encode | Function::Torch(_) => None,
     };
     made.ok_or_else(|| other_arguments(function, arena, arguments, at))
 }
 
-fn other_arguments(function: Function, arena: &Arena, arguments: NodeId, at: usize) -> Flaw {
+pub(super) fn other_arguments(function: Function, arena: &Arena, arguments: NodeId, at: usize) -> Flaw {
     let found = match arena.node(arguments) {
         Node::Tuple(chain) => {
             let mut walk = arena.walk(chain);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hitbench_kernels::map::FileMap;
 
 use super::arena::{Arena, NodeId};
+use super::machine::Dialect;
+use super::torch::{self, Storages};
 use super::value::{Handle, Value, View};
 use super::{check, machine};
 use crate::format::array;
@@ -25,6 +27,8 @@ pub struct Pickle {
     pub(super) location: Location,
     pub(super) source: Buffer,
     pub(super) arena: Arena,
+    /// The values of a file of PyTorch.
+    pub(super) storages: Option<Storages>,
     root: NodeId,
 }
 
@@ -61,13 +65,20 @@ impl Pickle {
         }
     }
 
-    /// The pickle that is a whole file.
+    /// The pickle that is a whole file, or the one in a file of PyTorch.
     pub(crate) fn of_file(location: &Location, map: &Arc<FileMap>) -> Result<Self, FormatError> {
+        if let Some(file) = torch::open(location, map)? {
+            let source = Buffer::Mapped {
+                map: Arc::clone(map),
+                range: file.pickle,
+            };
+            return Self::parse(location, source, file.start, Some(file.storages));
+        }
         let source = Buffer::Mapped {
             map: Arc::clone(map),
             range: 0..map.len(),
         };
-        Self::parse(location, source, 0)
+        Self::parse(location, source, 0, None)
     }
 
     /// The pickle of an `.npy` file or member with objects, which begins at byte `start` of it.
@@ -77,7 +88,7 @@ impl Pickle {
         start: usize,
         shape: &[usize],
     ) -> Result<Self, FormatError> {
-        let pickle = Self::parse(location, source, start)?;
+        let pickle = Self::parse(location, source, start, None)?;
         let found = match pickle.root().view() {
             View::Objects(found, _) if found.0 == shape => return Ok(pickle),
             View::Objects(found, _) => format!("one of shape {found}"),
@@ -87,14 +98,27 @@ impl Pickle {
         Err(FormatError::flaw(location, Flaw::new(start, expected, found)))
     }
 
-    fn parse(location: &Location, source: Buffer, start: usize) -> Result<Self, FormatError> {
+    fn parse(
+        location: &Location,
+        source: Buffer,
+        start: usize,
+        storages: Option<Storages>,
+    ) -> Result<Self, FormatError> {
         let flawed = |flaw| FormatError::flaw(location, flaw);
-        let (mut arena, root) = machine::run(source.bytes(), start).map_err(flawed)?;
+        let dialect = match storages {
+            Some(_) => Dialect::Torch,
+            None => Dialect::Numpy,
+        };
+        let (mut arena, root) = machine::run(source.bytes(), start, dialect).map_err(flawed)?;
         check::check(&mut arena, source.bytes(), root).map_err(flawed)?;
+        if let Some(storages) = &storages {
+            storages.check(&arena, source.bytes()).map_err(flawed)?;
+        }
         Ok(Self {
             location: location.clone(),
             source,
             arena,
+            storages,
             root,
         })
     }

@@ -12,7 +12,7 @@ use crate::format::array::Array;
 use crate::format::buffer::{Aligned, Buffer, OutOfMemory};
 use crate::format::error::FormatError;
 use crate::format::flaw::Flaw;
-use crate::format::layout::{Layout, Shape};
+use crate::format::layout::{Element, Layout, Shape};
 use crate::format::location::Location;
 use crate::format::matrix::Matrix;
 use crate::format::npy;
@@ -85,7 +85,7 @@ impl<'a> Value<'a> {
             Node::List(chain) => View::List(items(chain)),
             Node::Tuple(chain) => View::Tuple(items(chain)),
             Node::Dict(chain) => View::Dict(Entries { items: items(chain) }),
-            Node::Array { .. } => View::Array(PickledArray { value: self }),
+            Node::Array { .. } | Node::Tensor { .. } => View::Array(PickledArray { value: self }),
             Node::Objects { shape, items: list } => {
                 let shape = Shape(numpy::sizes(arena, shape).unwrap_or_default());
                 match arena.node(list) {
@@ -94,7 +94,9 @@ impl<'a> Value<'a> {
                 }
             }
             // The others are refused before anyone sees them.
-            Node::None | Node::Function(_) | Node::Type { .. } | Node::Shell => View::None,
+            Node::None | Node::Function(_) | Node::Type { .. } | Node::Shell | Node::Storage { .. } => {
+                View::None
+            }
         }
     }
 
@@ -104,7 +106,10 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn is_array(self) -> bool {
-        matches!(self.pickle.arena.node(self.id), Node::Array { .. })
+        matches!(
+            self.pickle.arena.node(self.id),
+            Node::Array { .. } | Node::Tensor { .. }
+        )
     }
 
     /// The value at a text key, when this is a dictionary that has it.
@@ -204,7 +209,7 @@ impl PickledArray<'_> {
     /// Its shape.
     pub fn shape(&self) -> Shape {
         match self.value.pickle.arena.node(self.value.id) {
-            Node::Array { shape, .. } => {
+            Node::Array { shape, .. } | Node::Tensor { shape, .. } => {
                 Shape(numpy::sizes(&self.value.pickle.arena, shape).unwrap_or_default())
             }
             _ => Shape(Vec::new()),
@@ -222,6 +227,32 @@ impl PickledArray<'_> {
             layout.shape = vec![1, n_columns];
         }
         Matrix::from_array(Array::new(location, layout, buffer)?)
+    }
+
+    /// Its shape of any number of axes and, where they are floats, its values in row-major order as f32.
+    ///
+    /// # Errors
+    /// [`FormatError`] for values that cannot be read.
+    pub fn values(&self) -> Result<(Vec<usize>, Option<Vec<f32>>), FormatError> {
+        let location = &self.value.pickle.location;
+        let (mut layout, buffer) = self.read(location)?;
+        let shape = std::mem::take(&mut layout.shape);
+        if layout.fortran && shape.len() > 1 {
+            return Err(FormatError::Axes {
+                location: location.clone(),
+                shape: Shape(shape),
+            });
+        }
+        let is_float = matches!(
+            layout.element,
+            Element::F16 | Element::Bf16 | Element::F32 | Element::F64
+        );
+        layout.shape = vec![shape.iter().product()];
+        let values = match is_float {
+            true => Some(Array::new(location, layout, buffer)?.to_f32()?),
+            false => None,
+        };
+        Ok((shape, values))
     }
 
     /// Its values in row-major order.
@@ -242,6 +273,11 @@ impl PickledArray<'_> {
         let Pickle { arena, source, .. } = self.value.pickle;
         let pickle = self.value.pickle.bytes();
         let at = self.value.offset();
+        if let (tensor @ Node::Tensor { .. }, Some(storages)) =
+            (arena.node(self.value.id), &self.value.pickle.storages)
+        {
+            return storages.read(arena, pickle, tensor, location);
+        }
         let Node::Array {
             kind,
             shape,
