@@ -262,6 +262,48 @@ mod tests {
         first + parameters[1].cos().sum(Kind::Float) * parameters[0].sum(Kind::Float)
     }
 
+    #[test]
+    fn each_part_moves_at_its_own_rate() {
+        let moved = |lr_factors: LrFactors, lr: f64| {
+            let names = ["text.a", "heads.text.b", "heads.video.c", "video.d", "video.e"];
+            let variables: Vec<_> = names
+                .iter()
+                .map(|name| {
+                    (
+                        name.to_string(),
+                        Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true),
+                    )
+                })
+                .collect();
+            let flat = FlatParameters::gather(&variables, Device::Cpu).unwrap();
+            let config = OptimizerConfig {
+                lr_factors,
+                ..config(OptimizerRule::Adam, 0.0, 0.0)
+            };
+            let mut optimizer = Optimizer::new(config, &flat).unwrap();
+            // Borders of pieces inside of parts.
+            optimizer.chunk = 7;
+            let sum = variables
+                .iter()
+                .map(|(_, value)| value.pow_tensor_scalar(2).sum(Kind::Float));
+            let loss: Tensor = sum.fold(Tensor::from(0f32), |sum, term| sum + term);
+            optimizer.step(&flat, &loss, lr).unwrap();
+            let first = |(_, value): &(String, Tensor)| (1.0 - value.double_value(&[0])) as f32;
+            variables.iter().map(first).collect::<Vec<f32>>()
+        };
+        let factors = LrFactors {
+            text: 0.0,
+            video: 2.0,
+            heads: 1.0,
+        };
+        let (one, two) = (
+            moved(LrFactors::default(), 0.125)[0],
+            moved(LrFactors::default(), 0.25)[0],
+        );
+        assert!(one > 0.1 && two > one);
+        assert_eq!(moved(factors, 0.125), [0.0, one, one, two, two]);
+    }
+
     /// Ours beside libtorch's own, step by step with a changing rate.
     fn compare(ours: OptimizerConfig, theirs: impl Fn(&nn::VarStore) -> nn::Optimizer, lrs: &[f64]) {
         let store = nn::VarStore::new(Device::Cpu);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use hitbench_tests::{Said, hitbench, layouts, run, said, test_data};
+use hitbench_tests::{Said, hitbench, layouts, run, said, test_data, workspace_root};
 use serde_json::Value as Json;
 
 /// Settings that make a trial of the `paper` preset a matter of seconds.
@@ -104,6 +104,68 @@ fn activity_net_runs_from_the_files_of_mmt_to_the_report() {
         &more,
     );
     assert_eq!(sizes(&result), [160, 40, 160, 40]);
+}
+
+#[test]
+fn published_bert_and_pretrained_weights_begin_a_trial() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    // Pretraining knows two experts, fine-tuning seven.
+    layouts::activitynet_mmt(&root.join("a"), 200, 40);
+    layouts::msrvtt_mmt(&root.join("b"), 200, 40);
+    let bert = workspace_root().join("models/goldens/bert");
+    let text = format!(
+        "text={{vocab: \"{0}/vocab.txt\", weights: \"{0}\"}}",
+        bert.display()
+    );
+    let tower = "model.text={layers: 3, hidden: 16, heads: 2, ffn: 32, max_positions: 12, semantic_tap: 3}";
+    let common = [
+        text.as_str(),
+        tower,
+        "model.max_text_tokens=12",
+        "model.video.max_positions=32",
+    ];
+    let run = |name: &str, suite: &str, source: &str, more: &[&str]| {
+        let out = root.join(name).join("run");
+        let mut args = vec![
+            "run",
+            suite,
+            "--keep-weights",
+            "--out",
+            out.to_str().expect("UTF-8"),
+        ];
+        args.extend(["--set", "seeds=[0]", "--set", "model.hierarchy=[both]"]);
+        args.extend(
+            SMALL
+                .iter()
+                .chain(&common)
+                .chain(more)
+                .flat_map(|set| ["--set", set]),
+        );
+        on(&root.join(name), &args, source)
+    };
+    let first = run("a", "suites/real/activitynet.yaml", "activitynet", &[]);
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    let mut kept = fs::read_dir(root.join("a/run/weights")).expect("weights are kept");
+    let kept = kept.next().expect("one file").expect("readable").path();
+    let from = format!("train.init_from={}", kept.display());
+    let second = run("b", "suites/real/msrvtt-1ka.yaml", "msrvtt", &[&from]);
+    assert_eq!(second.code, Some(0), "{}", second.err);
+    let said = "begins as drawn what `train.init_from` lacks: video.";
+    assert!(
+        second.err.contains(said) && second.err.contains("projections.rgb.weight"),
+        "{}",
+        second.err
+    );
+    // The weights of another model are refused before anything trains, those of another vocabulary too.
+    let other = run(
+        "b",
+        "suites/real/msrvtt-1ka.yaml",
+        "msrvtt",
+        &["model.text.heads=4"],
+    );
+    assert_eq!(other.code, Some(2), "{}", other.err);
+    assert!(other.err.contains("the number of heads is 2"), "{}", other.err);
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub struct RunArgs {
     /// Stops at the first trial that fails, or kernel that is wrong.
     #[arg(long)]
     pub(super) fail_fast: bool,
+    /// Keeps the weights of each trial that is trained as `weights/TRIAL.safetensors`, for `train.init_from`.
+    #[arg(long)]
+    pub(super) keep_weights: bool,
     /// Prints one JSON object (schema hitbench.run/1) on standard output.
     #[arg(long)]
     pub json: bool,

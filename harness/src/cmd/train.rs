@@ -57,6 +57,7 @@ pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> 
     let options = RunOptions {
         build_id: &record.tool.build_id,
         fail_fast: args.fail_fast,
+        keep_weights: args.keep_weights,
         stop: &STOP,
     };
     let mut tasks = tasks(&plan, &record, &inputs);

@@ -69,8 +69,8 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Steps between rows of the curves file.
     pub log_every: u64,
-    /// Weights that training begins with: the `query.safetensors` of a checkpoint that `run` kept, or a folder with it.
-    /// Experts may differ; what the file lacks of them begins as drawn.
+    /// Weights that training begins with: a file that `run --keep-weights` wrote, or a folder with a checkpoint's
+    /// `query.safetensors`. Experts may differ; what the file lacks of them begins as drawn.
     pub init_from: Option<PathBuf>,
     /// What stands for the text of a training video in a step.
     pub captions: CaptionChoice,

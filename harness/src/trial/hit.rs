@@ -3,6 +3,8 @@
 //! The only module of the harness that touches the trainer. Everything is a function of the cell and the
 //! seed; a checkpoint carries the rest, so a stopped trial goes on to the same bytes.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -21,6 +23,9 @@ use super::weights::initial_weights;
 use crate::data::{DataError, EvalBatch, Loader};
 use crate::suite::CellConfig;
 use crate::suite::config::Optimizer;
+
+/// Folder of a run with the weights of its trials.
+const WEIGHTS: &str = "weights";
 
 /// What training one trial gave.
 pub(super) struct Trained {
@@ -152,6 +157,25 @@ fn embed<B>(
         feature: gather(|rows| rows.feature.as_ref()),
         semantic: gather(|rows| rows.semantic.as_ref()),
     })
+}
+
+/// Keeps the weights of a trial's last checkpoint as `weights/TRIAL.safetensors` of the run folder.
+///
+/// # Errors
+/// [`TrialError::Model`] when checkpoints cannot be listed, [`TrialError::Write`].
+pub(super) fn keep_weights(
+    checkpoints: &CheckpointFolder,
+    run: &Path,
+    trial: &str,
+) -> Result<(), TrialError> {
+    let Some(file) = Trainer::saved_weights(&checkpoints.model())? else {
+        return Ok(());
+    };
+    let folder = run.join(WEIGHTS);
+    let kept = folder.join(format!("{trial}.safetensors"));
+    // The checkpoint is about to go, and lies in the same folder: no copy.
+    let moved = fs::create_dir_all(&folder).and_then(|()| fs::rename(&file, &kept));
+    moved.map_err(|source| TrialError::Write { path: kept, source })
 }
 
 fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec {

@@ -46,6 +46,8 @@ pub struct RunOptions<'a> {
     pub build_id: &'a str,
     /// Ends the run at the first failed trial.
     pub fail_fast: bool,
+    /// Keeps the trained weights of each trial in the run folder.
+    pub keep_weights: bool,
     /// Raised by a signal: the run stops after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -182,6 +184,9 @@ fn run_recorded(
     writer.replace_timing(task.id, &[timing])?;
     let record = record(task, options, TrialOutcome::Ok(Box::new(result)));
     writer.append_trial(&record)?;
+    if options.keep_weights {
+        hit::keep_weights(&checkpoints, writer.folder().path(), task.id)?;
+    }
     checkpoints.clear()?;
     Ok(record)
 }

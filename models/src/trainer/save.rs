@@ -69,6 +69,14 @@ impl Trainer {
         Ok(checkpoint::newest(folder)?.map(|(step, _)| step))
     }
 
+    /// The file with the weights of the query encoders in the newest whole checkpoint in `folder`; none if there is none.
+    ///
+    /// # Errors
+    /// [`ModelError::Checkpoint`] when the folder cannot be listed.
+    pub fn saved_weights(folder: &Path) -> Result<Option<PathBuf>, ModelError> {
+        Ok(checkpoint::newest(folder)?.map(|(_, path)| path.join(QUERY)))
+    }
+
     /// A trainer as it was when it saved the newest checkpoint in `folder`, with its step.
     ///
     /// `spec` must be that of the saved trainer; device and threads may differ.
