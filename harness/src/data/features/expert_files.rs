@@ -17,7 +17,7 @@ use crate::data::error::DataError;
 use crate::format::{Format, FormatError, Handle, Location, Pickle, Value, View, open};
 
 /// Endings of files with the features of all videos.
-const FILES: [&str; 5] = ["safetensors", "pickle", "pkl", "h5", "hdf5"];
+const FILES: [&str; 7] = ["safetensors", "pickle", "pkl", "pth", "pt", "h5", "hdf5"];
 /// Keys that `video_features` gives the two streams of I3D.
 const STREAMS: [&str; 2] = ["_rgb", "_flow"];
 /// What `video_features` calls times, which are in milliseconds.
