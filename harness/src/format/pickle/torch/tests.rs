@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::{Key, Pickle, View};
-use super::*;
+use super::file::LEGACY;
+use crate::format::location::Location;
 
 /// Names, shapes and values of all tensors of a dictionary.
 fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
