@@ -287,7 +287,7 @@ mod tests {
                 .iter()
                 .map(|(_, value)| value.pow_tensor_scalar(2).sum(Kind::Float));
             let loss: Tensor = sum.fold(Tensor::from(0f32), |sum, term| sum + term);
-            optimizer.step(&flat, &loss, lr).unwrap();
+            let _norm = optimizer.step(&flat, &loss, lr).unwrap();
             let first = |(_, value): &(String, Tensor)| (1.0 - value.double_value(&[0])) as f32;
             variables.iter().map(first).collect::<Vec<f32>>()
         };

@@ -328,8 +328,11 @@ fn data_outcome(read: Result<Dataset, DataError>) -> Outcome {
     }
 }
 
+/// Names of files and what is in them.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
 /// Makes a folder anew and writes files into it.
-fn fill(folder: &Path, files: &[(&str, &[u8])]) {
+fn fill(folder: &Path, files: Files<'_>) {
     let _ = fs::remove_dir_all(folder);
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -358,7 +361,7 @@ fn annotations(path: &Path) -> Vec<Outcome> {
     let moment: &[u8] = br#"[{"video": "b.x", "description": "b"}]"#;
     let paragraph: &[u8] = br#"{"b": {"timestamps": [[0, 1]], "sentences": ["b"]}}"#;
     let clip: &[u8] = b"b\t0\t0\t0\t0\tb";
-    let sets: [(DataConfig, &[(&str, &[u8])]); 8] = [
+    let sets: [(DataConfig, Files<'_>); 8] = [
         (
             DataConfig::Msrvtt(published(&folder, MsrvttSplit::OneKB)),
             &[

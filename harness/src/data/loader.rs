@@ -207,9 +207,15 @@ impl<'a> Loader<'a> {
             let worker = |first: usize| {
                 // A batch waits in the hands of its maker until it is asked for.
                 let (sender, receiver) = mpsc::sync_channel(0);
-                let mut steps = steps.clone().skip(first).step_by(n_workers);
-                // The receiver is gone after an error of `act`.
-                scope.spawn(move || steps.try_for_each(|step| sender.send((step, self.batch(step)))));
+                let steps = steps.clone().skip(first).step_by(n_workers);
+                scope.spawn(move || {
+                    for step in steps {
+                        // The receiver is gone after an error of `act`.
+                        if sender.send((step, self.batch(step))).is_err() {
+                            break;
+                        }
+                    }
+                });
                 receiver
             };
             let workers: Vec<_> = (0..n_workers).map(worker).collect();

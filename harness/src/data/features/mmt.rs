@@ -159,12 +159,11 @@ fn recording(
     }
 }
 
+/// Shape and values.
+type Numbers = (Vec<usize>, Vec<f32>);
+
 /// Shape and values of a data set.
-fn numbers(
-    path: &Path,
-    data_sets: &DataSets,
-    name: &str,
-) -> Result<Option<(Vec<usize>, Vec<f32>)>, DataError> {
+fn numbers(path: &Path, data_sets: &DataSets, name: &str) -> Result<Option<Numbers>, DataError> {
     let Some((layout, buffer)) = data_sets.numbers(name)? else {
         return Ok(None);
     };

@@ -33,10 +33,10 @@ impl Recording {
         values: Vec<f32>,
         expected: Option<usize>,
     ) -> Result<Option<Self>, DataError> {
-        let (n_rows, row_len) = match shape {
-            &[0, ..] if shape.len() <= 2 => return Ok(None),
-            &[row_len] => (1, row_len),
-            &[n_rows, row_len] => (n_rows, row_len),
+        let (n_rows, row_len) = match *shape {
+            [0, ..] if shape.len() <= 2 => return Ok(None),
+            [row_len] => (1, row_len),
+            [n_rows, row_len] => (n_rows, row_len),
             _ => (0, 0),
         };
         let dim = expected.unwrap_or(row_len);

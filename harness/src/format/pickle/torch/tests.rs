@@ -110,7 +110,7 @@ fn refused(path: &Path, change: impl Fn(&mut Vec<u8>)) -> String {
     }
 }
 
-fn replace(bytes: &mut Vec<u8>, old: &[u8], new: &[u8]) {
+fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
     assert_eq!(old.len(), new.len());
     let place = bytes
         .windows(old.len())
