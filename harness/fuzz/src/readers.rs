@@ -134,7 +134,7 @@ fn check_message(path: &Path, message: &str) {
         "column ",
         "occurs twice",
         "sentences but ",
-        "header ",
+        "cannot be read as features",
         "has no caption",
         "has a slash",
         "is empty",

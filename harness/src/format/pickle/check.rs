@@ -15,6 +15,8 @@ use crate::format::flaw::Flaw;
 const VALUE_BYTES: u64 = 32;
 /// How much larger than the file its values may be, written out without sharing. A reference to a word takes two bytes.
 const MOST_TIMES: u64 = 64;
+/// How often values outside of the pickle may be told: two layers that share their weights tell them twice.
+const MOST_VIEWS: u64 = 4;
 /// Values that are never too large.
 const ALWAYS: u64 = 64 << 20;
 
@@ -60,14 +62,17 @@ struct Visit {
 }
 
 /// Checks all that is reached from `root`, and leaves the last of equal keys in dictionaries, as Python does.
+/// `n_outside` are the bytes of values that lie outside of the pickle.
 ///
 /// # Errors
 /// [`Flaw`] at the value that is wrong.
-pub(super) fn check(arena: &mut Arena, pickle: &[u8], root: NodeId) -> Result<(), Flaw> {
+pub(super) fn check(arena: &mut Arena, pickle: &[u8], root: NodeId, n_outside: usize) -> Result<(), Flaw> {
     // Written-out sizes of nodes; 0 where a node has not been seen.
     let mut sizes = vec![0; arena.n_nodes()];
     let mut limit = Limit {
-        n_bytes: ALWAYS.max(MOST_TIMES.saturating_mul(pickle.len() as u64)),
+        n_bytes: ALWAYS
+            .max(MOST_TIMES.saturating_mul(pickle.len() as u64))
+            .saturating_add(MOST_VIEWS.saturating_mul(n_outside as u64)),
         keys: 0,
     };
     let mut open = vec![visit(arena, pickle, root, &mut limit)?];

@@ -110,7 +110,8 @@ impl Pickle {
             None => Dialect::Numpy,
         };
         let (mut arena, root) = machine::run(source.bytes(), start, dialect).map_err(flawed)?;
-        check::check(&mut arena, source.bytes(), root).map_err(flawed)?;
+        let n_outside = storages.as_ref().map_or(0, Storages::n_bytes);
+        check::check(&mut arena, source.bytes(), root, n_outside).map_err(flawed)?;
         if let Some(storages) = &storages {
             storages.check(&arena, source.bytes()).map_err(flawed)?;
         }

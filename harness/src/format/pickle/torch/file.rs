@@ -183,6 +183,11 @@ fn legacy(map: &Arc<FileMap>) -> Result<TorchFile, Flaw> {
 }
 
 impl Storages {
+    /// Bytes of all values.
+    pub(in crate::format::pickle) fn n_bytes(&self) -> usize {
+        self.by_key.values().map(ExactSizeIterator::len).sum()
+    }
+
     /// Checks that every storage which a pickle names is there, with as many values.
     ///
     /// # Errors

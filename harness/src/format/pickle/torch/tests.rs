@@ -180,3 +180,47 @@ fn cut_files_are_refused_and_no_change_reads_beyond_the_file() {
         }
     }
 }
+
+/// A file of today's form with a dictionary of `n_views` tensors that are the whole of one storage.
+fn archive(path: &Path, n_values: u32, n_views: u8) {
+    let mut pickle = b"\x80\x02}(".to_vec();
+    for view in 0..n_views {
+        pickle.extend([b'K', view]);
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n");
+        pickle.extend(b"X\x01\0\0\00X\x03\0\0\0cpuJ");
+        pickle.extend(n_values.to_le_bytes());
+        pickle.extend(b"tQK\0J");
+        pickle.extend(n_values.to_le_bytes());
+        pickle.extend(b"\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR");
+    }
+    pickle.extend(b"u.");
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [
+        ("x/data.pkl", pickle),
+        ("x/data/0", vec![0; n_values as usize * 4]),
+    ] {
+        zip.start_file(name, stored).unwrap();
+        std::io::Write::write_all(&mut zip, &bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[test]
+fn large_weights_are_read_and_the_same_values_not_told_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.bin");
+    // As bert-base: tens of megabytes in a tensor, two of which may share their values.
+    archive(&path, 24 << 20, 2);
+    let pickle = Pickle::read(&path).unwrap();
+    let View::Dict(mut entries) = pickle.root().view() else {
+        panic!("a dictionary expected");
+    };
+    let View::Array(array) = entries.next().unwrap().1.view() else {
+        panic!("a tensor expected");
+    };
+    assert_eq!(array.values().unwrap().0, [24 << 20]);
+    archive(&path, 24 << 20, 9);
+    let error = Pickle::read(&path).unwrap_err().to_string();
+    assert!(error.contains("shared values"), "{error}");
+}
