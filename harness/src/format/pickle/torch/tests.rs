@@ -187,7 +187,7 @@ fn archive(path: &Path, n_values: u32, n_views: u8) {
     for view in 0..n_views {
         pickle.extend([b'K', view]);
         pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n");
-        pickle.extend(b"X\x01\0\0\00X\x03\0\0\0cpuJ");
+        pickle.extend(b"X\x01\0\0\x000X\x03\0\0\0cpuJ");
         pickle.extend(n_values.to_le_bytes());
         pickle.extend(b"tQK\0J");
         pickle.extend(n_values.to_le_bytes());
