@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use hitbench_tests::files::Hdf5;
-use hitbench_tests::layouts::{clips, msrvtt_lists, write};
+use hitbench_tests::layouts::{clips, mmt_file, msrvtt_lists, write};
 
 /// Expert, length of a row, and most rows: a video of 10 to 30 seconds has two thirds of them to all.
 const EXPERTS: [(&str, usize, usize); 7] = [
@@ -54,8 +54,6 @@ fn main() {
                 file.f64(&format!("features_t.{expert}"), &[n_rows as u64, 2], times);
             }
         }
-        let mut path = folder.join("vid_feat_files/mult_h5");
-        path.extend(clip.id.chars().take(3).map(String::from));
-        write(&path.join(format!("{}.h5", clip.id)), file.bytes());
+        write(&mmt_file(folder, clip), file.bytes());
     }
 }

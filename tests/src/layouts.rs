@@ -2,7 +2,7 @@
 //! show.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
@@ -119,6 +119,13 @@ fn list(clips: &[Clip]) -> String {
     ids.join("\n")
 }
 
+/// Where MMT's release has the file of a video.
+pub fn mmt_file(folder: &Path, clip: &Clip) -> PathBuf {
+    let mut path = folder.join("vid_feat_files/mult_h5");
+    path.extend(clip.id.chars().take(3).map(String::from));
+    path.join(format!("{}.h5", clip.id))
+}
+
 /// MMT's tree under `folder/vid_feat_files/mult_h5`, with `n_captions` captions a video and these experts.
 pub fn mmt_tree(folder: &Path, clips: &[Clip], n_captions: usize, experts: &[(&str, usize)]) {
     for clip in clips {
@@ -153,9 +160,7 @@ pub fn mmt_tree(folder: &Path, clips: &[Clip], n_captions: usize, experts: &[(&s
                 }
             }
         }
-        let mut path = folder.join("vid_feat_files/mult_h5");
-        path.extend(clip.id.chars().take(3).map(String::from));
-        write(&path.join(format!("{}.h5", clip.id)), file.bytes());
+        write(&mmt_file(folder, clip), file.bytes());
     }
 }
 

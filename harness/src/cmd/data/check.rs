@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::source::SourceArgs;
+use super::source::ReadArgs;
 use super::{inspect, print};
 use crate::cmd::failure::Failure;
-use crate::data::{Dataset, Split, Summary};
+use crate::data::{Split, Summary};
 use crate::exit_code::ExitCode;
 use crate::metric::Protocol;
 
@@ -20,10 +20,7 @@ use crate::metric::Protocol;
 )]
 pub(super) struct CheckArgs {
     #[command(flatten)]
-    source: SourceArgs,
-    /// Leaves out features.
-    #[arg(long)]
-    captions_only: bool,
+    read: ReadArgs,
     /// Print one JSON object (schema hitbench.data-check/1).
     #[arg(long)]
     pub(super) json: bool,
@@ -48,16 +45,8 @@ struct View<'a> {
 /// # Errors
 /// Those of the data.
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let config = args.source.config()?;
-    let data = match args.captions_only {
-        true => Dataset::load_captions(&config)?,
-        false => Dataset::load(&config)?,
-    };
-    for video in &data.videos {
-        for features in video.experts.iter().flatten() {
-            features.rows.check()?;
-        }
-    }
+    let config = args.read.source.config()?;
+    let data = args.read.load(&config)?;
     let (n_captions, n_videos) = (data.split_captions(Split::Test).len(), data.splits.test.len());
     let checks = config.protocols().iter().map(|&id| {
         let checked = Protocol::find(id).and_then(|protocol| protocol.check(n_captions, Some(n_videos)));
@@ -75,7 +64,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let summary = Summary::of(&data);
     let view = View {
         schema: "hitbench.data-check/1",
-        source: args.source.name(),
+        source: args.read.source.name(),
         protocols: config.protocols(),
         protocol,
         problem,

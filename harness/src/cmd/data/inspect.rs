@@ -6,10 +6,9 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 
 use super::print;
-use super::source::SourceArgs;
+use super::source::ReadArgs;
 use crate::cmd::console::table;
 use crate::cmd::failure::Failure;
-use crate::data::Dataset;
 use crate::data::summary::{ExpertSummary, Range, SplitSummary, Summary};
 
 /// Reads a data set, checks every value, and says what it holds: sizes, lengths, experts, times, duplicates, gaps.
@@ -19,10 +18,7 @@ use crate::data::summary::{ExpertSummary, Range, SplitSummary, Summary};
 )]
 pub(super) struct InspectArgs {
     #[command(flatten)]
-    source: SourceArgs,
-    /// Leaves out features, which take long to read the first time.
-    #[arg(long)]
-    captions_only: bool,
+    read: ReadArgs,
     /// Print one JSON object (schema hitbench.data/1).
     #[arg(long)]
     pub(super) json: bool,
@@ -41,17 +37,9 @@ struct View<'a> {
 /// # Errors
 /// Those of the data.
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let config = args.source.config()?;
-    let data = match args.captions_only {
-        true => Dataset::load_captions(&config)?,
-        false => Dataset::load(&config)?,
-    };
-    for video in &data.videos {
-        for features in video.experts.iter().flatten() {
-            features.rows.check()?;
-        }
-    }
-    say(args.source.name(), &Summary::of(&data), args.json)
+    let config = args.read.source.config()?;
+    let data = args.read.load(&config)?;
+    say(args.read.source.name(), &Summary::of(&data), args.json)
 }
 
 /// Prints what a data set holds.

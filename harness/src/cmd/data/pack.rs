@@ -5,9 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::print;
-use super::source::SourceArgs;
+use super::source::{SourceArgs, load_checked};
 use crate::cmd::failure::Failure;
-use crate::data::Dataset;
 
 /// Packs the features of a published data set into the cache folder, which its first use does otherwise, and checks every
 /// packed value.
@@ -42,15 +41,12 @@ struct View {
 /// Those of the data; [`DataError::DamagedPack`](crate::data::DataError::DamagedPack).
 pub(super) fn run(args: &CacheArgs) -> Result<(), Failure> {
     let start = Instant::now();
-    let data = Dataset::load(&args.source.config()?)?;
+    let data = load_checked(&args.source.config()?)?;
     let recordings = || {
         data.videos
             .iter()
             .flat_map(|video| video.experts.iter().flatten())
     };
-    for features in recordings() {
-        features.rows.check()?;
-    }
     let pack = recordings().find_map(|features| features.rows.pack());
     let view = View {
         schema: "hitbench.data-cache/1",

@@ -1,8 +1,8 @@
 //! Which data set a command is about.
 
 use crate::cmd::failure::Failure;
-use crate::data::DataConfig;
 use crate::data::config::FolderConfig;
+use crate::data::{DataConfig, DataError, Dataset};
 use crate::exit_code::ExitCode;
 use crate::suite::AnySuite;
 
@@ -15,6 +15,45 @@ pub(super) struct SourceArgs {
     /// Overrides a setting of the suite.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+}
+
+/// A data set, and how much of it is read.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReadArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Leaves out features, which take long to read the first time.
+    #[arg(long)]
+    captions_only: bool,
+}
+
+impl ReadArgs {
+    /// The data set, read to the last value.
+    ///
+    /// # Errors
+    /// Those of the suite and of the data.
+    pub(super) fn load(&self, config: &DataConfig) -> Result<Dataset, DataError> {
+        match self.captions_only {
+            true => Dataset::load_captions(config),
+            false => load_checked(config),
+        }
+    }
+}
+
+/// A data set with features, every value of which is checked.
+///
+/// # Errors
+/// Those of the data.
+pub(super) fn load_checked(config: &DataConfig) -> Result<Dataset, DataError> {
+    let data = Dataset::load(config)?;
+    for features in data
+        .videos
+        .iter()
+        .flat_map(|video| video.experts.iter().flatten())
+    {
+        features.rows.check()?;
+    }
+    Ok(data)
 }
 
 /// A suite that reads no data set.
