@@ -1,4 +1,4 @@
-//! Where the set-up keeps libtorch and the CUDA libraries: a folder outside the checkout.
+//! Where the set-up keeps libtorch, the CUDA libraries and NVRTC: a folder outside the checkout.
 //!
 //! `xtask` compiles this very file too (by path), so that the set-up and the program agree on the places. It
 //! therefore depends on nothing but the standard library.
@@ -43,6 +43,11 @@ pub fn libtorch_dir(cache: &Path) -> PathBuf {
 /// `torch/lib/libtorch_cuda.so` and `nvidia/cu13/{lib,include}`.
 pub fn cuda_dir(libtorch: &Path) -> PathBuf {
     libtorch.join("cuda")
+}
+
+/// The run-time compiler of the CUDA kernels: `lib/libnvrtc.so.13` with its builtins, and `bin/nvdisasm`.
+pub fn nvrtc_dir(cache: &Path) -> PathBuf {
+    cache.join("nvrtc-13.0.88")
 }
 
 #[cfg(test)]

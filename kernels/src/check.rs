@@ -102,16 +102,15 @@ pub(crate) fn score_range(query: RowNorm, gallery: RowNorm, largest: f64) -> Res
     })
 }
 
-/// Checks all rows of an InfoNCE term, those of the queue converted to `queue_dtype`, and that every logit keeps
-/// fraction bits in f32: none may exceed 2^18.
-pub(crate) fn logit_range(job: &InfoNceJob<'_>, queue_dtype: Dtype) -> Result<(), KernelError> {
-    let dense_dtype = if queue_dtype == Dtype::F64 {
-        Dtype::F64
-    } else {
-        Dtype::F32
-    };
-    let query = scan(QUERY, job.query, dense_dtype)?;
-    let positive = scan("positive", job.positive, dense_dtype)?;
+/// Checks all rows of an InfoNCE term, the batch converted to `batch_dtype` and the queue to `queue_dtype`, and that
+/// every logit keeps fraction bits in f32: none may exceed 2^18.
+pub(crate) fn logit_range(
+    job: &InfoNceJob<'_>,
+    batch_dtype: Dtype,
+    queue_dtype: Dtype,
+) -> Result<(), KernelError> {
+    let query = scan(QUERY, job.query, batch_dtype)?;
+    let positive = scan("positive", job.positive, batch_dtype)?;
     let queue = scan("queue", job.queue, queue_dtype)?;
     let largest = f64::from(1 << 18) * job.temperature;
     for keys in [positive, queue] {

@@ -90,6 +90,22 @@ pub enum KernelError {
         /// Why not, in a few words.
         reason: String,
     },
+    /// The CUDA driver refused a call, or reports the failure of an earlier launch.
+    #[error("CUDA: {call} failed")]
+    Cuda {
+        /// What was asked of the driver.
+        call: &'static str,
+        /// What it said.
+        #[source]
+        source: cudarc::driver::DriverError,
+    },
+    /// A CUDA kernel could not be compiled for this device.
+    #[error("CUDA kernels cannot be compiled")]
+    Compile {
+        /// Why.
+        #[from]
+        source: crate::cuda::CompileError,
+    },
     /// libtorch refused an operation.
     #[cfg(feature = "torch")]
     #[error("libtorch failed")]

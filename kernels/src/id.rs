@@ -131,6 +131,15 @@ impl KernelId {
         !matches!(self, Self::Libtorch { .. })
     }
 
+    /// Element type that the batch of an InfoNCE term is converted to; the queue has [`Self::dtype`].
+    pub(crate) fn batch_dtype(self) -> Dtype {
+        match self {
+            Self::Reference => Dtype::F64,
+            Self::Cpu { .. } | Self::Libtorch { .. } => Dtype::F32,
+            Self::Cuda { .. } => Dtype::F16,
+        }
+    }
+
     /// Element type that rows are converted to.
     pub fn dtype(self) -> Dtype {
         match self {

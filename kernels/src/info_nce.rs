@@ -20,9 +20,9 @@ pub struct ContrastIds<'a> {
 /// One InfoNCE term.
 #[derive(Debug, Clone, Copy)]
 pub struct InfoNceJob<'a> {
-    /// Query rows `[batch, dim]`, used in f32 as given.
+    /// Query rows `[batch, dim]`, used in f32 as given; CUDA kernels convert them to f16.
     pub query: Rows<'a>,
-    /// Row `i` is the positive key of query `i`, `[batch, dim]`, used in f32 as given.
+    /// Row `i` is the positive key of query `i`, `[batch, dim]`, used as the queries are.
     pub positive: Rows<'a>,
     /// Negatives `[queue_len, dim]`, converted to the kernel's element type; may be empty.
     pub queue: Rows<'a>,

@@ -294,6 +294,29 @@ pub(crate) struct Direction<'a> {
 }
 
 impl Direction<'_> {
+    /// The count of a query whose true items were not met yet.
+    pub(crate) const UNMET: RankCount = RankCount {
+        greater: 0,
+        equal: 0,
+        own_equal: 0,
+        score: f64::NEG_INFINITY,
+    };
+
+    /// Takes in the score of a true item. Once all are met, the count holds the best true score, how many true items
+    /// have it, and as `equal` those of them that are to be counted and that the pass over all pairs leaves out because
+    /// of their ids.
+    pub(crate) fn meet(&self, count: &mut RankCount, query: usize, item: usize, score: f32) {
+        let score = f64::from(score);
+        if score > count.score {
+            *count = RankCount { score, ..Self::UNMET };
+        }
+        if score == count.score {
+            let left_out = self.counted.contains(&item) && self.same_id(query, item);
+            count.own_equal += 1;
+            count.equal += u64::from(left_out);
+        }
+    }
+
     /// Whether the ids of a pair agree.
     pub(crate) fn same_id(&self, query: usize, item: usize) -> bool {
         self.ids.is_some_and(|ids| ids.query[query] == ids.gallery[item])

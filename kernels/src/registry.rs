@@ -1,6 +1,8 @@
 //! From names to kernels.
 
 use crate::cpu::{CpuKernel, dispatch};
+use crate::cuda;
+use crate::id::CudaArch;
 use crate::info_nce::InfoNce;
 #[cfg(feature = "torch")]
 use crate::libtorch::{self, LibtorchKernel};
@@ -22,6 +24,12 @@ pub fn available_kernels() -> Vec<KernelId> {
         for dtype in [Dtype::F16, Dtype::F32] {
             ids.push(KernelId::Cpu { isa, dtype });
         }
+    }
+    if cuda::kernel().is_ok() {
+        ids.push(KernelId::Cuda {
+            arch: CudaArch::Sm80,
+            dtype: Dtype::F16,
+        });
     }
     #[cfg(feature = "torch")]
     for device in libtorch::available_devices() {
@@ -53,7 +61,16 @@ pub(crate) fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
         KernelId::Libtorch { device, dtype } => Ok(Box::new(LibtorchKernel::new(device, dtype)?)),
         #[cfg(not(feature = "torch"))]
         KernelId::Libtorch { .. } => unavailable(id, "built without the feature `torch`"),
-        KernelId::Cuda { .. } => unavailable(id, "this build has no CUDA kernels"),
+        KernelId::Cuda {
+            arch: CudaArch::Sm80, ..
+        } => match cuda::kernel() {
+            Ok(kernel) => Ok(Box::new(kernel)),
+            Err(reason) => unavailable(id, &reason),
+        },
+        KernelId::Cuda {
+            arch: CudaArch::Sm90a,
+            ..
+        } => unavailable(id, "no kernels with the instructions of Hopper exist yet"),
     }
 }
 

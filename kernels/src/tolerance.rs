@@ -24,13 +24,17 @@ fn gamma(n: usize, unit: f64) -> f64 {
 /// Bound of the error that summing adds to a dot product, as a share of the product of the norms of its two rows.
 ///
 /// Sums are f32 except in the reference. CPU kernels sum `min(dim, 512)` products a chain, then one addition a
-/// chain; of others only the number of additions is known.
+/// chain. CUDA kernels use tensor cores, which align the products of a step of 16 columns, and what was summed before,
+/// to the largest of them and cut each off at 24 digits (Fasi, Higham, Mikaitis and Pranesh, Numerical behavior of
+/// NVIDIA tensor cores, PeerJ Computer Science 7, 2021); an older generation takes a step in two halves of 9 terms, and
+/// cuts off each half's sum: 20 errors a step. Of libtorch only the number of additions is known.
 #[must_use]
 pub fn sum_tolerance(kernel: KernelId, dim: usize) -> f64 {
     match kernel {
         KernelId::Reference => gamma(dim + 1, unit(Dtype::F64)),
         KernelId::Cpu { .. } => gamma(dim.min(PIECE) + dim.div_ceil(PIECE) + 1, unit(Dtype::F32)),
-        KernelId::Cuda { .. } | KernelId::Libtorch { .. } => gamma(dim + 1, unit(Dtype::F32)),
+        KernelId::Cuda { .. } => gamma(20 * dim.div_ceil(16), 2.0 * unit(Dtype::F32)),
+        KernelId::Libtorch { .. } => gamma(dim + 1, unit(Dtype::F32)),
     }
 }
 
@@ -38,11 +42,31 @@ pub fn sum_tolerance(kernel: KernelId, dim: usize) -> f64 {
 /// product, as a share of the product of the norms of its two rows.
 #[must_use]
 pub fn narrowing_tolerance(kernel: KernelId, rows: Dtype) -> f64 {
-    let unit_kernel = unit(kernel.dtype());
-    if unit_kernel > unit(rows) {
-        gamma(2, unit_kernel)
+    narrowing(kernel.dtype(), rows)
+}
+
+fn narrowing(to: Dtype, from: Dtype) -> f64 {
+    if unit(to) > unit(from) {
+        gamma(2, unit(to))
     } else {
         0.0
+    }
+}
+
+/// As [`narrowing_tolerance`], for the scores of an InfoNCE term whose batch is stored as `batch` and whose queue as
+/// `queue`: kernels may use the batch in a wider type than their own.
+#[must_use]
+pub fn contrast_narrowing_tolerance(kernel: KernelId, batch: Dtype, queue: Dtype) -> f64 {
+    narrowing(kernel.batch_dtype(), batch).max(narrowing(kernel.dtype(), queue))
+}
+
+/// Bound of the error of a key's share of the softmax as a factor of that key, as a share of all of them: CUDA kernels
+/// round it to f16 for the tensor cores, and what is below 2^-40 of the largest one away.
+#[must_use]
+pub fn weight_tolerance(kernel: KernelId, n_keys: usize) -> f64 {
+    match kernel {
+        KernelId::Cuda { .. } => unit(Dtype::F16) + n_keys as f64 * 2.0_f64.powi(-40),
+        _ => 0.0,
     }
 }
 

@@ -12,9 +12,9 @@ use xtask::{Error, commands, deep, gate, setup};
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Fetch libtorch into the cache folder and link it, so that `cargo build --features torch` works.
+    /// Fetch libtorch and NVRTC into the cache folder and link libtorch, so that `cargo build --features torch` works.
     Setup {
-        /// Fetch NVRTC and the CUDA side of libtorch too: 2.4 GB to fetch, 3 GB unpacked.
+        /// Fetch the CUDA side of libtorch too: 2.4 GB to fetch, 3 GB unpacked.
         #[arg(long)]
         cuda: bool,
     },

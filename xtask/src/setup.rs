@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: libtorch into the cache, and the checkout's link to it.
+//! `cargo xtask setup`: libtorch and NVRTC into the cache, and the checkout's link to libtorch.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::{self, LIBTORCH_VERSION};
 use crate::error::Error;
 use crate::tools::{self, Python};
-use crate::wheels::{CUDA, LIBTORCH, Source};
+use crate::wheels::{CUDA, LIBTORCH, NVRTC, Source};
 use crate::{existing, fetch, unpack};
 
 /// Name of the link in the checkout that `.cargo/config.toml` gives to cargo as `LIBTORCH`.
@@ -45,6 +45,7 @@ pub fn setup(root: &Path, cuda: bool) -> Result<PathBuf, Error> {
             libtorch
         }
     };
+    bring_nvrtc()?;
     link(root, &libtorch, own.is_none())?;
     eprintln!("xtask: libtorch {LIBTORCH_VERSION} is {}", libtorch.display());
     Ok(libtorch)
@@ -70,6 +71,21 @@ pub fn cached_libtorch(cache: &Path, python: impl Fn() -> Result<Python, Error>)
         write_version(folder)
     })?;
     Ok(libtorch)
+}
+
+/// NVRTC into the cache folder. Where it cannot be fetched everything works but CUDA kernels, and the tests that
+/// compile them say so.
+fn bring_nvrtc() -> Result<(), Error> {
+    let Some(cache) = cache::cache_dir() else {
+        return Ok(()); // possible with a libtorch of the user's only
+    };
+    match bring(NVRTC, &cache, &cache::nvrtc_dir(&cache), Python::find, |_| Ok(())) {
+        Err(error @ (Error::Download { .. } | Error::MissingTool { .. })) => {
+            eprintln!("xtask: going on without NVRTC, which compiles CUDA kernels: {error}");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Fetches and unpacks `sources` into `destination` unless that folder is there; one process at a time.

@@ -1,8 +1,9 @@
 //! Unpacking chosen files of wheels into one folder that appears whole or not at all.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
@@ -65,6 +66,10 @@ fn unpack_wheel(source: &Source, wheel: &Path, folder: &Path) -> Result<(), Erro
         }
         let mut out = File::create(&path).map_err(Error::io("create", &path))?;
         io::copy(&mut member, &mut out).map_err(Error::io("write", &path))?;
+        if member.unix_mode().is_some_and(|mode| mode & 0o100 != 0) {
+            let executable = Permissions::from_mode(0o755);
+            fs::set_permissions(&path, executable).map_err(Error::io("make executable", &path))?;
+        }
     }
     match source.members.iter().find(|(from, _)| !matched.contains(from)) {
         Some(&(member, _)) => Err(Error::Layout {

@@ -55,6 +55,45 @@ const CUPTI: Wheel = Wheel {
     sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
 };
 
+const NVRTC_LIBRARY: Wheel = Wheel {
+    requirement: "nvidia-cuda-nvrtc==13.0.88",
+    file: "nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+    sha256: "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575",
+};
+
+/// The run-time compiler of our CUDA kernels, which needs no GPU, and the disassembler that the tests read its code
+/// with. The oldest disassembler on the index is newer than the compiler; it reads the code of older ones.
+pub const NVRTC: &[Source] = &[
+    Source {
+        wheel: NVRTC_LIBRARY,
+        members: &[
+            ("nvidia/cu13/lib/libnvrtc.so.13", "lib/libnvrtc.so.13"),
+            (
+                "nvidia/cu13/lib/libnvrtc-builtins.so.13.0",
+                "lib/libnvrtc-builtins.so.13.0",
+            ),
+            (
+                "nvidia_cuda_nvrtc-13.0.88.dist-info/licenses/",
+                "licenses/cuda-nvrtc/",
+            ),
+        ],
+    },
+    Source {
+        wheel: Wheel {
+            requirement: "nvidia-cuda-nvdisasm==13.5.37",
+            file: "nvidia_cuda_nvdisasm-13.5.37-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            sha256: "d3fdbdd49fa53e2e4aacd3db8259d052bd2b049ececdcb69e92e083c6728e7ca",
+        },
+        members: &[
+            ("nvidia/cu13/bin/nvdisasm", "bin/nvdisasm"),
+            (
+                "nvidia_cuda_nvdisasm-13.5.37.dist-info/licenses/",
+                "licenses/cuda-nvdisasm/",
+            ),
+        ],
+    },
+];
+
 /// What `libtorch_cpu.so` needs, in one `lib/`: its own run path ends in `$ORIGIN`, so that the five files find
 /// each other without `LD_LIBRARY_PATH`.
 pub const LIBTORCH: &[Source] = &[
@@ -90,7 +129,7 @@ pub const LIBTORCH: &[Source] = &[
     },
 ];
 
-/// What `libtorch_cuda.so` and NVRTC need, in the wheels' own layout: its run path names `../../nvidia/*/lib`.
+/// What `libtorch_cuda.so` needs, its own NVRTC included, in the wheels' own layout: its run path names `../../nvidia/*/lib`.
 /// The two libraries that [`LIBTORCH`] already has are found by name, loaded before.
 pub const CUDA: &[Source] = &[
     Source {
@@ -111,11 +150,7 @@ pub const CUDA: &[Source] = &[
         members: &[("nvidia/cu13/include/", "nvidia/cu13/include/")],
     },
     Source {
-        wheel: Wheel {
-            requirement: "nvidia-cuda-nvrtc==13.0.88",
-            file: "nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
-            sha256: "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575",
-        },
+        wheel: NVRTC_LIBRARY,
         members: &[
             ("nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cu13/lib/libnvrtc.so.13"),
             (
@@ -308,7 +343,7 @@ mod tests {
 
     #[test]
     fn every_wheel_is_pinned_and_named_after_what_pip_is_asked_for() {
-        for source in LIBTORCH.iter().chain(CUDA) {
+        for source in LIBTORCH.iter().chain(NVRTC).chain(CUDA) {
             let Wheel {
                 requirement,
                 file,

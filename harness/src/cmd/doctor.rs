@@ -96,7 +96,7 @@ impl Report {
                 Check::new("libtorch cached", libtorch_cached(), Some("`cargo xtask setup`")),
                 Check::new("libtorch CUDA", libtorch_cuda(), None),
                 Check::new("CUDA driver", driver(), None),
-                Check::new("NVRTC", nvrtc(), Some("`cargo xtask setup --cuda`")),
+                Check::new("NVRTC", nvrtc(), Some("`cargo xtask setup`")),
             ],
         })
     }

@@ -322,11 +322,15 @@ mod tests {
              (protocol `msrvtt-1ka` has 1000 captions, found 20)"
         );
         assert_eq!(place, Some((2, 56)));
-        let (message, place) = refused(&format!("{small}, eval: {{kernel: cuda/sm80/f16}}"));
+        // No machine has all kernels.
+        let (kernel, reason) = &hitbench_kernels::unavailable_kernels()[0];
+        let (message, place) = refused(&format!("{small}, eval: {{kernel: {kernel}}}"));
         assert_eq!(
             message,
-            "impossible value for `eval.kernel`: cuda/sm80/f16; \
-             allowed: a kernel that `hitbench doctor` lists as available (this build has no CUDA kernels)"
+            format!(
+                "impossible value for `eval.kernel`: {kernel}; \
+                 allowed: a kernel that `hitbench doctor` lists as available ({reason})"
+            )
         );
         assert_eq!(place, Some((2, 61)));
         let folder = tempfile::tempdir().expect("a folder for tests");

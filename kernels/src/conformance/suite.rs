@@ -52,7 +52,11 @@ pub struct Finding {
 /// [`KernelError::Unavailable`] when this machine or this build cannot run the kernel. A kernel that fails in a
 /// case it must compute gets a finding that says so.
 pub fn verify(id: KernelId) -> Result<Vec<Finding>, KernelError> {
-    let kernel = kernel(&id.to_string())?;
+    Ok(verify_kernel(&*kernel(&id.to_string())?))
+}
+
+/// Runs all cases on a kernel in hand.
+pub(crate) fn verify_kernel(kernel: &dyn AllOperations) -> Vec<Finding> {
     let operations: [(_, Cases); 6] = [
         ("rank_counts", rank::rank_counts),
         ("top_k", search::top_k),
@@ -61,9 +65,9 @@ pub fn verify(id: KernelId) -> Result<Vec<Finding>, KernelError> {
         ("ema_update", upkeep::ema_update),
         ("enqueue", upkeep::enqueue),
     ];
-    let findings = operations.map(|(operation, cases)| {
+    let findings = operations.into_iter().map(|(operation, cases)| {
         let mut log = Log::default();
-        cases(&*kernel, &mut log);
+        cases(kernel, &mut log);
         Finding {
             operation,
             kernel: kernel.id(),
@@ -77,7 +81,7 @@ pub fn verify(id: KernelId) -> Result<Vec<Finding>, KernelError> {
             could_flip: log.could_flip,
         }
     });
-    Ok(findings.into())
+    findings.collect()
 }
 
 /// The cases of one operation.

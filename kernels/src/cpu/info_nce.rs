@@ -43,7 +43,7 @@ pub(super) fn info_nce<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     job: &InfoNceJob<'_>,
 ) -> Result<InfoNceOutput, KernelError> {
     job.check()?;
-    check::logit_range(job, dtype)?;
+    check::logit_range(job, Dtype::F32, dtype)?;
     let term = Term {
         isa,
         job,

@@ -262,8 +262,7 @@ fn tally<const N: usize>(counters: &Counters, start: usize) -> Tally<N> {
     Tally::new(&counters.threshold[start..end])
 }
 
-/// Scores the true pairs of one direction. The counts returned hold the best true score, how many true items have
-/// it, and as `equal` those of them that are to be counted and that the tiles leave out because of their ids.
+/// Scores the true pairs of one direction; the counts are as [`Direction::meet`] leaves them.
 fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     isa: I,
     dtype: Dtype,
@@ -272,15 +271,7 @@ fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     let Direction {
         query, gallery, own, ..
     } = direction;
-    let mut counts = vec![
-        RankCount {
-            greater: 0,
-            equal: 0,
-            own_equal: 0,
-            score: f64::NEG_INFINITY,
-        };
-        direction.asking.len()
-    ];
+    let mut counts = vec![Direction::UNMET; direction.asking.len()];
     counts
         .par_chunks_mut(TASK_PAIRS)
         .enumerate()
@@ -305,21 +296,7 @@ fn true_pairs<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
                     isa.multiply_pairs(left, right, &mut scores);
                 }
                 for (&(q, g), &score) in batch.iter().zip(&scores) {
-                    let count = &mut counts[q - start];
-                    let left_out = direction.counted.contains(&g) && direction.same_id(q, g);
-                    let score = f64::from(score);
-                    if score > count.score {
-                        *count = RankCount {
-                            greater: 0,
-                            equal: 0,
-                            own_equal: 0,
-                            score,
-                        };
-                    }
-                    if score == count.score {
-                        count.own_equal += 1;
-                        count.equal += u64::from(left_out);
-                    }
+                    direction.meet(&mut counts[q - start], q, g, score);
                 }
             }
         });

@@ -1,5 +1,24 @@
-//! CUDA: what this machine offers.
+//! CUDA: what this machine offers, and our kernels on it.
 
+mod compile;
+mod device;
+#[cfg(test)]
+mod emulated_tests;
+#[cfg(test)]
+mod emulator;
+mod gpu;
+mod info_nce;
+mod kernel;
+mod launch;
+mod memory;
 pub mod probe;
+mod rank;
+mod rows;
+mod same_ids;
+mod search;
+mod source;
+mod upkeep;
 
+pub use compile::CompileError;
+pub(crate) use device::kernel;
 pub use probe::{Device, Driver, Nvrtc, Unavailable};

@@ -287,15 +287,20 @@ fn find_nvrtc() -> Result<Nvrtc, Unavailable> {
     Ok(Nvrtc { version, path })
 }
 
-/// The folder in which the set-up has put NVRTC: linked beside the program, or in the cache.
+/// The folder of the set-up's NVRTC, or of the one that came with libtorch's CUDA side: beside the program, or in the
+/// cache.
 fn set_up_nvrtc() -> Option<PathBuf> {
+    let cache = cache::cache_dir();
     let program = std::env::current_exe().ok();
     let installed = program.and_then(|program| Some(program.parent()?.join("libtorch")));
-    let cached = cache::cache_dir().map(|cache| cache::libtorch_dir(&cache));
-    [installed, cached]
+    let cached = cache.as_deref().map(cache::libtorch_dir);
+    let with_libtorch = [installed, cached]
         .into_iter()
         .flatten()
-        .map(|libtorch| cache::cuda_dir(&libtorch).join("nvidia/cu13/lib"))
+        .map(|libtorch| cache::cuda_dir(&libtorch).join("nvidia/cu13/lib"));
+    let own = cache.map(|cache| cache::nvrtc_dir(&cache).join("lib"));
+    own.into_iter()
+        .chain(with_libtorch)
         .find(|folder| folder.join("libnvrtc.so.13").exists())
 }
 

@@ -12,7 +12,7 @@ use crate::{Dtype, KernelError};
 impl InfoNce for LibtorchKernel {
     fn info_nce(&self, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
         job.check()?;
-        check::logit_range(job, self.dtype)?;
+        check::logit_range(job, Dtype::F32, self.dtype)?;
         let leaf = |rows| -> Result<Tensor, KernelError> {
             // A handle of its own: the graph hangs on it, not on the borrowed view.
             let rows = self.load(rows, Kind::Float)?;

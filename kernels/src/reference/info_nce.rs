@@ -47,7 +47,7 @@ pub(crate) struct Term {
 impl InfoNce for Reference {
     fn info_nce(&self, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
         job.check()?;
-        check::logit_range(job, Dtype::F64)?;
+        check::logit_range(job, Dtype::F64, Dtype::F64)?;
         let (batch, dim) = (job.query.n_rows(), job.query.dim());
         let mut positive_gradient = vec![0.0; batch * dim];
         let mut output = InfoNceOutput {

@@ -7,7 +7,8 @@ use crate::reference::info_nce::{Term, term};
 use crate::reference::widened;
 use crate::scores::check_len;
 use crate::tolerance::{
-    gradient_tolerance, loss_tolerance, narrowing_tolerance, score_sum_tolerance, sum_tolerance,
+    contrast_narrowing_tolerance, gradient_tolerance, loss_tolerance, score_sum_tolerance, sum_tolerance,
+    weight_tolerance,
 };
 use crate::{Dtype, KernelError, KernelId};
 
@@ -104,8 +105,8 @@ impl Bounds {
         let query = scan(QUERY, job.query, Dtype::F64)?.get();
         let positive = scan("positive", job.positive, Dtype::F64)?.get();
         let queue = scan(GALLERY, job.queue, Dtype::F64)?.get();
-        // Queries and positives are used in f32, rows of the queue in the kernel's type.
-        let narrowed = narrowing_tolerance(kernel, job.queue.dtype());
+        let batch_dtype = job.query.dtype().max(job.positive.dtype());
+        let narrowed = contrast_narrowing_tolerance(kernel, batch_dtype, job.queue.dtype());
         let share = sum_tolerance(kernel, dim) + narrowed;
         let key = positive.max(queue);
         let largest = query * key;
@@ -113,7 +114,7 @@ impl Bounds {
         let n_keys = job.queue.n_rows() + batch;
         let gradient = |longest| {
             gradient_tolerance(loss, longest, temperature, batch, n_keys)
-                + 2.0 * narrowed * longest / (batch as f64 * temperature)
+                + (2.0 * narrowed + weight_tolerance(kernel, n_keys)) * longest / (batch as f64 * temperature)
         };
         // A positive takes part in one query, or in every query of the batch.
         let n_queries = if job.in_batch { batch } else { 1 };

@@ -1,0 +1,204 @@
+//! A CUDA device through its driver: memory, copies and launches on the stream that libtorch uses too.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+use cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg, result,
+};
+use cudarc::nvrtc::Ptx;
+
+use super::compile::{arch_name, compiled};
+use super::gpu::{Argument, Gpu};
+use super::kernel::CudaKernel;
+use super::probe::{self, Version};
+use super::source::{Kernel, SOURCES};
+use crate::KernelError;
+
+/// Oldest compute capability of the portable kernels.
+const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
+
+/// The kernels on the first device; found once, then remembered.
+///
+/// # Errors
+/// Why there are none here, in a few words.
+pub(crate) fn kernel() -> Result<CudaKernel, String> {
+    static DEVICE: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
+    let device = DEVICE.get_or_init(|| CudaDevice::first().map(Arc::new));
+    let device: Arc<dyn Gpu> = Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>;
+    Ok(CudaKernel::new(device))
+}
+
+/// A device with its primary context, which libtorch shares.
+#[derive(Debug)]
+struct CudaDevice {
+    context: Arc<CudaContext>,
+    /// The default stream: libtorch's too, so that our work and its work need no other order.
+    stream: Arc<CudaStream>,
+    /// Name of the architecture that kernels are compiled for.
+    arch: String,
+    n_processors: u32,
+    loaded: Mutex<Loaded>,
+}
+
+/// What was compiled so far.
+#[derive(Debug, Default)]
+struct Loaded {
+    /// By the place in [`SOURCES`].
+    modules: HashMap<usize, Arc<CudaModule>>,
+    functions: HashMap<&'static str, CudaFunction>,
+}
+
+fn failed(call: &'static str) -> impl Fn(DriverError) -> KernelError {
+    move |source| KernelError::Cuda { call, source }
+}
+
+impl CudaDevice {
+    /// The first visible device, if the portable kernels can run on it.
+    fn first() -> Result<Self, String> {
+        let driver = probe::driver().map_err(|reason| reason.to_string())?;
+        probe::nvrtc().map_err(|reason| reason.to_string())?;
+        let capability = driver.devices[0].compute_capability;
+        let capability = capability.ok_or("the device does not tell its compute capability")?;
+        if capability < MIN_CAPABILITY {
+            return Err(format!("compute capability {capability}, needs {MIN_CAPABILITY}"));
+        }
+        let text = |error: DriverError| format!("{error:?}");
+        let context = CudaContext::new(0).map_err(text)?;
+        // Everything is on one stream; events for each buffer would order nothing.
+        // SAFETY: no slice of another stream exists in this context's name, now or later: we make no stream.
+        unsafe { context.disable_event_tracking() };
+        let n_processors = context
+            .attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
+            .map_err(text)?;
+        Ok(Self {
+            stream: context.default_stream(),
+            context,
+            arch: arch_name(capability),
+            n_processors: n_processors.unsigned_abs(),
+            loaded: Mutex::default(),
+        })
+    }
+
+    /// The function of a kernel, compiled and loaded when it is first asked for.
+    fn function(&self, kernel: &'static Kernel) -> Result<CudaFunction, KernelError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = loaded.functions.get(kernel.name) {
+            return Ok(function.clone());
+        }
+        let module = match loaded.modules.get(&kernel.source) {
+            Some(module) => Arc::clone(module),
+            None => {
+                let compiled = compiled(&SOURCES[kernel.source], &self.arch)?;
+                let image = Ptx::from_binary(compiled.cubin);
+                let module = self
+                    .context
+                    .load_module(image)
+                    .map_err(failed("cuModuleLoadData"))?;
+                loaded.modules.insert(kernel.source, Arc::clone(&module));
+                module
+            }
+        };
+        let function = module
+            .load_function(kernel.name)
+            .map_err(failed("cuModuleGetFunction"))?;
+        function
+            .set_attribute(
+                CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                kernel.shared_bytes.cast_signed(),
+            )
+            .map_err(failed("cuFuncSetAttribute"))?;
+        loaded.functions.insert(kernel.name, function.clone());
+        Ok(function)
+    }
+
+    fn bind(&self) -> Result<(), KernelError> {
+        self.context.bind_to_thread().map_err(failed("cuCtxSetCurrent"))
+    }
+}
+
+impl Gpu for CudaDevice {
+    fn n_processors(&self) -> u32 {
+        self.n_processors
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, KernelError> {
+        self.bind()?;
+        // SAFETY: the context is current on this thread; what the memory holds is nobody's concern before it is written.
+        let address = unsafe {
+            if self.context.has_async_alloc() {
+                result::malloc_async(self.stream.cu_stream(), bytes)
+            } else {
+                result::malloc_sync(bytes)
+            }
+        };
+        address.map_err(failed("cuMemAlloc"))
+    }
+
+    unsafe fn free(&self, address: u64) {
+        // Where this fails the context is lost, and the next call says so.
+        let _ = self.bind();
+        // SAFETY: the address came from `allocate`, which chose in the same way, and nobody uses it after what the stream
+        // already holds (the caller's promise).
+        let freed = unsafe {
+            if self.context.has_async_alloc() {
+                result::free_async(address, self.stream.cu_stream())
+            } else {
+                result::free_sync(address)
+            }
+        };
+        if let Err(error) = freed {
+            tracing::warn!("device memory was not given back: {error:?}");
+        }
+    }
+
+    unsafe fn fill(&self, address: u64, byte: u8, bytes: usize) -> Result<(), KernelError> {
+        self.bind()?;
+        // SAFETY: the caller owns these bytes.
+        unsafe { result::memset_d8_async(address, byte, bytes, self.stream.cu_stream()) }
+            .map_err(failed("cuMemsetD8Async"))
+    }
+
+    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        self.bind()?;
+        // SAFETY: the caller owns as many bytes there. From memory that is not pinned the driver has copied everything
+        // when the call returns, so that the slice may change.
+        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }
+            .map_err(failed("cuMemcpyHtoDAsync"))
+    }
+
+    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), KernelError> {
+        self.bind()?;
+        // SAFETY: the caller may read as many bytes there; the stream is waited for before the slice is used.
+        unsafe { result::memcpy_dtoh_async(bytes, address, self.stream.cu_stream()) }
+            .map_err(failed("cuMemcpyDtoHAsync"))?;
+        self.stream.synchronize().map_err(failed("cuStreamSynchronize"))
+    }
+
+    unsafe fn launch(
+        &self,
+        kernel: &'static Kernel,
+        [x, y, z]: [u32; 3],
+        arguments: &[Argument],
+    ) -> Result<(), KernelError> {
+        let function = self.function(kernel)?;
+        let mut launch = self.stream.launch_builder(&function);
+        for argument in arguments {
+            match argument {
+                Argument::Pointer(address) => launch.arg(address),
+                Argument::U32(number) => launch.arg(number),
+                Argument::F32(number) => launch.arg(number),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (x, y, z),
+            block_dim: (kernel.threads, 1, 1),
+            shared_mem_bytes: kernel.shared_bytes,
+        };
+        // SAFETY: kinds and memory are the caller's promise; block and shared memory are those that the kernel declares.
+        unsafe { launch.launch(config) }.map_err(failed(kernel.name))?;
+        Ok(())
+    }
+}

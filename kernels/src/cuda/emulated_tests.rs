@@ -1,0 +1,332 @@
+//! The kernels' own text against the reference, run on the CPU: what [`super::emulator`] can show without a GPU. Layouts
+//! of fragments, tiles, borders, barriers and copies are those of the text; rounding in the tensor cores is a model.
+
+use half::f16;
+
+use super::emulator::Emulator;
+use super::kernel::CudaKernel;
+use super::launch::{self, QueueView};
+use super::memory::{Buffer, Chunk};
+use crate::conformance::Verdict;
+use crate::conformance::compare;
+use crate::conformance::inputs::{ContrastCase, Matrix, Random};
+use crate::conformance::suite::verify_kernel;
+use crate::kernel::Kernel;
+use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
+use crate::rank::{PairIds, RankCounts, RankJob, RankOutput, TrueItems};
+use crate::scores::{Scores, TopK};
+use crate::{Dtype, InfoNce, KernelError, Rows, RowsData};
+
+/// A kernel on an emulated device, or the reason why there is none.
+fn emulated(n_processors: u32, seed: u64) -> Option<CudaKernel> {
+    let gpu = Emulator::gpu(n_processors, seed);
+    gpu.map(CudaKernel::new)
+        .map_err(|reason| println!("skipped: {reason}"))
+        .ok()
+}
+
+#[test]
+fn every_operation_passes_the_cases_of_every_kernel() {
+    let Some(kernel) = emulated(3, 1) else { return };
+    for finding in verify_kernel(&kernel) {
+        assert_eq!(finding.verdict, Verdict::Passed, "{finding:#?}");
+        assert!(finding.n_cases > 5 && finding.deviation.n_compared > 1000);
+    }
+}
+
+/// Rows of a few whole numbers, so that many scores are equal, and true items in both directions.
+struct Tied {
+    query: Matrix,
+    gallery: Matrix,
+    t2v: TrueItems,
+    v2t: TrueItems,
+    query_ids: Vec<u64>,
+    gallery_ids: Vec<u64>,
+}
+
+impl Tied {
+    fn new(n_queries: usize, n_gallery: usize, dim: usize, random: &mut Random) -> Self {
+        Self {
+            query: Matrix::whole(n_queries, dim, random),
+            gallery: Matrix::whole(n_gallery, dim, random),
+            t2v: random.true_items(n_queries, n_gallery, 3),
+            v2t: random.true_items(n_gallery, n_queries, 3),
+            query_ids: (0..n_queries).map(|_| random.below(40) as u64).collect(),
+            gallery_ids: (0..n_gallery).map(|_| random.below(40) as u64).collect(),
+        }
+    }
+
+    fn job(&self, with_ids: bool) -> RankJob<'_> {
+        RankJob {
+            v2t: Some(&self.v2t),
+            ids: with_ids.then_some(PairIds {
+                query: &self.query_ids,
+                gallery: &self.gallery_ids,
+            }),
+            ..RankJob::new(
+                self.query.rows(Dtype::F16),
+                self.gallery.rows(Dtype::F16),
+                &self.t2v,
+            )
+        }
+    }
+}
+
+/// Scores of whole numbers are exact, so that every count must be the reference's.
+#[test]
+fn counts_of_whole_numbers_are_exact_around_the_borders_of_tiles() {
+    let mut random = Random(71);
+    for (n_queries, n_gallery, dim) in [
+        (1, 1, 8),
+        (1, 300, 3),
+        (127, 128, 64),
+        (128, 129, 65),
+        (129, 127, 17),
+        (255, 257, 8),
+        (257, 383, 130),
+    ] {
+        let case = Tied::new(n_queries, n_gallery, dim, &mut random);
+        for with_ids in [false, true] {
+            let job = case.job(with_ids);
+            let expected = crate::reference::Reference.rank_counts(&job).unwrap();
+            for n_processors in [1, 5] {
+                let Some(kernel) = emulated(n_processors, 7) else {
+                    return;
+                };
+                let found = kernel.rank_counts(&job).unwrap();
+                assert_eq!(
+                    found, expected,
+                    "{n_queries} x {n_gallery} x {dim}, ids {with_ids}"
+                );
+                let one_way = RankJob {
+                    v2t: None,
+                    ..job.clone()
+                };
+                assert_eq!(kernel.rank_counts(&one_way).unwrap().t2v, expected.t2v);
+            }
+        }
+    }
+}
+
+/// Real numbers, whose last digits would differ if a score depended on its place.
+#[test]
+fn a_score_depends_on_its_two_rows_only() {
+    let (n_queries, n_gallery, dim) = (140, 270, 100);
+    let mut random = Random(72);
+    let query = Matrix::real(n_queries, dim, &mut random);
+    let gallery = Matrix::real(n_gallery, dim, &mut random);
+    // Every item is true for one query, so that every score is somebody's threshold.
+    let t2v = random.true_items(n_queries, n_gallery, 3);
+    let count = |kernel: &CudaKernel, gallery: &Matrix, t2v: &TrueItems| -> RankOutput {
+        let job = RankJob::new(query.rows(Dtype::F16), gallery.rows(Dtype::F16), t2v);
+        kernel.rank_counts(&job).unwrap()
+    };
+    let Some(kernel) = emulated(2, 3) else { return };
+    let expected = count(&kernel, &gallery, &t2v);
+    for (seed, n_processors) in [(4, 1), (5, 2), (6, 9)] {
+        let order = random.order(n_gallery);
+        let mut place = vec![0_u32; n_gallery];
+        for (at, &item) in order.iter().enumerate() {
+            place[item] = at as u32;
+        }
+        let moved = (0..n_queries).map(|query| {
+            t2v.of(query)
+                .iter()
+                .map(|item| place[*item as usize])
+                .collect::<Vec<_>>()
+        });
+        let moved = TrueItems::from_lists(n_gallery, moved).unwrap();
+        let Some(kernel) = emulated(n_processors, seed) else {
+            return;
+        };
+        assert_eq!(count(&kernel, &gallery.permuted(&order), &moved), expected);
+    }
+}
+
+#[test]
+fn the_best_are_the_same_however_the_gallery_is_cut() {
+    let mut random = Random(73);
+    for (n_queries, n_gallery, dim, k) in [
+        (1, 700, 8, 10),
+        (130, 500, 20, 1),
+        (5, 300, 9, 100),
+        (3, 33, 4, 40),
+    ] {
+        // Many equal scores: order by index decides.
+        let query = Matrix::whole(n_queries, dim, &mut random);
+        let gallery = Matrix::whole(n_gallery, dim, &mut random);
+        let [query, gallery] = [query.rows(Dtype::F16), gallery.rows(Dtype::F16)];
+        let expected = crate::reference::Reference.top_k(query, gallery, k).unwrap();
+        for (n_processors, seed) in [(1, 8), (7, 9)] {
+            let Some(kernel) = emulated(n_processors, seed) else {
+                return;
+            };
+            assert_eq!(
+                kernel.top_k(query, gallery, k).unwrap(),
+                expected,
+                "{n_queries} x {n_gallery}, k {k}"
+            );
+        }
+    }
+}
+
+#[test]
+fn losses_do_not_depend_on_how_the_keys_are_cut() {
+    let mut random = Random(74);
+    let case = ContrastCase::new(70, 400, 40, &mut random);
+    for options in [0, 7] {
+        let job = case.job(options, 0.05);
+        let mut bits = Vec::new();
+        for (n_processors, seed) in [(1, 1), (4, 2), (30, 3)] {
+            let Some(kernel) = emulated(n_processors, seed) else {
+                return;
+            };
+            let output = kernel.info_nce(&job).unwrap();
+            let all: Vec<usize> = (0..70).collect();
+            let deviation = compare::info_nce(kernel.id(), &job, &output, &all).unwrap();
+            assert!(deviation.is_within(), "{deviation:?}");
+            bits.push(
+                output
+                    .losses
+                    .iter()
+                    .map(|loss| loss.to_bits())
+                    .collect::<Vec<_>>(),
+            );
+        }
+        assert!(
+            bits.windows(2).all(|pair| pair[0] == pair[1]),
+            "options {options}"
+        );
+    }
+}
+
+#[test]
+fn tensors_at_any_place_move_alike() {
+    let Ok(gpu) = Emulator::gpu(1, 1) else { return };
+    let n = 5000;
+    let mut random = Random(75);
+    let mut draw = || (0..n).map(|_| random.real() as f32).collect::<Vec<f32>>();
+    let (before, query) = (draw(), draw());
+    let moved = |start: usize, weight: f32| -> Vec<f32> {
+        let mut keys = Buffer::of(&gpu, &before).unwrap();
+        let queries = Buffer::of(&gpu, &query).unwrap();
+        let range = start..n - 1;
+        let chunk = Chunk {
+            key: keys.view_mut().part(range.clone()).address(),
+            query: queries.view().part(range.clone()).address(),
+            n: range.len() as u64,
+        };
+        let chunks = Buffer::of(&gpu, &[chunk]).unwrap();
+        // SAFETY: the chunk lies within the two buffers.
+        unsafe { launch::ema_update(&*gpu, chunks.view(), weight) }.unwrap();
+        keys.read(0..n).unwrap()
+    };
+    for weight in [0.001_f32, 0.5, 1.0] {
+        for start in [0, 1, 4, 4998, 4999] {
+            let found = moved(start, weight);
+            for (at, found) in found.into_iter().enumerate() {
+                let lerp = if weight < 0.5 {
+                    weight.mul_add(query[at] - before[at], before[at])
+                } else {
+                    (weight - 1.0).mul_add(query[at] - before[at], query[at])
+                };
+                let expected = if (start..n - 1).contains(&at) {
+                    lerp
+                } else {
+                    before[at]
+                };
+                assert_eq!(
+                    found.to_bits(),
+                    expected.to_bits(),
+                    "weight {weight}, from {start}, element {at}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_left_untouched() {
+    let Some(kernel) = emulated(1, 1) else { return };
+    let bad = Matrix::new(
+        2,
+        9,
+        |row, column| if (row, column) == (1, 4) { 1e5 } else { 1.0 },
+    );
+    let rows = bad.rows(Dtype::F32);
+    let mut out = [7.0; 4];
+    let refused = kernel.scores(rows, rows, &mut out);
+    assert!(
+        matches!(
+            refused,
+            Err(KernelError::Overflow {
+                row: 1,
+                column: 4,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(out, [7.0; 4]);
+    assert!(matches!(
+        kernel.top_k(rows, rows, 1),
+        Err(KernelError::Overflow { .. })
+    ));
+
+    let mut key = [1.0; 3];
+    let mut pairs = [EmaPair {
+        key: &mut key,
+        query: &[0.0; 2],
+    }];
+    assert!(matches!(
+        kernel.ema_update(0.5, &mut pairs),
+        Err(KernelError::Length { .. })
+    ));
+    assert_eq!(key, [1.0; 3]);
+
+    let keys = [f32::NAN; 4];
+    let (mut queue, mut queue_ids) = ([f16::ONE; 8], [5; 4]);
+    let refused = kernel.enqueue(EnqueueJob {
+        keys: Rows::new(RowsData::F32(&keys), 2, 2).unwrap(),
+        ids: &[1, 2],
+        queue: QueueRows::F16(&mut queue),
+        queue_ids: &mut queue_ids,
+        pointer: 3,
+    });
+    assert!(
+        matches!(refused, Err(KernelError::NotFinite { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((queue, queue_ids), ([f16::ONE; 8], [5; 4]));
+}
+
+/// Mistakes on our side stop at the launch.
+#[test]
+#[should_panic(expected = "2 keys at 4 of 4")]
+fn a_launch_that_would_leave_its_memory_is_not_made() {
+    let gpu = Emulator::gpu(1, 1).unwrap_or_else(|reason| panic!("2 keys at 4 of 4: skipped: {reason}"));
+    let keys = Buffer::of(&gpu, &[0.5_f32; 4]).unwrap();
+    let ids = Buffer::of(&gpu, &[1_i64, 2]).unwrap();
+    let mut queue = Buffer::of(&gpu, &[0.0_f32; 8]).unwrap();
+    let mut queue_ids = Buffer::of(&gpu, &[0_i64; 4]).unwrap();
+    let queue = QueueView::F32(queue.view_mut());
+    let _ = launch::enqueue(&*gpu, keys.view(), ids.view(), &queue, &queue_ids.view_mut(), 4);
+}
+
+/// The emulator would be no witness if nothing could fail in it.
+#[test]
+fn memory_is_guarded_and_poisoned() {
+    let Ok(gpu) = Emulator::gpu(1, 1) else { return };
+    let buffer: Buffer<f32> = Buffer::unspecified(&gpu, 5).unwrap();
+    assert!(buffer.read(0..5).unwrap().iter().all(|x| x.is_nan()));
+    drop(buffer);
+    let beyond = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let address = gpu.allocate(20).unwrap();
+        // SAFETY: the slack up to the next multiple of 16 is the allocation's own, and nobody else's.
+        unsafe {
+            gpu.fill(address + 20, 0, 1).unwrap();
+            gpu.free(address);
+        }
+    }));
+    assert!(beyond.is_err());
+}

@@ -1,0 +1,89 @@
+//! What kernels run on, and what the rest of this module needs of it: memory, copies, launches in order.
+
+use std::fmt::Debug;
+
+use super::source::{Kernel, Parameter};
+use crate::KernelError;
+
+/// An argument of a launch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Argument {
+    /// A device address, 0 for none.
+    Pointer(u64),
+    /// 32 bits without sign.
+    U32(u32),
+    /// IEEE binary32.
+    F32(f32),
+}
+
+impl Argument {
+    /// The parameter that takes it.
+    pub(super) fn parameter(self) -> Parameter {
+        match self {
+            Self::Pointer(_) => Parameter::Pointer,
+            Self::U32(_) => Parameter::U32,
+            Self::F32(_) => Parameter::F32,
+        }
+    }
+}
+
+/// A device, with one queue of work: everything happens in the order in which it was asked for.
+pub(super) trait Gpu: Debug + Send + Sync {
+    /// Multiprocessors.
+    fn n_processors(&self) -> u32;
+
+    /// Memory of `bytes` bytes, at least 1, aligned to 256, its contents unspecified.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`] when there is not enough.
+    fn allocate(&self, bytes: usize) -> Result<u64, KernelError>;
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// `address` came from [`Self::allocate`] of this device and is not used again.
+    unsafe fn free(&self, address: u64);
+
+    /// Sets every byte.
+    ///
+    /// # Safety
+    /// The `bytes` bytes at `address` belong to the caller.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    unsafe fn fill(&self, address: u64, byte: u8, bytes: usize) -> Result<(), KernelError>;
+
+    /// Copies to the device; `bytes` may be changed afterwards.
+    ///
+    /// # Safety
+    /// The bytes at `address`, as many as there are in `bytes`, belong to the caller.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<(), KernelError>;
+
+    /// Copies from the device once everything before is done.
+    ///
+    /// # Safety
+    /// As many bytes as `bytes` has may be read at `address`.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`], which may have its cause in an earlier launch.
+    unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), KernelError>;
+
+    /// Starts a kernel.
+    ///
+    /// # Safety
+    /// - The arguments are of the kinds of the kernel's parameters, in their order.
+    /// - With these arguments and this grid the kernel stays within memory that the caller may read and, where it
+    ///   writes, write.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`], or [`KernelError::Compile`] on the first launch of a kernel of a file.
+    unsafe fn launch(
+        &self,
+        kernel: &'static Kernel,
+        grid: [u32; 3],
+        arguments: &[Argument],
+    ) -> Result<(), KernelError>;
+}

@@ -1,0 +1,358 @@
+//! `info_nce`: a survey of the scores, then weighted sums of keys; losses and the factors of the gradients are made of
+//! both here, in f64.
+
+use std::sync::Arc;
+
+use super::gpu::Gpu;
+use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, TILE, WEIGH_TILE, Weights};
+use super::memory::Buffer;
+use super::rank::chunks;
+use super::rows::{DeviceRows, DeviceView, RowNumbers, stride};
+use super::same_ids::SameIds;
+use super::search::from_ordered_bits;
+use crate::check;
+use crate::info_nce::{InfoNceJob, InfoNceOutput};
+use crate::{Dtype, KernelError};
+
+/// Bytes of the sums of all chunks.
+const SUM_BYTES: usize = 16 << 20;
+/// What the kernel's sums of weights count.
+const WEIGHT_SUM_UNIT: f64 = 1.0 / (1_u64 << 40) as f64;
+/// What its sums of keys count.
+const KEY_SUM_UNIT: f64 = 1.0 / (1_u64 << 15) as f64;
+
+pub(super) fn info_nce(gpu: &Arc<dyn Gpu>, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
+    job.check()?;
+    check::logit_range(job, Dtype::F16, Dtype::F16)?;
+    let ids = job.ids.map(|ids| SameIds::new(ids.batch, ids.queue));
+    let ids = match ids {
+        Some(ids) => Some([Buffer::of(gpu, &ids.left)?, Buffer::of(gpu, &ids.right)?]),
+        None => None,
+    };
+    let term = Term {
+        gpu,
+        job,
+        query: DeviceRows::all(gpu, job.query)?,
+        positive: DeviceRows::all(gpu, job.positive)?,
+        queue: DeviceRows::all(gpu, job.queue)?,
+        ids,
+        scale: (std::f64::consts::LOG2_E / job.temperature) as f32,
+    };
+    term.compute()
+}
+
+/// A term with its rows on the device.
+struct Term<'a> {
+    gpu: &'a Arc<dyn Gpu>,
+    job: &'a InfoNceJob<'a>,
+    query: DeviceRows,
+    positive: DeviceRows,
+    queue: DeviceRows,
+    /// Of the batch, then of the queue.
+    ids: Option<[Buffer<u32>; 2]>,
+    /// `log2(e) / T`.
+    scale: f32,
+}
+
+/// What the losses are made of.
+struct Known {
+    own: Vec<f32>,
+    best: Vec<f32>,
+    weight_sums: Vec<f64>,
+}
+
+/// A query's loss, and the factors of its gradients: of the sum of the keys by their weights, which is the share of the
+/// best negative, and of its positive, which is the share of all negatives.
+struct Shares {
+    loss: f64,
+    best_share: f64,
+    negative_share: f64,
+}
+
+impl Shares {
+    /// Of a positive with score `own`, and negatives of which the best has score `best` and whose weights, relative to
+    /// that one's, sum to `weight_sum`, which is then at least 1.
+    fn new(own: f32, best: f32, weight_sum: f64, temperature: f64) -> Self {
+        if best == f32::NEG_INFINITY {
+            return Self {
+                loss: 0.0,
+                best_share: 0.0,
+                negative_share: 0.0,
+            };
+        }
+        // The weight of the positive relative to the best negative is exp(-lead).
+        let lead = (f64::from(best) - f64::from(own)) / temperature;
+        let loss = if lead > 0.0 {
+            lead + weight_sum.ln() + ((-lead).exp() / weight_sum).ln_1p()
+        } else {
+            (weight_sum * lead.exp()).ln_1p()
+        };
+        let best_share = 1.0 / ((-lead).exp() + weight_sum);
+        Self {
+            loss,
+            best_share,
+            negative_share: best_share * weight_sum,
+        }
+    }
+}
+
+impl Term<'_> {
+    fn compute(&self) -> Result<InfoNceOutput, KernelError> {
+        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let own = self.own_scores()?;
+        let mut best = Buffer::zeroed(self.gpu, batch)?;
+        let (negative_sum, n_negatives) = self.survey(&mut best)?;
+        let (key_sums, n_chunks, weight_sums) = self.weigh(&best)?;
+        let known = Known {
+            own,
+            best: best.read(0..batch)?.into_iter().map(from_ordered_bits).collect(),
+            weight_sums,
+        };
+        let shares: Vec<Shares> = (0..batch)
+            .map(|i| {
+                Shares::new(
+                    known.own[i],
+                    known.best[i],
+                    known.weight_sums[i],
+                    self.job.temperature,
+                )
+            })
+            .collect();
+
+        // Gradients are of the mean loss, by scores that were divided by T.
+        let slope = 1.0 / (batch as f64 * self.job.temperature);
+        let key_factors = shares
+            .iter()
+            .map(|shares| KEY_SUM_UNIT * slope * shares.best_share);
+        let own_factors: Vec<f32> = shares
+            .iter()
+            .map(|shares| (slope * shares.negative_share) as f32)
+            .collect();
+        let own_factors = Buffer::of(self.gpu, &own_factors)?;
+        let key_factors: Vec<f32> = key_factors.map(|factor| factor as f32).collect();
+        let key_factors = Buffer::of(self.gpu, &key_factors)?;
+        let mut gradient = Buffer::unspecified(self.gpu, batch * dim)?;
+        launch::gradient(
+            &**self.gpu,
+            key_sums.view(),
+            n_chunks,
+            self.positive.view(),
+            dim,
+            key_factors.view(),
+            own_factors.view(),
+            &gradient.view_mut(),
+        )?;
+        let positive_gradient = if self.job.positive_gradient {
+            Some(self.positive_gradient(&best, &shares, &own_factors)?)
+        } else {
+            None
+        };
+        Ok(InfoNceOutput {
+            losses: shares.iter().map(|shares| shares.loss).collect(),
+            query_gradient: gradient.read(0..batch * dim)?,
+            positive_gradient,
+            n_hits: known
+                .own
+                .iter()
+                .zip(&known.best)
+                .filter(|(own, best)| own > best)
+                .count() as u64,
+            positive_sum: known.own.iter().map(|score| f64::from(*score)).sum(),
+            negative_sum,
+            n_negatives,
+        })
+    }
+
+    fn own_scores(&self) -> Result<Vec<f32>, KernelError> {
+        let batch = self.job.query.n_rows();
+        let mut scores = Buffer::unspecified(self.gpu, batch)?;
+        let numbers = RowNumbers::new(self.gpu, batch)?;
+        launch::pair_scores(
+            &**self.gpu,
+            self.query.view(),
+            self.positive.view(),
+            &numbers,
+            &scores.view_mut(),
+        )?;
+        scores.read(0..batch)
+    }
+
+    /// The keys that are negatives: the other positives of the batch, if asked for, and the queue.
+    fn keys(&self) -> Vec<Keys<'_>> {
+        let mut keys = Vec::new();
+        if self.job.in_batch {
+            keys.push(self.batch_keys(self.positive.view()));
+        }
+        if self.job.queue.n_rows() > 0 {
+            keys.push(Keys {
+                rows: self.queue.view(),
+                ids: self
+                    .ids
+                    .as_ref()
+                    .map(|[batch, queue]| [batch.view(), queue.view()]),
+                in_batch: false,
+            });
+        }
+        keys
+    }
+
+    /// Rows of one side of the batch as keys of the other.
+    fn batch_keys<'a>(&'a self, rows: DeviceView<'a>) -> Keys<'a> {
+        Keys {
+            rows,
+            ids: self.ids.as_ref().map(|[batch, _]| [batch.view(), batch.view()]),
+            in_batch: true,
+        }
+    }
+
+    /// Finds the best negative of each query; returns the sum of all negatives' scores, and their number.
+    fn survey(&self, best: &mut Buffer<u32>) -> Result<(f64, u64), KernelError> {
+        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let (mut sum, mut n_negatives) = (0.0, 0);
+        for keys in self.keys() {
+            let chunks = chunks(&**self.gpu, batch, keys.rows.n_rows, TILE, dim);
+            let n_warps = batch.div_ceil(TILE) * chunks.n * SURVEY_WARPS;
+            let mut sums: Buffer<f64> = Buffer::unspecified(self.gpu, n_warps)?;
+            let mut left_out: Buffer<u32> = Buffer::unspecified(self.gpu, n_warps)?;
+            let survey = Survey {
+                best: best.view_mut(),
+                sums: sums.view_mut(),
+                left_out: left_out.view_mut(),
+            };
+            launch::survey(&**self.gpu, self.query.view(), keys, chunks, &survey)?;
+            sum += sums.read(0..n_warps)?.into_iter().sum::<f64>();
+            let left_out: u64 = left_out.read(0..n_warps)?.into_iter().map(u64::from).sum();
+            n_negatives += (batch * keys.rows.n_rows) as u64 - left_out;
+        }
+        Ok((sum, n_negatives))
+    }
+
+    /// How many chunks sums may be cut into, one after the other for each of `n_sides` sides of keys.
+    fn weigh_chunks(&self, keys: Keys<'_>, n_sides: usize) -> Chunks {
+        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let wanted = chunks(&**self.gpu, batch, keys.rows.n_rows, WEIGH_TILE, dim);
+        let most = (SUM_BYTES / (4 * batch * stride(dim) * n_sides)).max(1);
+        let tiles = keys.rows.n_rows.div_ceil(WEIGH_TILE).div_ceil(most);
+        Chunks::new(keys.rows.n_rows, WEIGH_TILE, wanted.tiles.max(tiles))
+    }
+
+    /// Sums of the keys by their weights `[n_chunks, batch, stride]`, the number of chunks, and the sums of the weights.
+    fn weigh(&self, best: &Buffer<u32>) -> Result<(Buffer<f32>, usize, Vec<f64>), KernelError> {
+        let batch = self.job.query.n_rows();
+        let chunk_len = batch * stride(self.job.query.dim());
+        let sides = self.keys();
+        let sides: Vec<(Keys<'_>, Chunks)> = sides
+            .iter()
+            .map(|keys| (*keys, self.weigh_chunks(*keys, sides.len())))
+            .collect();
+        let n_chunks = sides.iter().map(|(_, chunks)| chunks.n).sum::<usize>();
+        let mut key_sums = Buffer::unspecified(self.gpu, n_chunks * chunk_len)?;
+        let mut weight_sums: Buffer<u64> = Buffer::zeroed(self.gpu, batch)?;
+        let mut at = 0;
+        for (keys, chunks) in sides {
+            let weights = Weights::OfQueries {
+                best: best.view(),
+                sums: &weight_sums.view_mut(),
+            };
+            let range = at * chunk_len..(at + chunks.n) * chunk_len;
+            let mut all = key_sums.view_mut();
+            launch::weigh(
+                &**self.gpu,
+                self.query.view(),
+                keys,
+                chunks,
+                self.scale,
+                &weights,
+                &all.part(range),
+            )?;
+            at += chunks.n;
+        }
+        let sums = weight_sums.read(0..batch)?;
+        let sums = sums.into_iter().map(|sum| sum as f64 * WEIGHT_SUM_UNIT).collect();
+        Ok((key_sums, n_chunks, sums))
+    }
+
+    /// By its positive a query's loss has the slope of its own share, and as a negative in the batch that of every other
+    /// query's: the same sums with the sides of the batch swapped.
+    fn positive_gradient(
+        &self,
+        best: &Buffer<u32>,
+        shares: &[Shares],
+        own_factors: &Buffer<f32>,
+    ) -> Result<Vec<f32>, KernelError> {
+        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let keys = self.batch_keys(self.query.view());
+        let (mut key_sums, mut n_chunks) = (Buffer::unspecified(self.gpu, 0)?, 0);
+        if self.job.in_batch {
+            let chunks = self.weigh_chunks(keys, 1);
+            let factors: Vec<f32> = shares.iter().map(|shares| shares.best_share as f32).collect();
+            let factors = Buffer::of(self.gpu, &factors)?;
+            key_sums = Buffer::unspecified(self.gpu, chunks.n * batch * stride(dim))?;
+            n_chunks = chunks.n;
+            let weights = Weights::OfKeys {
+                best: best.view(),
+                factors: factors.view(),
+            };
+            let out = key_sums.view_mut();
+            launch::weigh(
+                &**self.gpu,
+                self.positive.view(),
+                keys,
+                chunks,
+                self.scale,
+                &weights,
+                &out,
+            )?;
+        }
+        let slope = KEY_SUM_UNIT / (batch as f64 * self.job.temperature);
+        let sum_factors = Buffer::of(self.gpu, &vec![slope as f32; batch])?;
+        let mut gradient = Buffer::unspecified(self.gpu, batch * dim)?;
+        launch::gradient(
+            &**self.gpu,
+            key_sums.view(),
+            n_chunks,
+            self.query.view(),
+            dim,
+            sum_factors.view(),
+            own_factors.view(),
+            &gradient.view_mut(),
+        )?;
+        gradient.read(0..batch * dim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_keep_their_digits_however_far_apart_the_scores_are() {
+        // (own - best) / T, and the sum of the weights: exp(-lead) + sum is not computed from either alone.
+        for (own, best, sum) in [
+            (0.0, 0.0, 1.0),
+            (1.0, -1.0, 3.5),
+            (-1.0, 1.0, 2.0),
+            (10.0, -10.0, 1e4),
+        ] {
+            let shares = Shares::new(own, best, sum, 0.05);
+            let lead = (f64::from(best) - f64::from(own)) / 0.05;
+            let negative = 1.0 / (1.0 + (-lead).exp() / sum);
+            assert!((shares.negative_share / negative - 1.0).abs() < 1e-14);
+            assert!((shares.best_share / (negative / sum) - 1.0).abs() < 1e-14);
+            let loss = -(-negative).ln_1p();
+            // Where the share rounds to 1, its logarithm is lost and the loss is not.
+            if negative < 0.999 {
+                assert!((shares.loss / loss - 1.0).abs() < 1e-12, "{} {loss}", shares.loss);
+            } else {
+                assert!((shares.loss - (lead + sum.ln())).abs() < 1e-3);
+            }
+        }
+        let none = Shares::new(0.3, f32::NEG_INFINITY, 0.0, 0.05);
+        assert_eq!((none.loss, none.negative_share), (0.0, 0.0));
+        let far = Shares::new(1.0, -1.0, 1.0, 1e-3);
+        assert!(
+            far.loss == 0.0 && far.negative_share == 0.0,
+            "2^-2885 is below f64"
+        );
+    }
+}

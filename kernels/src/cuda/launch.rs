@@ -1,0 +1,581 @@
+//! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel.
+
+use half::f16;
+
+use super::gpu::{Argument, Gpu};
+use super::memory::{Chunk, View, ViewMut};
+use super::rows::{DeviceView, RowNumbers};
+use super::source;
+use crate::KernelError;
+
+use Argument::{F32, Pointer, U32};
+
+/// Rows and columns of the tiles that similarity kernels count in.
+pub(super) const TILE: usize = 128;
+/// Rows and keys of the tiles of `info_nce_weigh_f16_v1`.
+pub(super) const WEIGH_TILE: usize = 64;
+/// Columns of the sums that a block of that kernel computes.
+const WEIGH_SLICE: usize = 256;
+/// Keys of a list of `top_k_f16_v1`.
+pub(super) const LIST: usize = 32;
+/// Most tiles of a chunk whose counts fit the counters of a block.
+pub(super) const MAX_TILES: usize = 8191;
+/// Numbers that a block of `info_nce_survey_f16_v1` writes: one a warp.
+pub(super) const SURVEY_WARPS: usize = 8;
+/// Largest grid in y and z.
+const MAX_GRID: usize = 65_535;
+
+/// Starts `name`. The kinds of the arguments are compared with those that the kernel's text declares.
+///
+/// # Safety
+/// With these arguments and this grid the kernel stays within memory that the caller may read and, where it writes,
+/// write.
+unsafe fn start(
+    gpu: &dyn Gpu,
+    name: &'static str,
+    grid: [usize; 3],
+    arguments: &[Argument],
+) -> Result<(), KernelError> {
+    let kernel = source::kernel(name);
+    let kinds = arguments.iter().map(|argument| argument.parameter());
+    assert!(
+        kinds.eq(kernel.parameters.iter().copied()),
+        "the arguments of {name} are {arguments:?}"
+    );
+    if grid.contains(&0) {
+        return Ok(());
+    }
+    assert!(
+        i32::try_from(grid[0]).is_ok() && grid[1].max(grid[2]) <= MAX_GRID,
+        "{name} on a grid of {grid:?}"
+    );
+    // SAFETY: the kinds were compared; what memory the kernel touches is the caller's promise.
+    unsafe { gpu.launch(kernel, grid.map(|n| n as u32), arguments) }
+}
+
+/// A number as kernels take it.
+fn number(n: usize) -> Argument {
+    U32(u32::try_from(n).expect("rows on a device are numbered with 32 bits"))
+}
+
+fn pointer<T>(view: View<'_, T>) -> Argument {
+    Pointer(view.address())
+}
+
+fn pointer_mut<T>(view: &ViewMut<'_, T>) -> Argument {
+    Pointer(view.address())
+}
+
+/// Checks that rows have as many elements as their shape says, and that two sides fit each other.
+fn check_rows(left: DeviceView<'_>, right: DeviceView<'_>) {
+    for side in [left, right] {
+        assert_eq!(side.data.len(), side.n_rows * side.stride, "elements of the rows");
+        assert!(
+            side.stride % 8 == 0 && side.data.address() % 16 == 0,
+            "alignment of the rows"
+        );
+    }
+    assert_eq!(left.stride, right.stride, "both sides have rows of one length");
+}
+
+/// Moves tensors: `ema_update_f32_v1` over `chunks`.
+///
+/// # Safety
+/// The memory that the chunks name may be read and, on the key side, written; no key elements lie in two chunks or among
+/// query elements.
+pub(super) unsafe fn ema_update(
+    gpu: &dyn Gpu,
+    chunks: View<'_, Chunk>,
+    weight: f32,
+) -> Result<(), KernelError> {
+    // SAFETY: the kernel has one block a chunk, and touches the elements that its chunk names, which the caller
+    // promised.
+    unsafe {
+        start(
+            gpu,
+            "ema_update_f32_v1",
+            [chunks.len(), 1, 1],
+            &[pointer(chunks), F32(weight)],
+        )
+    }
+}
+
+/// The rows of a queue, on the device.
+pub(super) enum QueueView<'a> {
+    F16(ViewMut<'a, f16>),
+    F32(ViewMut<'a, f32>),
+}
+
+/// Normalises keys `[n_keys, dim]` and writes them with their ids into a queue `[queue_len, dim]` from row `at` on:
+/// `enqueue_f16_v1` or `enqueue_f32_v1`.
+pub(super) fn enqueue(
+    gpu: &dyn Gpu,
+    keys: View<'_, f32>,
+    ids: View<'_, i64>,
+    queue: &QueueView<'_>,
+    queue_ids: &ViewMut<'_, i64>,
+    at: usize,
+) -> Result<(), KernelError> {
+    let (n_keys, queue_len) = (ids.len(), queue_ids.len());
+    if n_keys == 0 {
+        return Ok(());
+    }
+    let dim = keys.len() / n_keys;
+    let (name, queue, queue_elements) = match queue {
+        QueueView::F16(queue) => ("enqueue_f16_v1", pointer_mut(queue), queue.len()),
+        QueueView::F32(queue) => ("enqueue_f32_v1", pointer_mut(queue), queue.len()),
+    };
+    assert!(
+        keys.len() == n_keys * dim && queue_elements == queue_len * dim,
+        "shapes of keys and queue"
+    );
+    assert!(
+        n_keys <= queue_len && at < queue_len,
+        "{n_keys} keys at {at} of {queue_len}"
+    );
+    let arguments = [
+        pointer(keys),
+        pointer(ids),
+        queue,
+        pointer_mut(queue_ids),
+        number(n_keys),
+        number(dim),
+        number(queue_len),
+        number(at),
+    ];
+    // SAFETY: the shapes agree, as was just checked, and there are at most as many keys as rows, so that the kernel
+    // stays within the four views; it writes to the two mutable ones.
+    unsafe { start(gpu, name, [n_keys.div_ceil(8), 1, 1], &arguments) }
+}
+
+/// Scores of single pairs, `pair_scores_f16_v1`: pair `i` is row `i` of both sides.
+pub(super) fn pair_scores(
+    gpu: &dyn Gpu,
+    left: DeviceView<'_>,
+    right: DeviceView<'_>,
+    numbers: &RowNumbers,
+    out: &ViewMut<'_, f32>,
+) -> Result<(), KernelError> {
+    check_rows(left, right);
+    let numbers = numbers.view();
+    assert!(
+        left.n_rows == right.n_rows && left.n_rows == out.len() && numbers.len() >= out.len(),
+        "{} and {} rows, {} scores, {} numbers",
+        left.n_rows,
+        right.n_rows,
+        out.len(),
+        numbers.len()
+    );
+    let arguments = [
+        pointer(left.data),
+        pointer(numbers),
+        pointer(right.data),
+        pointer(numbers),
+        number(left.stride),
+        number(out.len()),
+        pointer_mut(out),
+    ];
+    // SAFETY: the kernel reads as many of the numbers 0, 1, 2, ... as there are pairs, so that all rows it reads are
+    // there, as was just checked; it writes one element of `out` a pair.
+    unsafe {
+        start(
+            gpu,
+            "pair_scores_f16_v1",
+            [out.len().div_ceil(32), 1, 1],
+            &arguments,
+        )
+    }
+}
+
+/// How a gallery is cut: `tiles_per_chunk` tiles a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunks {
+    /// Tiles of one chunk.
+    pub(super) tiles: usize,
+    /// Number of chunks.
+    pub(super) n: usize,
+}
+
+impl Chunks {
+    /// Cuts `n_items` into chunks of `tiles` tiles of `tile` items.
+    pub(super) fn new(n_items: usize, tile: usize, tiles: usize) -> Self {
+        Self {
+            tiles,
+            n: n_items.div_ceil(tile).div_ceil(tiles),
+        }
+    }
+}
+
+/// Counters and thresholds of one side of a tile's rows.
+pub(super) struct Counters<'a> {
+    pub(super) thresholds: View<'a, f32>,
+    pub(super) greater: ViewMut<'a, u32>,
+    pub(super) equal: ViewMut<'a, u32>,
+}
+
+impl Counters<'_> {
+    fn check(&self, n: usize) {
+        let lens = [self.thresholds.len(), self.greater.len(), self.equal.len()];
+        assert_eq!(lens, [n; 3], "counters of a side");
+    }
+}
+
+/// Counts one gallery against one set of queries: a variant of `rank_counts_f16_v1`. Ids are of the queries, then of the
+/// gallery.
+pub(super) fn rank_counts(
+    gpu: &dyn Gpu,
+    query: DeviceView<'_>,
+    gallery: DeviceView<'_>,
+    chunks: Chunks,
+    t2v: &Counters<'_>,
+    v2t: Option<&Counters<'_>>,
+    ids: Option<[View<'_, u32>; 2]>,
+) -> Result<(), KernelError> {
+    check_rows(query, gallery);
+    t2v.check(query.n_rows);
+    assert!((1..=MAX_TILES).contains(&chunks.tiles), "{chunks:?}");
+    assert_eq!(
+        chunks,
+        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
+        "chunks of the gallery"
+    );
+    let mut arguments = vec![
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(gallery.data),
+        number(gallery.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+        pointer(t2v.thresholds),
+    ];
+    if let Some(v2t) = v2t {
+        v2t.check(gallery.n_rows);
+        arguments.push(pointer(v2t.thresholds));
+    }
+    if let Some(ids) = ids {
+        assert_eq!(
+            ids.map(|ids| ids.len()),
+            [query.n_rows, gallery.n_rows],
+            "ids of both sides"
+        );
+        arguments.extend(ids.map(pointer));
+    }
+    arguments.extend([pointer_mut(&t2v.greater), pointer_mut(&t2v.equal)]);
+    if let Some(v2t) = v2t {
+        arguments.extend([pointer_mut(&v2t.greater), pointer_mut(&v2t.equal)]);
+    }
+    let name = match (v2t.is_some(), ids.is_some()) {
+        (false, false) => "rank_counts_f16_v1",
+        (false, true) => "rank_counts_f16_v1_ids",
+        (true, false) => "rank_counts_f16_v1_both",
+        (true, true) => "rank_counts_f16_v1_both_ids",
+    };
+    let grid = [query.n_rows.div_ceil(TILE), chunks.n, 1];
+    // SAFETY: rows, thresholds, ids and counters have the lengths that the two numbers of rows say, as was just checked,
+    // and the kernel goes beyond none of them; a chunk has so few tiles that its counters do not overflow. It writes to
+    // the mutable views.
+    unsafe { start(gpu, name, grid, &arguments) }
+}
+
+/// Writes the scores `[n_queries, n_gallery]`: `scores_f16_v1`.
+pub(super) fn scores(
+    gpu: &dyn Gpu,
+    query: DeviceView<'_>,
+    gallery: DeviceView<'_>,
+    chunks: Chunks,
+    out: &ViewMut<'_, f32>,
+) -> Result<(), KernelError> {
+    check_rows(query, gallery);
+    assert_eq!(out.len(), query.n_rows * gallery.n_rows, "shape of the scores");
+    assert_eq!(
+        chunks,
+        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
+        "chunks of the gallery"
+    );
+    let arguments = [
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(gallery.data),
+        number(gallery.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+        pointer_mut(out),
+    ];
+    // SAFETY: rows and scores have the lengths that the two numbers of rows say, as was just checked; the kernel writes
+    // to `out`.
+    unsafe {
+        start(
+            gpu,
+            "scores_f16_v1",
+            [query.n_rows.div_ceil(TILE), chunks.n, 1],
+            &arguments,
+        )
+    }
+}
+
+/// Puts the best `k` items below `bounds` into `lists [>= chunks, n_queries, 32]`: `top_k_f16_v1`. Items are numbered
+/// from `first_item` on.
+#[expect(clippy::too_many_arguments, reason = "they are the kernel's")]
+pub(super) fn top_k(
+    gpu: &dyn Gpu,
+    query: DeviceView<'_>,
+    gallery: DeviceView<'_>,
+    chunks: Chunks,
+    first_item: usize,
+    k: usize,
+    bounds: View<'_, u64>,
+    lists: &ViewMut<'_, u64>,
+) -> Result<(), KernelError> {
+    check_rows(query, gallery);
+    assert!(
+        (1..=LIST).contains(&k) && bounds.len() == query.n_rows,
+        "k {k}, {} bounds",
+        bounds.len()
+    );
+    assert_eq!(
+        chunks,
+        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
+        "chunks of the gallery"
+    );
+    assert!(
+        lists.len() >= chunks.n * query.n_rows * LIST,
+        "lists of {chunks:?}"
+    );
+    assert!(
+        u32::try_from(first_item + gallery.n_rows).is_ok(),
+        "items are numbered with 32 bits"
+    );
+    let arguments = [
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(gallery.data),
+        number(gallery.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+        number(first_item),
+        number(k),
+        pointer(bounds),
+        pointer_mut(lists),
+    ];
+    // SAFETY: rows, bounds and lists have the lengths that the numbers of rows and chunks say, as was just checked; the
+    // kernel writes to `lists`.
+    unsafe {
+        start(
+            gpu,
+            "top_k_f16_v1",
+            [query.n_rows.div_ceil(TILE), chunks.n, 1],
+            &arguments,
+        )
+    }
+}
+
+/// Merges `lists [n_chunks, n_queries, 32]` into those of the first chunk: `top_k_merge_v1`.
+pub(super) fn merge_lists(
+    gpu: &dyn Gpu,
+    lists: &ViewMut<'_, u64>,
+    n_queries: usize,
+    n_chunks: usize,
+) -> Result<(), KernelError> {
+    assert!(
+        n_chunks > 0 && lists.len() == n_chunks * n_queries * LIST,
+        "lists of {n_chunks} chunks"
+    );
+    let arguments = [pointer_mut(lists), number(n_queries), number(n_chunks)];
+    // SAFETY: the lists have the length that the two numbers say, as was just checked; the kernel writes to them.
+    unsafe { start(gpu, "top_k_merge_v1", [n_queries.div_ceil(8), 1, 1], &arguments) }
+}
+
+/// Keys of an InfoNCE term and which of them take part.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    pub(super) rows: DeviceView<'a>,
+    /// Of the queries, then of the keys.
+    pub(super) ids: Option<[View<'a, u32>; 2]>,
+    /// Whether the keys are the queries' own, one each, which then take no part.
+    pub(super) in_batch: bool,
+}
+
+impl Keys<'_> {
+    fn arguments(&self, query: DeviceView<'_>) -> [Argument; 3] {
+        check_rows(query, self.rows);
+        if let Some(ids) = self.ids {
+            assert_eq!(
+                ids.map(|ids| ids.len()),
+                [query.n_rows, self.rows.n_rows],
+                "ids of both sides"
+            );
+        }
+        let [query_ids, key_ids] = self.ids.map_or([Pointer(0); 2], |ids| ids.map(pointer));
+        [query_ids, key_ids, U32(u32::from(self.in_batch))]
+    }
+}
+
+/// Where `info_nce_survey_f16_v1` writes: the best score of each query, and of each warp the sum of its scores and the
+/// number of pairs left out.
+pub(super) struct Survey<'a> {
+    pub(super) best: ViewMut<'a, u32>,
+    pub(super) sums: ViewMut<'a, f64>,
+    pub(super) left_out: ViewMut<'a, u32>,
+}
+
+/// Finds each query's best score among keys: `info_nce_survey_f16_v1`.
+pub(super) fn survey(
+    gpu: &dyn Gpu,
+    query: DeviceView<'_>,
+    keys: Keys<'_>,
+    chunks: Chunks,
+    survey: &Survey<'_>,
+) -> Result<(), KernelError> {
+    let [query_ids, key_ids, in_batch] = keys.arguments(query);
+    let n_tiles = query.n_rows.div_ceil(TILE);
+    let n_warps = n_tiles * chunks.n * SURVEY_WARPS;
+    assert_eq!(
+        chunks,
+        Chunks::new(keys.rows.n_rows, TILE, chunks.tiles),
+        "chunks of the keys"
+    );
+    assert_eq!(
+        [survey.best.len(), survey.sums.len(), survey.left_out.len()],
+        [query.n_rows, n_warps, n_warps],
+        "room for the survey"
+    );
+    let arguments = [
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(keys.rows.data),
+        number(keys.rows.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+        query_ids,
+        key_ids,
+        in_batch,
+        pointer_mut(&survey.best),
+        pointer_mut(&survey.sums),
+        pointer_mut(&survey.left_out),
+    ];
+    // SAFETY: rows, ids and results have the lengths that the numbers of rows and chunks say, as was just checked; the
+    // kernel writes to the three results.
+    unsafe { start(gpu, "info_nce_survey_f16_v1", [n_tiles, chunks.n, 1], &arguments) }
+}
+
+/// What weights are relative to.
+pub(super) enum Weights<'a, 'b> {
+    /// Each query's best score; the sums of the weights are added to.
+    OfQueries {
+        best: View<'a, u32>,
+        sums: &'a ViewMut<'b, u64>,
+    },
+    /// Each key's best score, and a factor that is at most 1.
+    OfKeys {
+        best: View<'a, u32>,
+        factors: View<'a, f32>,
+    },
+}
+
+/// Sums keys by their weights into `out [chunks, n_queries, stride]`: a variant of `info_nce_weigh_f16_v1`.
+pub(super) fn weigh(
+    gpu: &dyn Gpu,
+    query: DeviceView<'_>,
+    keys: Keys<'_>,
+    chunks: Chunks,
+    scale: f32,
+    weights: &Weights<'_, '_>,
+    out: &ViewMut<'_, f32>,
+) -> Result<(), KernelError> {
+    let [query_ids, key_ids, in_batch] = keys.arguments(query);
+    assert_eq!(
+        chunks,
+        Chunks::new(keys.rows.n_rows, WEIGH_TILE, chunks.tiles),
+        "chunks of the keys"
+    );
+    assert_eq!(
+        out.len(),
+        chunks.n * query.n_rows * query.stride,
+        "room for the sums"
+    );
+    let (name, [first, second]) = match weights {
+        Weights::OfQueries { best, sums } => {
+            assert_eq!([best.len(), sums.len()], [query.n_rows; 2], "bests and sums");
+            ("info_nce_weigh_f16_v1", [pointer(*best), pointer_mut(sums)])
+        }
+        Weights::OfKeys { best, factors } => {
+            assert_eq!(
+                [best.len(), factors.len()],
+                [keys.rows.n_rows; 2],
+                "bests and factors"
+            );
+            (
+                "info_nce_weigh_f16_v1_columns",
+                [pointer(*best), pointer(*factors)],
+            )
+        }
+    };
+    let arguments = [
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(keys.rows.data),
+        number(keys.rows.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+        query_ids,
+        key_ids,
+        in_batch,
+        F32(scale),
+        first,
+        second,
+        pointer_mut(out),
+    ];
+    let grid = [
+        query.n_rows.div_ceil(WEIGH_TILE),
+        chunks.n,
+        query.stride.div_ceil(WEIGH_SLICE),
+    ];
+    // SAFETY: rows, ids, bests, factors and sums have the lengths that the numbers of rows and chunks say, as was just
+    // checked; the kernel writes to `out` and, for queries, to their sums.
+    unsafe { start(gpu, name, grid, &arguments) }
+}
+
+/// Makes gradients `[n, dim]` of sums of keys `[n_chunks, n, stride]`: `info_nce_gradient_f32_v1`.
+#[expect(clippy::too_many_arguments, reason = "they are the kernel's")]
+pub(super) fn gradient(
+    gpu: &dyn Gpu,
+    key_sums: View<'_, f32>,
+    n_chunks: usize,
+    own: DeviceView<'_>,
+    dim: usize,
+    sum_factors: View<'_, f32>,
+    own_factors: View<'_, f32>,
+    out: &ViewMut<'_, f32>,
+) -> Result<(), KernelError> {
+    check_rows(own, own);
+    let n = own.n_rows;
+    assert!(
+        dim <= own.stride && key_sums.len() == n_chunks * n * own.stride,
+        "shape of the sums"
+    );
+    assert_eq!(
+        [sum_factors.len(), own_factors.len(), out.len()],
+        [n, n, n * dim],
+        "factors and gradient"
+    );
+    let arguments = [
+        pointer(key_sums),
+        number(n_chunks),
+        pointer(own.data),
+        number(n),
+        number(dim),
+        number(own.stride),
+        pointer(sum_factors),
+        pointer(own_factors),
+        pointer_mut(out),
+    ];
+    // SAFETY: all lengths were just checked; the kernel writes one element of `out` a thread.
+    unsafe {
+        start(
+            gpu,
+            "info_nce_gradient_f32_v1",
+            [(n * dim).div_ceil(256), 1, 1],
+            &arguments,
+        )
+    }
+}

@@ -1,0 +1,244 @@
+//! Device memory with a type and an owner.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+
+use super::gpu::Gpu;
+use crate::KernelError;
+
+/// Elements in device memory, given back on drop.
+#[derive(Debug)]
+pub(super) struct Buffer<T> {
+    gpu: Arc<dyn Gpu>,
+    address: u64,
+    len: usize,
+    elements: PhantomData<T>,
+}
+
+impl<T: Pod> Buffer<T> {
+    /// `len` elements, their bytes zero.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn zeroed(gpu: &Arc<dyn Gpu>, len: usize) -> Result<Self, KernelError> {
+        let mut buffer = Self::unspecified(gpu, len)?;
+        buffer.clear()?;
+        Ok(buffer)
+    }
+
+    /// A copy of `elements`.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn of(gpu: &Arc<dyn Gpu>, elements: &[T]) -> Result<Self, KernelError> {
+        let mut buffer = Self::unspecified(gpu, elements.len())?;
+        buffer.write(0, elements)?;
+        Ok(buffer)
+    }
+
+    /// `len` elements that the caller writes before anything reads them. Any bytes are elements of such a type, so that
+    /// a mistake in that gives wrong numbers, no more.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn unspecified(gpu: &Arc<dyn Gpu>, len: usize) -> Result<Self, KernelError> {
+        Ok(Self {
+            gpu: Arc::clone(gpu),
+            address: gpu.allocate((len * size_of::<T>()).max(1))?,
+            len,
+            elements: PhantomData,
+        })
+    }
+
+    /// Sets every byte to zero.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn clear(&mut self) -> Result<(), KernelError> {
+        if self.len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the buffer owns this memory.
+        unsafe { self.gpu.fill(self.address, 0, self.len * size_of::<T>()) }
+    }
+
+    /// Writes `elements` from place `at` on.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn write(&mut self, at: usize, elements: &[T]) -> Result<(), KernelError> {
+        assert!(
+            at + elements.len() <= self.len,
+            "a write of {} at {at} into {}",
+            elements.len(),
+            self.len
+        );
+        if elements.is_empty() {
+            return Ok(());
+        }
+        let address = self.address + (at * size_of::<T>()) as u64;
+        // SAFETY: the buffer owns this memory, and the elements fit, as was just checked.
+        unsafe { self.gpu.write(address, bytemuck::cast_slice(elements)) }
+    }
+
+    /// Reads the elements `range`.
+    ///
+    /// # Panics
+    /// When the range is not within the buffer.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn read(&self, range: Range<usize>) -> Result<Vec<T>, KernelError> {
+        let mut elements = vec![T::zeroed(); range.len()];
+        self.read_to(range.start, &mut elements)?;
+        Ok(elements)
+    }
+
+    /// Reads as many elements as `elements` has from place `at` on.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn read_to(&self, at: usize, elements: &mut [T]) -> Result<(), KernelError> {
+        assert!(
+            at + elements.len() <= self.len,
+            "a read of {} at {at} from {}",
+            elements.len(),
+            self.len
+        );
+        if elements.is_empty() {
+            return Ok(());
+        }
+        let address = self.address + (at * size_of::<T>()) as u64;
+        // SAFETY: the buffer owns this memory, and has as many elements, as was just checked.
+        unsafe { self.gpu.read(address, bytemuck::cast_slice_mut(elements)) }
+    }
+
+    /// All elements, to be read by kernels.
+    pub(super) fn view(&self) -> View<'_, T> {
+        View {
+            address: self.address,
+            len: self.len,
+            elements: PhantomData,
+        }
+    }
+
+    /// All elements, to be written by kernels.
+    pub(super) fn view_mut(&mut self) -> ViewMut<'_, T> {
+        ViewMut {
+            address: self.address,
+            len: self.len,
+            elements: PhantomData,
+        }
+    }
+}
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        // SAFETY: the address came from this device, and views of it borrow the buffer, so that none is left. Launches
+        // that use it come before in the device's order.
+        unsafe { self.gpu.free(self.address) }
+    }
+}
+
+/// Elements in device memory, borrowed.
+#[derive(Debug)]
+pub(super) struct View<'a, T> {
+    address: u64,
+    len: usize,
+    elements: PhantomData<&'a T>,
+}
+
+impl<T> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for View<'_, T> {}
+
+impl<T> View<'_, T> {
+    /// The first element's place on the device.
+    pub(super) fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The elements `range`.
+    ///
+    /// # Panics
+    /// When the range is not within the view.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        assert!(
+            range.start <= range.end && range.end <= self.len,
+            "{range:?} of {}",
+            self.len
+        );
+        Self {
+            address: self.address + (range.start * size_of::<T>()) as u64,
+            len: range.len(),
+            elements: PhantomData,
+        }
+    }
+}
+
+/// Elements in device memory, borrowed to be written.
+#[derive(Debug)]
+pub(super) struct ViewMut<'a, T> {
+    address: u64,
+    len: usize,
+    elements: PhantomData<&'a mut T>,
+}
+
+impl<T> ViewMut<'_, T> {
+    /// The first element's place on the device.
+    pub(super) fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The elements `range`.
+    ///
+    /// # Panics
+    /// When the range is not within the view.
+    pub(super) fn part(&mut self, range: Range<usize>) -> ViewMut<'_, T> {
+        assert!(
+            range.start <= range.end && range.end <= self.len,
+            "{range:?} of {}",
+            self.len
+        );
+        ViewMut {
+            address: self.address + (range.start * size_of::<T>()) as u64,
+            len: range.len(),
+            elements: PhantomData,
+        }
+    }
+}
+
+/// A part of a tensor pair, as `ema_update_f32_v1` reads it.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Chunk {
+    /// Address of the first key element.
+    pub(super) key: u64,
+    /// Address of the first query element.
+    pub(super) query: u64,
+    /// Elements.
+    pub(super) n: u64,
+}

@@ -1,0 +1,176 @@
+//! `rank_counts`: first the scores of the true pairs, then every tile of products is counted where it was made.
+//!
+//! Queries and gallery are copied to the device in parts, so that both may be larger than its memory.
+
+use std::sync::Arc;
+
+use super::gpu::Gpu;
+use super::launch::{self, Chunks, Counters, MAX_TILES, TILE};
+use super::memory::Buffer;
+use super::rows::{DeviceRows, RowNumbers, stride};
+use super::same_ids::SameIds;
+use crate::check;
+use crate::rank::{Direction, RankCount, RankJob, RankOutput};
+use crate::{Dtype, KernelError};
+
+/// Bytes of query rows that lie on the device at one time.
+const QUERY_BYTES: usize = 512 << 20;
+/// Bytes of gallery rows that lie on the device at one time.
+const GALLERY_BYTES: usize = 256 << 20;
+/// Bytes of a chunk of the gallery that all blocks sweep together: well within the second-level cache.
+const CHUNK_BYTES: usize = 16 << 20;
+/// Pairs scored at a time.
+const PAIRS: usize = 1 << 14;
+/// Blocks for each multiprocessor, at least: with fewer the last ones would leave most of the device idle.
+const BLOCKS: usize = 4;
+
+/// Rows that may lie on the device within `bytes`.
+pub(super) fn rows_within(bytes: usize, dim: usize) -> usize {
+    (bytes / (2 * stride(dim)) / TILE * TILE).max(TILE)
+}
+
+/// Cuts `n_items` rows into chunks for a sweep by `n_queries` queries in tiles of `tile` rows.
+pub(super) fn chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: usize, dim: usize) -> Chunks {
+    let n_blocks = n_queries.div_ceil(tile).max(1);
+    let wanted = (BLOCKS * gpu.n_processors() as usize).div_ceil(n_blocks);
+    let by_blocks = n_items.div_ceil(tile).div_ceil(wanted);
+    let by_bytes = CHUNK_BYTES / (2 * stride(dim) * tile);
+    Chunks::new(n_items, tile, by_blocks.min(by_bytes).clamp(1, MAX_TILES))
+}
+
+pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
+    job.check_shapes()?;
+    let [query, gallery] = check::scan_job(job, Dtype::F16)?;
+    check::score_range(query, gallery, f64::from(f32::MAX))?;
+    let (t2v_direction, v2t_direction) = (job.t2v_direction(), job.v2t_direction());
+    let mut t2v = true_pairs(gpu, &t2v_direction, Left::Asking)?;
+    let mut v2t = match &v2t_direction {
+        Some(direction) => Some(true_pairs(gpu, direction, Left::Asked)?),
+        None => None,
+    };
+    let dim = job.query.dim();
+    let same_ids = job.ids.map(|ids| SameIds::new(ids.query, ids.gallery));
+    let (query_rows, gallery_rows) = (rows_within(QUERY_BYTES, dim), rows_within(GALLERY_BYTES, dim));
+    for start in (0..job.n_queries()).step_by(query_rows) {
+        let queries = start..job.n_queries().min(start + query_rows);
+        let side = t2v_direction.query;
+        let rows = DeviceRows::new(gpu, job.query, queries.clone().map(|query| side.row(query)))?;
+        let mut t2v_counters = OnDevice::new(gpu, &t2v[queries.clone()])?;
+        let query_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.left[queries.clone()]))?;
+        for start in job.part.clone().step_by(gallery_rows) {
+            let items = start..job.part.end.min(start + gallery_rows);
+            let in_part = start - job.part.start..items.end - job.part.start;
+            let item_rows = DeviceRows::new(gpu, job.gallery, items.clone())?;
+            let item_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.right[items.clone()]))?;
+            let mut v2t_counters = match &v2t {
+                Some(v2t) => Some(OnDevice::new(gpu, &v2t[in_part.clone()])?),
+                None => None,
+            };
+            launch::rank_counts(
+                &**gpu,
+                rows.view(),
+                item_rows.view(),
+                chunks(&**gpu, queries.len(), items.len(), TILE, dim),
+                &t2v_counters.counters(),
+                v2t_counters.as_mut().map(OnDevice::counters).as_ref(),
+                query_ids
+                    .as_ref()
+                    .zip(item_ids.as_ref())
+                    .map(|(query, item)| [query.view(), item.view()]),
+            )?;
+            if let (Some(counters), Some(v2t)) = (v2t_counters, v2t.as_mut()) {
+                counters.add_to(&mut v2t[in_part])?;
+            }
+        }
+        t2v_counters.add_to(&mut t2v[queries])?;
+    }
+    Ok(RankOutput { t2v, v2t })
+}
+
+fn part_of_ids(gpu: &Arc<dyn Gpu>, ids: Option<&[u32]>) -> Result<Option<Buffer<u32>>, KernelError> {
+    ids.map(|ids| Buffer::of(gpu, ids)).transpose()
+}
+
+/// Thresholds and counters of the rows of one side.
+struct OnDevice {
+    thresholds: Buffer<f32>,
+    greater: Buffer<u32>,
+    equal: Buffer<u32>,
+}
+
+impl OnDevice {
+    fn new(gpu: &Arc<dyn Gpu>, counts: &[RankCount]) -> Result<Self, KernelError> {
+        // The score was widened from f32, so that this is exact.
+        let thresholds: Vec<f32> = counts.iter().map(|count| count.score as f32).collect();
+        Ok(Self {
+            thresholds: Buffer::of(gpu, &thresholds)?,
+            greater: Buffer::zeroed(gpu, counts.len())?,
+            equal: Buffer::zeroed(gpu, counts.len())?,
+        })
+    }
+
+    fn counters(&mut self) -> Counters<'_> {
+        Counters {
+            thresholds: self.thresholds.view(),
+            greater: self.greater.view_mut(),
+            equal: self.equal.view_mut(),
+        }
+    }
+
+    fn add_to(self, counts: &mut [RankCount]) -> Result<(), KernelError> {
+        let greater = self.greater.read(0..counts.len())?;
+        let equal = self.equal.read(0..counts.len())?;
+        for (count, (greater, equal)) in counts.iter_mut().zip(greater.into_iter().zip(equal)) {
+            count.greater += u64::from(greater);
+            count.equal += u64::from(equal);
+        }
+        Ok(())
+    }
+}
+
+/// Whose rows are the left factors of the sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The direction's query side.
+    Asking,
+    /// Its gallery side.
+    Asked,
+}
+
+/// Scores the true pairs of one direction; the counts are as [`Direction::meet`] leaves them. Factors are on the sides
+/// where the sweep has them: a product with its sides swapped need not have the same last digit.
+fn true_pairs(
+    gpu: &Arc<dyn Gpu>,
+    direction: &Direction<'_>,
+    left: Left,
+) -> Result<Vec<RankCount>, KernelError> {
+    let Direction {
+        query, gallery, own, ..
+    } = direction;
+    let mut counts = vec![Direction::UNMET; direction.asking.len()];
+    let pairs: Vec<(usize, usize)> = direction
+        .asking
+        .clone()
+        .flat_map(|query| own.of(query).iter().map(move |item| (query, *item as usize)))
+        .collect();
+    let at_once = PAIRS.min(pairs.len());
+    let numbers = RowNumbers::new(gpu, at_once)?;
+    let mut scores: Buffer<f32> = Buffer::unspecified(gpu, at_once)?;
+    for pairs in pairs.chunks(PAIRS) {
+        let asking = pairs.iter().map(|&(at, _)| query.row(at));
+        let asked = pairs.iter().map(|&(_, at)| gallery.row(at));
+        let asking = DeviceRows::new(gpu, query.rows, asking)?;
+        let asked = DeviceRows::new(gpu, gallery.rows, asked)?;
+        let (left, right) = match left {
+            Left::Asking => (asking.view(), asked.view()),
+            Left::Asked => (asked.view(), asking.view()),
+        };
+        let mut all = scores.view_mut();
+        launch::pair_scores(&**gpu, left, right, &numbers, &all.part(0..pairs.len()))?;
+        let found = scores.read(0..pairs.len())?;
+        for (&(query, item), score) in pairs.iter().zip(found) {
+            direction.meet(&mut counts[query - direction.asking.start], query, item, score);
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,150 @@
+//! `scores` and `top_k`.
+
+use std::sync::Arc;
+
+use super::gpu::Gpu;
+use super::launch::{self, LIST, TILE};
+use super::memory::Buffer;
+use super::rank::{chunks, rows_within};
+use super::rows::DeviceRows;
+use crate::check::{self, GALLERY, QUERY};
+use crate::scores::{Hit, check_dims, check_len};
+use crate::{Dtype, KernelError, Rows};
+
+/// Bytes of rows of either side, and of scores, that lie on the device at one time.
+const SCORE_BYTES: usize = 64 << 20;
+/// Bytes of gallery rows that lie on the device at one time.
+const GALLERY_BYTES: usize = 256 << 20;
+/// Bytes of lists that lie on the device at one time.
+const LIST_BYTES: usize = 32 << 20;
+
+fn check(query: Rows<'_>, gallery: Rows<'_>) -> Result<(), KernelError> {
+    check_dims(query, gallery)?;
+    let longest = check::scan(QUERY, query, Dtype::F16)?;
+    check::score_range(
+        longest,
+        check::scan(GALLERY, gallery, Dtype::F16)?,
+        f64::from(f32::MAX),
+    )
+}
+
+pub(super) fn scores(
+    gpu: &Arc<dyn Gpu>,
+    query: Rows<'_>,
+    gallery: Rows<'_>,
+    out: &mut [f32],
+) -> Result<(), KernelError> {
+    let (n_queries, n_gallery, dim) = (query.n_rows(), gallery.n_rows(), query.dim());
+    check_dims(query, gallery)?;
+    check_len("scores", n_queries * n_gallery, out.len())?;
+    check(query, gallery)?;
+    let gallery_rows = rows_within(SCORE_BYTES, dim);
+    let query_rows = (SCORE_BYTES / (4 * gallery_rows.min(n_gallery.max(1)))).max(1);
+    for start in (0..n_queries).step_by(query_rows) {
+        let queries = start..n_queries.min(start + query_rows);
+        let rows = DeviceRows::all(gpu, query.slice(queries.clone()))?;
+        for start in (0..n_gallery).step_by(gallery_rows) {
+            let items = start..n_gallery.min(start + gallery_rows);
+            let item_rows = DeviceRows::all(gpu, gallery.slice(items.clone()))?;
+            let mut block: Buffer<f32> = Buffer::unspecified(gpu, queries.len() * items.len())?;
+            let chunks = chunks(&**gpu, queries.len(), items.len(), TILE, dim);
+            launch::scores(&**gpu, rows.view(), item_rows.view(), chunks, &block.view_mut())?;
+            for (at, query) in queries.clone().enumerate() {
+                let row = &mut out[query * n_gallery..][items.clone()];
+                block.read_to(at * items.len(), row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn top_k(
+    gpu: &Arc<dyn Gpu>,
+    query: Rows<'_>,
+    gallery: Rows<'_>,
+    k: usize,
+) -> Result<Vec<Hit>, KernelError> {
+    check(query, gallery)?;
+    let (n_queries, n_gallery, dim) = (query.n_rows(), gallery.n_rows(), query.dim());
+    let k = k.min(n_gallery);
+    let gallery_rows = rows_within(GALLERY_BYTES, dim);
+    let n_chunks = |n_queries: usize| chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), TILE, dim).n;
+    let mut hits = Vec::with_capacity(n_queries * k);
+    // Few queries are cut into many chunks, many into few; a list is small either way.
+    let query_rows = (LIST_BYTES / (8 * LIST * n_chunks(n_queries).max(1))).max(TILE);
+    for start in (0..n_queries).step_by(query_rows) {
+        let queries = start..n_queries.min(start + query_rows);
+        let search = Search {
+            gpu,
+            rows: DeviceRows::all(gpu, query.slice(queries.clone()))?,
+            gallery,
+            gallery_rows,
+            n_chunks: n_chunks(queries.len()).max(1),
+        };
+        let mut best: Vec<Vec<u64>> = vec![Vec::with_capacity(k); queries.len()];
+        while best.first().is_some_and(|best| best.len() < k) {
+            search.extend(&mut best, k)?;
+        }
+        hits.extend(best.into_iter().flatten().map(hit));
+    }
+    Ok(hits)
+}
+
+/// Some queries on their way through a gallery.
+struct Search<'a> {
+    gpu: &'a Arc<dyn Gpu>,
+    rows: DeviceRows,
+    gallery: Rows<'a>,
+    gallery_rows: usize,
+    n_chunks: usize,
+}
+
+impl Search<'_> {
+    /// Adds to each query's keys the next ones, at most [`LIST`], until there are `k`: those below the last one so far.
+    fn extend(&self, best: &mut [Vec<u64>], k: usize) -> Result<(), KernelError> {
+        let n_next = (k - best[0].len()).min(LIST);
+        let bounds: Vec<u64> = best
+            .iter()
+            .map(|best| best.last().copied().unwrap_or(u64::MAX))
+            .collect();
+        let bounds = Buffer::of(self.gpu, &bounds)?;
+        let mut lists = Buffer::zeroed(self.gpu, self.n_chunks * best.len() * LIST)?;
+        for start in (0..self.gallery.n_rows()).step_by(self.gallery_rows) {
+            let items = start..self.gallery.n_rows().min(start + self.gallery_rows);
+            let item_rows = DeviceRows::all(self.gpu, self.gallery.slice(items.clone()))?;
+            launch::top_k(
+                &**self.gpu,
+                self.rows.view(),
+                item_rows.view(),
+                chunks(&**self.gpu, best.len(), items.len(), TILE, self.gallery.dim()),
+                start,
+                n_next,
+                bounds.view(),
+                &lists.view_mut(),
+            )?;
+        }
+        launch::merge_lists(&**self.gpu, &lists.view_mut(), best.len(), self.n_chunks)?;
+        let merged = lists.read(0..best.len() * LIST)?;
+        for (best, list) in best.iter_mut().zip(merged.chunks_exact(LIST)) {
+            best.extend_from_slice(&list[..n_next]);
+        }
+        Ok(())
+    }
+}
+
+/// Takes a key of `top_k_f16_v1` apart: the ordered bits of the score above those of the item, inverted.
+fn hit(key: u64) -> Hit {
+    Hit {
+        item: !(key as u32),
+        score: f64::from(from_ordered_bits((key >> 32) as u32)),
+    }
+}
+
+/// The score that the kernels' `ordered_bits` made these bits of; minus infinity for 0.
+pub(super) fn from_ordered_bits(ordered: u32) -> f32 {
+    match ordered {
+        0 => f32::NEG_INFINITY,
+        _ if ordered >> 31 == 1 => f32::from_bits(ordered & 0x7fff_ffff),
+        _ => f32::from_bits(!ordered),
+    }
+}
