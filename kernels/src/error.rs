@@ -99,6 +99,16 @@ pub enum KernelError {
         #[source]
         source: cudarc::driver::DriverError,
     },
+    /// A CUDA kernel wrote to memory that it was not given, on a device that is watched for it.
+    #[error("a kernel wrote {side} an allocation of {bytes} bytes, byte {at} of the guard there")]
+    OutOfBounds {
+        /// `before` or `beyond`.
+        side: &'static str,
+        /// The first byte of the guard that differs.
+        at: usize,
+        /// Size of the allocation.
+        bytes: usize,
+    },
     /// A CUDA kernel could not be compiled for this device.
     #[error("CUDA kernels cannot be compiled")]
     Compile {

@@ -74,6 +74,19 @@ pub(crate) fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
     }
 }
 
+/// As [`kernel`], with the memory of a device guarded.
+pub(crate) fn guarded_kernel(id: KernelId) -> Result<Box<dyn AllOperations>, KernelError> {
+    match id {
+        KernelId::Cuda {
+            arch: CudaArch::Sm80, ..
+        } => match cuda::guarded_kernel() {
+            Ok(kernel) => Ok(Box::new(kernel)),
+            Err(reason) => unavailable(id, &reason),
+        },
+        _ => kernel(&id.to_string()),
+    }
+}
+
 fn unavailable(id: KernelId, reason: &str) -> Result<Box<dyn AllOperations>, KernelError> {
     Err(KernelError::Unavailable {
         id: id.to_string(),

@@ -13,7 +13,8 @@ mod upkeep;
 use std::error::Error;
 
 use super::Deviation;
-use crate::registry::{AllOperations, kernel};
+use super::inputs::Random;
+use crate::registry::{AllOperations, guarded_kernel};
 use crate::{KernelError, KernelId};
 
 /// Dimensions that leave every kind of rest beside vectors, tiles and pieces.
@@ -46,17 +47,18 @@ pub struct Finding {
     pub verdict: Verdict,
 }
 
-/// Runs all cases on a kernel: one finding an operation.
+/// Runs all cases on a kernel: one finding an operation. Numbers are drawn from `seed`, the same on every machine. The
+/// memory of a CUDA device is poisoned and guarded meanwhile.
 ///
 /// # Errors
 /// [`KernelError::Unavailable`] when this machine or this build cannot run the kernel. A kernel that fails in a
 /// case it must compute gets a finding that says so.
-pub fn verify(id: KernelId) -> Result<Vec<Finding>, KernelError> {
-    Ok(verify_kernel(&*kernel(&id.to_string())?))
+pub fn verify(id: KernelId, seed: u64) -> Result<Vec<Finding>, KernelError> {
+    Ok(verify_kernel(&*guarded_kernel(id)?, seed))
 }
 
 /// Runs all cases on a kernel in hand.
-pub(crate) fn verify_kernel(kernel: &dyn AllOperations) -> Vec<Finding> {
+pub(crate) fn verify_kernel(kernel: &dyn AllOperations, seed: u64) -> Vec<Finding> {
     let operations: [(_, Cases); 6] = [
         ("rank_counts", rank::rank_counts),
         ("top_k", search::top_k),
@@ -66,7 +68,10 @@ pub(crate) fn verify_kernel(kernel: &dyn AllOperations) -> Vec<Finding> {
         ("enqueue", upkeep::enqueue),
     ];
     let findings = operations.into_iter().map(|(operation, cases)| {
-        let mut log = Log::default();
+        let mut log = Log {
+            seed,
+            ..Log::default()
+        };
         cases(kernel, &mut log);
         Finding {
             operation,
@@ -90,12 +95,18 @@ type Cases = fn(&dyn AllOperations, &mut Log);
 /// What was found so far.
 #[derive(Debug, Default)]
 struct Log {
+    seed: u64,
     n_cases: u64,
     deviation: Deviation,
     could_flip: Option<(u64, u64)>,
 }
 
 impl Log {
+    /// Random numbers of one part of the cases.
+    fn random(&self, part: u64) -> Random {
+        Random(part.wrapping_add(self.seed.wrapping_mul(1000)))
+    }
+
     /// Takes in a case. An error is a failure: of cases that must fail, [`Log::refused`] knows.
     fn case(&mut self, name: impl FnOnce() -> String, result: Result<Deviation, KernelError>) {
         self.n_cases += 1;

@@ -12,6 +12,7 @@ use cudarc::nvrtc::Ptx;
 
 use super::compile::{arch_name, compiled};
 use super::gpu::{Argument, Gpu};
+use super::guarded::Guarded;
 use super::kernel::CudaKernel;
 use super::probe::{self, Version};
 use super::source::{Kernel, SOURCES};
@@ -25,10 +26,21 @@ const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
 /// # Errors
 /// Why there are none here, in a few words.
 pub(crate) fn kernel() -> Result<CudaKernel, String> {
+    first().map(CudaKernel::new)
+}
+
+/// As [`kernel`], with all memory guarded: slower, for verification.
+///
+/// # Errors
+/// As [`kernel`].
+pub(crate) fn guarded_kernel() -> Result<CudaKernel, String> {
+    first().map(Guarded::gpu).map(CudaKernel::new)
+}
+
+fn first() -> Result<Arc<dyn Gpu>, String> {
     static DEVICE: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
     let device = DEVICE.get_or_init(|| CudaDevice::first().map(Arc::new));
-    let device: Arc<dyn Gpu> = Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>;
-    Ok(CudaKernel::new(device))
+    Ok(Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>)
 }
 
 /// A device with its primary context, which libtorch shares.

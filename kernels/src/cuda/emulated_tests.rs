@@ -4,6 +4,7 @@
 use half::f16;
 
 use super::emulator::Emulator;
+use super::guarded::Guarded;
 use super::kernel::CudaKernel;
 use super::launch::{self, QueueView};
 use super::memory::{Buffer, Chunk};
@@ -27,8 +28,10 @@ fn emulated(n_processors: u32, seed: u64) -> Option<CudaKernel> {
 
 #[test]
 fn every_operation_passes_the_cases_of_every_kernel() {
-    let Some(kernel) = emulated(3, 1) else { return };
-    for finding in verify_kernel(&kernel) {
+    let Ok(gpu) = Emulator::gpu(3, 1).map_err(|reason| println!("skipped: {reason}")) else {
+        return;
+    };
+    for finding in verify_kernel(&CudaKernel::new(Guarded::gpu(gpu)), 0) {
         assert_eq!(finding.verdict, Verdict::Passed, "{finding:#?}");
         assert!(finding.n_cases > 5 && finding.deviation.n_compared > 1000);
     }
@@ -311,6 +314,27 @@ fn a_launch_that_would_leave_its_memory_is_not_made() {
     let mut queue_ids = Buffer::of(&gpu, &[0_i64; 4]).unwrap();
     let queue = QueueView::F32(queue.view_mut());
     let _ = launch::enqueue(&*gpu, keys.view(), ids.view(), &queue, &queue_ids.view_mut(), 4);
+}
+
+#[test]
+fn a_write_beside_an_allocation_is_found_before_anything_is_read() {
+    let Ok(gpu) = Emulator::gpu(1, 1) else { return };
+    let gpu = Guarded::gpu(gpu);
+    for (place, side, at) in [(-1_i64, "before", 255), (21, "beyond", 1)] {
+        let other: Buffer<u8> = Buffer::of(&gpu, &[1; 3]).unwrap();
+        let buffer: Buffer<u8> = Buffer::unspecified(&gpu, 20).unwrap();
+        assert_eq!(buffer.read(0..20).unwrap(), [0xff; 20]);
+        let address = buffer.view().address().checked_add_signed(place).unwrap();
+        // SAFETY: the byte lies in a zone of this allocation, which the guard alone owns.
+        unsafe { gpu.fill(address, 0, 1).unwrap() };
+        let found = other.read(0..3);
+        assert!(
+            matches!(found, Err(KernelError::OutOfBounds { side: s, at: a, bytes: 20 }) if (s, a) == (side, at)),
+            "{found:?}"
+        );
+        drop(buffer);
+        assert_eq!(other.read(0..3).unwrap(), [1; 3]);
+    }
 }
 
 /// The emulator would be no witness if nothing could fail in it.

@@ -7,6 +7,7 @@ mod emulated_tests;
 #[cfg(test)]
 mod emulator;
 mod gpu;
+mod guarded;
 mod info_nce;
 mod kernel;
 mod launch;
@@ -20,5 +21,5 @@ mod source;
 mod upkeep;
 
 pub use compile::CompileError;
-pub(crate) use device::kernel;
+pub(crate) use device::{guarded_kernel, kernel};
 pub use probe::{Device, Driver, Nvrtc, Unavailable};

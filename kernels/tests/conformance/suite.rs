@@ -11,7 +11,7 @@ fn check(family: &str) {
         println!("skipped: {}", reason.unwrap().1);
     }
     for id in kernels {
-        let findings = verify(id).unwrap();
+        let findings = verify(id, 0).unwrap();
         let operations: Vec<_> = findings.iter().map(|finding| finding.operation).collect();
         assert_eq!(
             operations,
@@ -75,6 +75,6 @@ fn each_concrete_kernel_has_a_family_and_is_available_or_has_a_reason() {
     }
     for (id, reason) in unavailable {
         assert!(!available.contains(&id) && !reason.is_empty());
-        assert!(matches!(verify(id), Err(KernelError::Unavailable { .. })));
+        assert!(matches!(verify(id, 0), Err(KernelError::Unavailable { .. })));
     }
 }

@@ -7,7 +7,7 @@ use crate::registry::AllOperations;
 use crate::{Dtype, KernelError};
 
 pub(super) fn info_nce(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(21);
+    let mut random = log.random(21);
     for dim in [1, 7, 31, 512] {
         for (batch, queue_len) in [(1, 0), (1, 1), (33, 0), (3, 40)] {
             let case = ContrastCase::new(batch, queue_len, dim, &mut random);

@@ -4,7 +4,7 @@ use super::{DIMS, Log, exact};
 use crate::conformance::Deviation;
 use crate::conformance::compare::judge_counts;
 use crate::conformance::inputs::{Matrix, Random};
-use crate::rank::{PairIds, RankCounts, RankJob, RankOutput, TrueItems};
+use crate::rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
 use crate::reference::Reference;
 use crate::registry::AllOperations;
 use crate::{Dtype, KernelError, Rows};
@@ -13,7 +13,7 @@ use crate::{Dtype, KernelError, Rows};
 const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 40), (33, 1), (13, 25), (70, 101)];
 
 pub(super) fn rank_counts(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(1);
+    let mut random = log.random(1);
     whole_numbers(kernel, log, &mut random);
     duplicates(kernel, log, &mut random);
     real_numbers(kernel, log, &mut random);
@@ -21,6 +21,8 @@ pub(super) fn rank_counts(kernel: &dyn AllOperations, log: &mut Log) {
     chosen(kernel, log, &mut random);
     nothing(kernel, log);
     too_large(kernel, log);
+    any_place(kernel, log, &mut random);
+    again(kernel, log, &mut random);
 }
 
 /// True items of both directions, and ids.
@@ -320,7 +322,7 @@ fn chosen(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
 fn nothing(kernel: &dyn AllOperations, log: &mut Log) {
     let empty = Matrix::new(0, 7, |_, _| 0.0);
     let some = Matrix::new(3, 7, |_, _| 1.0);
-    let mut random = Random(2);
+    let mut random = log.random(2);
     for (gallery, options) in [(&empty, 1), (&some, 0)] {
         let labels = Labels {
             t2v: random.true_items(0, gallery.n_rows, 1),
@@ -340,8 +342,75 @@ fn too_large(kernel: &dyn AllOperations, log: &mut Log) {
         |row, column| if (row, column) == (1, 3) { 1e6 } else { 1.0 },
     );
     let gallery = Matrix::new(2, 7, |_, _| 1.0);
-    let labels = Labels::new(2, 2, &mut Random(3));
+    let labels = Labels::new(2, 2, &mut log.random(3));
     let job = labels.job(query.rows(Dtype::F32), gallery.rows(Dtype::F32), 0);
     let narrow = kernel.id().dtype() == Dtype::F16;
     log.refused("an element of 1e6", narrow, kernel.rank_counts(&job));
+}
+
+/// Real rows in another order: every count must be the same, as a pair's score is one wherever the pair lies.
+fn any_place(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    if !kernel.id().has_pure_scores() {
+        return;
+    }
+    let (n_queries, n_gallery) = (140, 270);
+    for dim in [31, 520] {
+        let query = Matrix::real(n_queries, dim, random);
+        let gallery = Matrix::real(n_gallery, dim, random);
+        let labels = Labels::new(n_queries, n_gallery, random);
+        let [query_order, gallery_order] = [random.order(n_queries), random.order(n_gallery)];
+        let moved = (query.permuted(&query_order), gallery.permuted(&gallery_order));
+        let compare = || -> Result<Deviation, KernelError> {
+            let expected =
+                kernel.rank_counts(&labels.job(query.rows(Dtype::F16), gallery.rows(Dtype::F16), 1))?;
+            let t2v = relabelled(&labels.t2v, &query_order, &gallery_order)?;
+            let v2t = relabelled(&labels.v2t, &gallery_order, &query_order)?;
+            let job = RankJob {
+                v2t: Some(&v2t),
+                ..RankJob::new(moved.0.rows(Dtype::F16), moved.1.rows(Dtype::F16), &t2v)
+            };
+            let found = kernel.rank_counts(&job)?;
+            let pick = |counts: &[RankCount], order: &[usize]| order.iter().map(|&at| counts[at]).collect();
+            let expected = RankOutput {
+                t2v: pick(&expected.t2v, &query_order),
+                v2t: expected.v2t.map(|v2t| pick(&v2t, &gallery_order)),
+            };
+            Ok(exact_output(&found, &expected))
+        };
+        log.case(|| format!("rows in another order, dim {dim}"), compare());
+    }
+}
+
+/// True items after both sides were put in other orders: item `i` of a side is `order[i]` of before.
+fn relabelled(own: &TrueItems, asking: &[usize], asked: &[usize]) -> Result<TrueItems, KernelError> {
+    let mut place = vec![0_u32; asked.len()];
+    for (at, &item) in asked.iter().enumerate() {
+        place[item] = at as u32;
+    }
+    let lists = asking.iter().map(|&query| {
+        own.of(query)
+            .iter()
+            .map(|item| place[*item as usize])
+            .collect::<Vec<u32>>()
+    });
+    TrueItems::from_lists(asked.len(), lists)
+}
+
+/// The same job again and again: a race would show in some of the counts some of the time.
+fn again(kernel: &dyn AllOperations, log: &mut Log, random: &mut Random) {
+    if !kernel.id().has_pure_scores() {
+        return;
+    }
+    let (n_queries, n_gallery, dim) = (200, 400, 96);
+    let query = Matrix::real(n_queries, dim, random);
+    let gallery = Matrix::real(n_gallery, dim, random);
+    let labels = Labels::new(n_queries, n_gallery, random);
+    let job = labels.job(query.rows(Dtype::F16), gallery.rows(Dtype::F16), 3);
+    let compare = || -> Result<Deviation, KernelError> {
+        let first = kernel.rank_counts(&job)?;
+        (0..10).try_fold(Deviation::default(), |worst, _| {
+            Ok(worst.merge(exact_output(&kernel.rank_counts(&job)?, &first)))
+        })
+    };
+    log.case(|| "the same counts again".to_owned(), compare());
 }

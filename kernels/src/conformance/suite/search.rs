@@ -2,14 +2,14 @@
 
 use super::{DIMS, Log, exact};
 use crate::conformance::compare;
-use crate::conformance::inputs::{Matrix, Random};
+use crate::conformance::inputs::Matrix;
 use crate::reference::Reference;
 use crate::registry::AllOperations;
 use crate::scores::TopK;
 use crate::{Dtype, KernelId, Rows};
 
 pub(super) fn scores(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(11);
+    let mut random = log.random(11);
     for dim in DIMS {
         for (n_queries, n_gallery) in [(1, 1), (3, 0), (0, 3), (1, 90), (90, 1), (67, 45)] {
             for size in [1.0, 1e-6, 200.0] {
@@ -52,7 +52,7 @@ pub(super) fn scores(kernel: &dyn AllOperations, log: &mut Log) {
 }
 
 pub(super) fn top_k(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(12);
+    let mut random = log.random(12);
     for dim in DIMS {
         for (n_queries, n_gallery) in [(1, 1), (1, 40), (0, 4), (4, 0), (35, 127)] {
             let query = Matrix::whole(n_queries, dim, &mut random);

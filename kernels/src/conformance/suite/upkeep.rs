@@ -5,13 +5,13 @@ use half::f16;
 use super::{Log, exact};
 use crate::conformance::Deviation;
 use crate::conformance::compare::{self, Enqueued};
-use crate::conformance::inputs::{Matrix, Random};
+use crate::conformance::inputs::Matrix;
 use crate::momentum::{EmaPair, EnqueueJob, QueueRows};
 use crate::registry::AllOperations;
 use crate::{Dtype, KernelError, Rows, RowsData};
 
 pub(super) fn ema_update(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(31);
+    let mut random = log.random(31);
     let lengths = [0, 1, 7, 31, 1023, 70_000, 131_072];
     let mut draw = |n: usize| (0..n).map(|_| (random.real() * 3.0) as f32).collect::<Vec<f32>>();
     let keys: Vec<Vec<f32>> = lengths.iter().map(|&n| draw(n)).collect();
@@ -40,7 +40,7 @@ pub(super) fn ema_update(kernel: &dyn AllOperations, log: &mut Log) {
 }
 
 pub(super) fn enqueue(kernel: &dyn AllOperations, log: &mut Log) {
-    let mut random = Random(32);
+    let mut random = log.random(32);
     for dim in [1, 7, 31, 512, 1023] {
         for (queue_len, batch, pointer) in [
             (5, 3, 0),
