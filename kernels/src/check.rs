@@ -25,7 +25,7 @@ const CHUNK: usize = 256;
 
 /// The largest Euclidean norm among the rows of one side, 0 without rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct RowNorm(f64);
+pub(crate) struct RowNorm(pub(crate) f64);
 
 impl RowNorm {
     /// The norm.
@@ -109,10 +109,21 @@ pub(crate) fn logit_range(
     batch_dtype: Dtype,
     queue_dtype: Dtype,
 ) -> Result<(), KernelError> {
-    let query = scan(QUERY, job.query, batch_dtype)?;
-    let positive = scan("positive", job.positive, batch_dtype)?;
-    let queue = scan("queue", job.queue, queue_dtype)?;
-    let largest = f64::from(1 << 18) * job.temperature;
+    let norms = [
+        scan(QUERY, job.query, batch_dtype)?,
+        scan("positive", job.positive, batch_dtype)?,
+        scan("queue", job.queue, queue_dtype)?,
+    ];
+    logit_norms(norms, job.temperature)
+}
+
+/// Checks that every logit of an InfoNCE term keeps fraction bits in f32, from the longest queries, positives and rows
+/// of the queue.
+pub(crate) fn logit_norms(
+    [query, positive, queue]: [RowNorm; 3],
+    temperature: f64,
+) -> Result<(), KernelError> {
+    let largest = f64::from(1 << 18) * temperature;
     for keys in [positive, queue] {
         score_range(query, keys, 2.0 * largest)?;
     }

@@ -101,39 +101,54 @@ impl InfoNceJob<'_> {
     /// # Errors
     /// [`KernelError::DimMismatch`], [`KernelError::Length`] or [`KernelError::Argument`].
     pub fn check(&self) -> Result<(), KernelError> {
-        let (batch, queue_len) = (self.query.n_rows(), self.queue.n_rows());
-        for keys in [self.positive, self.queue] {
-            crate::scores::check_dims(self.query, keys)?;
+        let size = |rows: Rows<'_>| [rows.n_rows(), rows.dim()];
+        check_term(
+            [size(self.query), size(self.positive), size(self.queue)],
+            self.ids,
+            self.temperature,
+        )
+    }
+}
+
+/// Checks the numbers of rows and the row lengths of queries, positives and queue, and the settings.
+pub(crate) fn check_term(
+    [[batch, dim], [n_positives, positive_dim], [queue_len, queue_dim]]: [[usize; 2]; 3],
+    ids: Option<ContrastIds<'_>>,
+    temperature: f64,
+) -> Result<(), KernelError> {
+    for gallery in [positive_dim, queue_dim] {
+        if gallery != dim {
+            return Err(KernelError::DimMismatch { query: dim, gallery });
         }
-        check_len("positives", batch, self.positive.n_rows())?;
-        if let Some(ids) = self.ids {
-            check_len("ids of the batch", batch, ids.batch.len())?;
-            check_len("ids of the queue", queue_len, ids.queue.len())?;
-            for (name, ids, least) in [
-                ("id of the batch", ids.batch, 0),
-                ("id of the queue", ids.queue, -1),
-            ] {
-                if let Some(id) = ids.iter().find(|id| **id < least) {
-                    return Err(KernelError::Argument {
-                        name,
-                        problem: format!("is {id}, must be at least {least}"),
-                    });
-                }
+    }
+    check_len("positives", batch, n_positives)?;
+    if let Some(ids) = ids {
+        check_len("ids of the batch", batch, ids.batch.len())?;
+        check_len("ids of the queue", queue_len, ids.queue.len())?;
+        for (name, ids, least) in [
+            ("id of the batch", ids.batch, 0),
+            ("id of the queue", ids.queue, -1),
+        ] {
+            if let Some(id) = ids.iter().find(|id| **id < least) {
+                return Err(KernelError::Argument {
+                    name,
+                    problem: format!("is {id}, must be at least {least}"),
+                });
             }
         }
-        let argument = |name, problem| Err(KernelError::Argument { name, problem });
-        if batch == 0 {
-            return argument("batch", "is empty".to_owned());
-        }
-        if queue_len + batch > MAX_NEGATIVES {
-            return argument(
-                "queue",
-                format!("has {queue_len} rows, more than {MAX_NEGATIVES} with the batch"),
-            );
-        }
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return argument("temperature", format!("is {}, must be above 0", self.temperature));
-        }
-        Ok(())
     }
+    let argument = |name, problem| Err(KernelError::Argument { name, problem });
+    if batch == 0 {
+        return argument("batch", "is empty".to_owned());
+    }
+    if queue_len + batch > MAX_NEGATIVES {
+        return argument(
+            "queue",
+            format!("has {queue_len} rows, more than {MAX_NEGATIVES} with the batch"),
+        );
+    }
+    if !(temperature > 0.0 && temperature.is_finite()) {
+        return argument("temperature", format!("is {temperature}, must be above 0"));
+    }
+    Ok(())
 }

@@ -216,7 +216,8 @@ pub struct MomentumConfig {
 pub enum TrainKernels {
     /// libtorch operations and its autograd.
     Libtorch,
-    /// Our fused kernels, `cpu/auto/f16` or `cpu/auto/f32` after the queues' storage type; on the CPU only.
+    /// Our fused kernels, `cpu/auto/f16` or `cpu/auto/f32` after the queues' storage type on the CPU,
+    /// `cuda/sm80/f16` on the first GPU.
     Custom,
 }
 
@@ -227,10 +228,10 @@ impl TrainKernels {
     /// [`ConfigError`] for `kernels`.
     pub fn validate_device(self, device: &str) -> Result<(), ConfigError> {
         match self {
-            Self::Custom if device != "cpu" => Err(ConfigError {
+            Self::Custom if !["cpu", "cuda:0"].contains(&device) => Err(ConfigError {
                 path: "kernels".to_owned(),
                 value: "`custom`".to_owned(),
-                allowed: "`libtorch`, as `device` is not `cpu`".to_owned(),
+                allowed: "`libtorch`, as `device` is neither `cpu` nor `cuda:0`".to_owned(),
             }),
             Self::Libtorch | Self::Custom => Ok(()),
         }

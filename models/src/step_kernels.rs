@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::config::{QueueDtype, TrainKernels};
 use crate::error::ModelError;
@@ -60,7 +60,8 @@ pub trait StepKernels: Debug + Send {
     fn enqueue(&self, keys: KeyWrite<'_>) -> Result<usize, ModelError>;
 }
 
-/// The back end that `choice` names, for banks of `dtype` and `threads` CPU threads.
+/// The back end that `choice` names for tensors on `device`; on the CPU for banks of `dtype` and `threads` threads. On a
+/// GPU ours compute in f16, into which banks of another type are converted at every step.
 ///
 /// # Errors
 /// [`ModelError::Threads`] when threads cannot be started, [`ModelError::Kernel`] when the machine lacks a kernel.
@@ -68,9 +69,11 @@ pub fn step_kernels(
     choice: TrainKernels,
     dtype: QueueDtype,
     threads: usize,
+    device: Device,
 ) -> Result<Box<dyn StepKernels>, ModelError> {
-    Ok(match choice {
-        TrainKernels::Libtorch => Box::new(libtorch::Libtorch),
-        TrainKernels::Custom => Box::new(custom::Custom::new(dtype, threads)?),
+    Ok(match (choice, device) {
+        (TrainKernels::Libtorch, _) => Box::new(libtorch::Libtorch),
+        (TrainKernels::Custom, Device::Cpu) => Box::new(custom::Custom::new(dtype, threads)?),
+        (TrainKernels::Custom, _) => Box::new(custom::CustomOnGpu::new()?),
     })
 }

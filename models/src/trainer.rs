@@ -84,7 +84,7 @@ impl Trainer {
         spec.optimizer.validate()?;
         spec.kernels.validate_device(&spec.device)?;
         let device = parse_device(&spec.device)?;
-        let kernels = step_kernels(spec.kernels, spec.momentum.queue_dtype, spec.threads)?;
+        let kernels = step_kernels(spec.kernels, spec.momentum.queue_dtype, spec.threads, device)?;
         use_threads(spec.threads);
         keep_freed_memory();
         tch::manual_seed(mix(spec.seed, INITIAL));

@@ -61,7 +61,7 @@ pub struct TrainConfig {
     /// Largest norm of the whole gradient; 0 does not clip.
     pub clip_grad_norm: f64,
     /// Who computes the InfoNCE terms, the momentum update and the queue writes: libtorch, or the kernels of this
-    /// program (on the CPU only).
+    /// program (on `cpu` and `cuda:0`).
     pub kernels: TrainKernels,
     /// CPU threads of libtorch and of the kernels; part of the cell because libtorch's sums depend on it.
     pub threads: usize,

@@ -181,21 +181,21 @@ fn queue_shorter_than_the_batch() {
 
 #[test]
 fn kernels_that_the_device_has_not() {
-    insta::assert_snapshot!(message("batch: 32}", "batch: 32, kernels: custom}\ndevice: cuda:0", &[]), @r#"
+    insta::assert_snapshot!(message("batch: 32}", "batch: 32, kernels: custom}\ndevice: cuda:1", &[]), @r#"
      × suites/sample.yaml:8:40: impossible value for `train.kernels`: `custom`; allowed: `libtorch`,
-     │ as `device` is not `cpu`
+     │ as `device` is neither `cpu` nor `cuda:0`
        ╭─[8:40]
      7 │ model: {preset: tiny}
      8 │ train: {steps: 10, batch: 32, kernels: custom}
        ·                                        ───┬──
        ·                                           ╰── impossible
-     9 │ device: cuda:0
+     9 │ device: cuda:1
        ·         ───┬──
-       ·            ╰── `device` is "cuda:0"
+       ·            ╰── `device` is "cuda:1"
     10 │ momentum:
        ╰────
      help: `train.kernels`: Who computes the InfoNCE terms, the momentum update and the queue writes:
-           libtorch, or the kernels of this program (on the CPU only).
+           libtorch, or the kernels of this program (on `cpu` and `cuda:0`).
     "#);
 }
 

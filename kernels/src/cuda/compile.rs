@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 use cudarc::nvrtc::sys::{self, nvrtcProgram, nvrtcResult};
+use sha2::{Digest, Sha256};
 
 use super::probe::{self, Unavailable, Version};
 use super::source::{HEADERS, Source};
@@ -94,9 +95,9 @@ fn compiled_in(folder: Option<&Path>, source: &Source, arch: &str) -> Result<Com
 
 /// Name of the file that holds what is made of these inputs: a hash of all of them.
 fn key(source: &Source, arch: &str, nvrtc: Version) -> String {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Sha256::new();
     let mut add = |part: &[u8]| {
-        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
     add(nvrtc.to_string().as_bytes());
@@ -109,14 +110,19 @@ fn key(source: &Source, arch: &str, nvrtc: Version) -> String {
         add(source.text.as_bytes());
     }
     let stem = source.name.trim_end_matches(".cu");
-    format!("{stem}-{arch}-{}", hasher.finalize().to_hex())
+    let hash: String = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{stem}-{arch}-{hash}")
 }
 
 /// Reads what [`write`] wrote, if it is whole.
 fn read(place: &Path) -> Option<Compiled> {
     let bytes = fs::read(place).ok()?;
     let (hash, rest) = bytes.split_first_chunk::<32>()?;
-    if blake3::hash(rest) != *hash {
+    if Sha256::digest(rest)[..] != hash[..] {
         return None;
     }
     let (len, rest) = rest.split_first_chunk::<8>()?;
@@ -138,7 +144,7 @@ fn write(place: &Path, compiled: &Compiled) -> io::Result<()> {
     }
     let partial = partial_name(place);
     let written = File::create(&partial).and_then(|mut file| {
-        file.write_all(blake3::hash(&rest).as_bytes())?;
+        file.write_all(&Sha256::digest(&rest))?;
         file.write_all(&rest)?;
         file.sync_all()?;
         fs::rename(&partial, place)

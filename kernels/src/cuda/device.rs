@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
 use cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+use cudarc::driver::sys::CUmemPool_attribute_enum::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg, result,
 };
@@ -20,6 +21,10 @@ use crate::KernelError;
 
 /// Oldest compute capability of the portable kernels.
 const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
+
+/// Memory that the pool keeps, the most that an operation may take beside its inputs and outputs; libtorch has a pool of
+/// its own.
+const KEPT_BYTES: u64 = 64 << 20;
 
 /// The kernels on the first device; found once, then remembered.
 ///
@@ -37,7 +42,11 @@ pub(crate) fn guarded_kernel() -> Result<CudaKernel, String> {
     first().map(Guarded::gpu).map(CudaKernel::new)
 }
 
-fn first() -> Result<Arc<dyn Gpu>, String> {
+/// The first device.
+///
+/// # Errors
+/// As [`kernel`].
+pub(super) fn first() -> Result<Arc<dyn Gpu>, String> {
     static DEVICE: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
     let device = DEVICE.get_or_init(|| CudaDevice::first().map(Arc::new));
     Ok(Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>)
@@ -63,6 +72,20 @@ struct Loaded {
     functions: HashMap<&'static str, CudaFunction>,
 }
 
+/// Lets the device's pool keep what small operations free: by default all of it goes back to the system whenever the
+/// stream is waited for, and is asked for again a moment later.
+fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let mut bytes = KEPT_BYTES;
+    // SAFETY: the device is the context's; the attribute takes a number of 64 bits, which is read during the call.
+    unsafe {
+        let pool = result::device::get_mem_pool(context.cu_device())?;
+        result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut bytes).cast())
+    }
+}
+
 fn failed(call: &'static str) -> impl Fn(DriverError) -> KernelError {
     move |source| KernelError::Cuda { call, source }
 }
@@ -82,6 +105,7 @@ impl CudaDevice {
         // Everything is on one stream; events for each buffer would order nothing.
         // SAFETY: no slice of another stream exists in this context's name, now or later: we make no stream.
         unsafe { context.disable_event_tracking() };
+        keep_freed_memory(&context).map_err(text)?;
         let n_processors = context
             .attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
             .map_err(text)?;
@@ -195,6 +219,7 @@ impl Gpu for CudaDevice {
         [x, y, z]: [u32; 3],
         arguments: &[Argument],
     ) -> Result<(), KernelError> {
+        self.bind()?;
         let function = self.function(kernel)?;
         let mut launch = self.stream.launch_builder(&function);
         for argument in arguments {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
+use sha2::{Digest, Sha256};
 
 use super::gpu::{Argument, Gpu};
 use super::source::{HEADERS, Kernel, SOURCES, kernels};
@@ -70,17 +71,24 @@ fn build() -> Result<Vec<Library>, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err("the emulator is written for Linux on x86-64".to_owned());
     }
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Sha256::new();
     for text in [PTX]
         .into_iter()
         .chain(HEADERS.iter().chain(&SOURCES).map(|source| source.text))
     {
         hasher.update(text.as_bytes());
     }
-    hasher.update(launchers("").as_bytes());
+    for source in &SOURCES {
+        hasher.update(launchers(source.name).as_bytes());
+    }
+
     // Beside the test itself, in the build folder.
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let name = format!("emulator-{}", &hasher.finalize().to_hex()[..16]);
+    let hash: String = hasher.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = format!("emulator-{hash}");
     let folder = program.parent().ok_or("the test has no folder")?.join(name);
     let text_of_headers = HEADERS.iter().map(|header| match header.name {
         "ptx.cuh" => (header.name, PTX),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::gpu::Gpu;
 use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, TILE, WEIGH_TILE, Weights};
-use super::memory::Buffer;
+use super::memory::{Buffer, ViewMut};
 use super::rank::chunks;
-use super::rows::{DeviceRows, DeviceView, RowNumbers, stride};
+use super::rows::{DeviceRows, DeviceView, RowNumbers};
 use super::same_ids::SameIds;
 use super::search::from_ordered_bits;
 use crate::check;
-use crate::info_nce::{InfoNceJob, InfoNceOutput};
+use crate::info_nce::{ContrastIds, InfoNceJob, InfoNceOutput};
 use crate::{Dtype, KernelError};
 
 /// Bytes of the sums of all chunks.
@@ -24,34 +24,65 @@ const KEY_SUM_UNIT: f64 = 1.0 / (1_u64 << 15) as f64;
 pub(super) fn info_nce(gpu: &Arc<dyn Gpu>, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
     job.check()?;
     check::logit_range(job, Dtype::F16, Dtype::F16)?;
-    let ids = job.ids.map(|ids| SameIds::new(ids.batch, ids.queue));
-    let ids = match ids {
-        Some(ids) => Some([Buffer::of(gpu, &ids.left)?, Buffer::of(gpu, &ids.right)?]),
-        None => None,
-    };
-    let term = Term {
+    let (batch, dim) = (job.query.n_rows(), job.query.dim());
+    let [query, positive, queue] = [
+        DeviceRows::all(gpu, job.query)?,
+        DeviceRows::all(gpu, job.positive)?,
+        DeviceRows::all(gpu, job.queue)?,
+    ];
+    let term = DeviceTerm {
         gpu,
-        job,
-        query: DeviceRows::all(gpu, job.query)?,
-        positive: DeviceRows::all(gpu, job.positive)?,
-        queue: DeviceRows::all(gpu, job.queue)?,
-        ids,
-        scale: (std::f64::consts::LOG2_E / job.temperature) as f32,
+        query: query.view(),
+        positive: positive.view(),
+        queue: queue.view(),
+        dim,
+        in_batch: job.in_batch,
+        ids: job.ids.map(|ids| DeviceIds::new(gpu, ids)).transpose()?,
+        temperature: job.temperature,
     };
-    term.compute()
+    let mut by_query = Buffer::unspecified(gpu, batch * dim)?;
+    let mut by_positive = match job.positive_gradient {
+        true => Some(Buffer::unspecified(gpu, batch * dim)?),
+        false => None,
+    };
+    let found = term.compute(
+        &by_query.view_mut(),
+        by_positive.as_mut().map(Buffer::view_mut).as_ref(),
+    )?;
+    Ok(InfoNceOutput {
+        query_gradient: by_query.read(0..batch * dim)?,
+        positive_gradient: by_positive
+            .map(|gradient| gradient.read(0..batch * dim))
+            .transpose()?,
+        ..found
+    })
 }
 
-/// A term with its rows on the device.
-struct Term<'a> {
-    gpu: &'a Arc<dyn Gpu>,
-    job: &'a InfoNceJob<'a>,
-    query: DeviceRows,
-    positive: DeviceRows,
-    queue: DeviceRows,
-    /// Of the batch, then of the queue.
-    ids: Option<[Buffer<u32>; 2]>,
-    /// `log2(e) / T`.
-    scale: f32,
+/// The ids of a term on the device: of the batch, then of the queue.
+pub(super) struct DeviceIds([Buffer<u32>; 2]);
+
+impl DeviceIds {
+    /// Numbers the ids and copies them.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn new(gpu: &Arc<dyn Gpu>, ids: ContrastIds<'_>) -> Result<Self, KernelError> {
+        let ids = SameIds::new(ids.batch, ids.queue);
+        Ok(Self([Buffer::of(gpu, &ids.left)?, Buffer::of(gpu, &ids.right)?]))
+    }
+}
+
+/// A term whose rows lie on the device, of one stride, finite, and so short that every logit keeps fraction bits.
+pub(super) struct DeviceTerm<'a> {
+    pub(super) gpu: &'a Arc<dyn Gpu>,
+    pub(super) query: DeviceView<'a>,
+    pub(super) positive: DeviceView<'a>,
+    pub(super) queue: DeviceView<'a>,
+    /// Elements a row without the padding.
+    pub(super) dim: usize,
+    pub(super) in_batch: bool,
+    pub(super) ids: Option<DeviceIds>,
+    pub(super) temperature: f64,
 }
 
 /// What the losses are made of.
@@ -96,9 +127,17 @@ impl Shares {
     }
 }
 
-impl Term<'_> {
-    fn compute(&self) -> Result<InfoNceOutput, KernelError> {
-        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+impl DeviceTerm<'_> {
+    /// Computes the term. The gradients `[batch, dim]` are written to the device; those of the output are empty.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`] or [`KernelError::Compile`].
+    pub(super) fn compute(
+        &self,
+        by_query: &ViewMut<'_, f32>,
+        by_positive: Option<&ViewMut<'_, f32>>,
+    ) -> Result<InfoNceOutput, KernelError> {
+        let batch = self.query.n_rows;
         let own = self.own_scores()?;
         let mut best = Buffer::zeroed(self.gpu, batch)?;
         let (negative_sum, n_negatives) = self.survey(&mut best)?;
@@ -114,13 +153,13 @@ impl Term<'_> {
                     known.own[i],
                     known.best[i],
                     known.weight_sums[i],
-                    self.job.temperature,
+                    self.temperature,
                 )
             })
             .collect();
 
         // Gradients are of the mean loss, by scores that were divided by T.
-        let slope = 1.0 / (batch as f64 * self.job.temperature);
+        let slope = 1.0 / (batch as f64 * self.temperature);
         let key_factors = shares
             .iter()
             .map(|shares| KEY_SUM_UNIT * slope * shares.best_share);
@@ -131,26 +170,23 @@ impl Term<'_> {
         let own_factors = Buffer::of(self.gpu, &own_factors)?;
         let key_factors: Vec<f32> = key_factors.map(|factor| factor as f32).collect();
         let key_factors = Buffer::of(self.gpu, &key_factors)?;
-        let mut gradient = Buffer::unspecified(self.gpu, batch * dim)?;
         launch::gradient(
             &**self.gpu,
             key_sums.view(),
             n_chunks,
-            self.positive.view(),
-            dim,
+            self.positive,
+            self.dim,
             key_factors.view(),
             own_factors.view(),
-            &gradient.view_mut(),
+            by_query,
         )?;
-        let positive_gradient = if self.job.positive_gradient {
-            Some(self.positive_gradient(&best, &shares, &own_factors)?)
-        } else {
-            None
-        };
+        if let Some(by_positive) = by_positive {
+            self.positive_gradient(&best, &shares, &own_factors, by_positive)?;
+        }
         Ok(InfoNceOutput {
             losses: shares.iter().map(|shares| shares.loss).collect(),
-            query_gradient: gradient.read(0..batch * dim)?,
-            positive_gradient,
+            query_gradient: Vec::new(),
+            positive_gradient: None,
             n_hits: known
                 .own
                 .iter()
@@ -164,13 +200,13 @@ impl Term<'_> {
     }
 
     fn own_scores(&self) -> Result<Vec<f32>, KernelError> {
-        let batch = self.job.query.n_rows();
+        let batch = self.query.n_rows;
         let mut scores = Buffer::unspecified(self.gpu, batch)?;
         let numbers = RowNumbers::new(self.gpu, batch)?;
         launch::pair_scores(
             &**self.gpu,
-            self.query.view(),
-            self.positive.view(),
+            self.query,
+            self.positive,
             &numbers,
             &scores.view_mut(),
         )?;
@@ -180,16 +216,16 @@ impl Term<'_> {
     /// The keys that are negatives: the other positives of the batch, if asked for, and the queue.
     fn keys(&self) -> Vec<Keys<'_>> {
         let mut keys = Vec::new();
-        if self.job.in_batch {
-            keys.push(self.batch_keys(self.positive.view()));
+        if self.in_batch {
+            keys.push(self.batch_keys(self.positive));
         }
-        if self.job.queue.n_rows() > 0 {
+        if self.queue.n_rows > 0 {
             keys.push(Keys {
-                rows: self.queue.view(),
+                rows: self.queue,
                 ids: self
                     .ids
                     .as_ref()
-                    .map(|[batch, queue]| [batch.view(), queue.view()]),
+                    .map(|DeviceIds([batch, queue])| [batch.view(), queue.view()]),
                 in_batch: false,
             });
         }
@@ -200,14 +236,17 @@ impl Term<'_> {
     fn batch_keys<'a>(&'a self, rows: DeviceView<'a>) -> Keys<'a> {
         Keys {
             rows,
-            ids: self.ids.as_ref().map(|[batch, _]| [batch.view(), batch.view()]),
+            ids: self
+                .ids
+                .as_ref()
+                .map(|DeviceIds([batch, _])| [batch.view(), batch.view()]),
             in_batch: true,
         }
     }
 
     /// Finds the best negative of each query; returns the sum of all negatives' scores, and their number.
     fn survey(&self, best: &mut Buffer<u32>) -> Result<(f64, u64), KernelError> {
-        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let (batch, dim) = (self.query.n_rows, self.dim);
         let (mut sum, mut n_negatives) = (0.0, 0);
         for keys in self.keys() {
             let chunks = chunks(&**self.gpu, batch, keys.rows.n_rows, TILE, dim);
@@ -219,7 +258,7 @@ impl Term<'_> {
                 sums: sums.view_mut(),
                 left_out: left_out.view_mut(),
             };
-            launch::survey(&**self.gpu, self.query.view(), keys, chunks, &survey)?;
+            launch::survey(&**self.gpu, self.query, keys, chunks, &survey)?;
             sum += sums.read(0..n_warps)?.into_iter().sum::<f64>();
             let left_out: u64 = left_out.read(0..n_warps)?.into_iter().map(u64::from).sum();
             n_negatives += (batch * keys.rows.n_rows) as u64 - left_out;
@@ -229,17 +268,17 @@ impl Term<'_> {
 
     /// How many chunks sums may be cut into, one after the other for each of `n_sides` sides of keys.
     fn weigh_chunks(&self, keys: Keys<'_>, n_sides: usize) -> Chunks {
-        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
+        let (batch, dim) = (self.query.n_rows, self.dim);
         let wanted = chunks(&**self.gpu, batch, keys.rows.n_rows, WEIGH_TILE, dim);
-        let most = (SUM_BYTES / (4 * batch * stride(dim) * n_sides)).max(1);
+        let most = (SUM_BYTES / (4 * batch * self.query.stride * n_sides)).max(1);
         let tiles = keys.rows.n_rows.div_ceil(WEIGH_TILE).div_ceil(most);
         Chunks::new(keys.rows.n_rows, WEIGH_TILE, wanted.tiles.max(tiles))
     }
 
     /// Sums of the keys by their weights `[n_chunks, batch, stride]`, the number of chunks, and the sums of the weights.
     fn weigh(&self, best: &Buffer<u32>) -> Result<(Buffer<f32>, usize, Vec<f64>), KernelError> {
-        let batch = self.job.query.n_rows();
-        let chunk_len = batch * stride(self.job.query.dim());
+        let batch = self.query.n_rows;
+        let chunk_len = batch * self.query.stride;
         let sides = self.keys();
         let sides: Vec<(Keys<'_>, Chunks)> = sides
             .iter()
@@ -258,10 +297,10 @@ impl Term<'_> {
             let mut all = key_sums.view_mut();
             launch::weigh(
                 &**self.gpu,
-                self.query.view(),
+                self.query,
                 keys,
                 chunks,
-                self.scale,
+                self.scale(),
                 &weights,
                 &all.part(range),
             )?;
@@ -279,45 +318,49 @@ impl Term<'_> {
         best: &Buffer<u32>,
         shares: &[Shares],
         own_factors: &Buffer<f32>,
-    ) -> Result<Vec<f32>, KernelError> {
-        let (batch, dim) = (self.job.query.n_rows(), self.job.query.dim());
-        let keys = self.batch_keys(self.query.view());
+        out: &ViewMut<'_, f32>,
+    ) -> Result<(), KernelError> {
+        let batch = self.query.n_rows;
+        let keys = self.batch_keys(self.query);
         let (mut key_sums, mut n_chunks) = (Buffer::unspecified(self.gpu, 0)?, 0);
-        if self.job.in_batch {
+        if self.in_batch {
             let chunks = self.weigh_chunks(keys, 1);
             let factors: Vec<f32> = shares.iter().map(|shares| shares.best_share as f32).collect();
             let factors = Buffer::of(self.gpu, &factors)?;
-            key_sums = Buffer::unspecified(self.gpu, chunks.n * batch * stride(dim))?;
+            key_sums = Buffer::unspecified(self.gpu, chunks.n * batch * self.query.stride)?;
             n_chunks = chunks.n;
             let weights = Weights::OfKeys {
                 best: best.view(),
                 factors: factors.view(),
             };
-            let out = key_sums.view_mut();
+            let sums = key_sums.view_mut();
             launch::weigh(
                 &**self.gpu,
-                self.positive.view(),
+                self.positive,
                 keys,
                 chunks,
-                self.scale,
+                self.scale(),
                 &weights,
-                &out,
+                &sums,
             )?;
         }
-        let slope = KEY_SUM_UNIT / (batch as f64 * self.job.temperature);
+        let slope = KEY_SUM_UNIT / (batch as f64 * self.temperature);
         let sum_factors = Buffer::of(self.gpu, &vec![slope as f32; batch])?;
-        let mut gradient = Buffer::unspecified(self.gpu, batch * dim)?;
         launch::gradient(
             &**self.gpu,
             key_sums.view(),
             n_chunks,
-            self.query.view(),
-            dim,
+            self.query,
+            self.dim,
             sum_factors.view(),
             own_factors.view(),
-            &gradient.view_mut(),
-        )?;
-        gradient.read(0..batch * dim)
+            out,
+        )
+    }
+
+    /// `log2(e) / T`.
+    fn scale(&self) -> f32 {
+        (std::f64::consts::LOG2_E / self.temperature) as f32
     }
 }
 

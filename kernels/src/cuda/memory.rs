@@ -165,6 +165,22 @@ impl<T> Clone for View<'_, T> {
 
 impl<T> Copy for View<'_, T> {}
 
+#[cfg(feature = "torch")]
+impl<'a, T> View<'a, T> {
+    /// Elements of somebody else, who is borrowed.
+    ///
+    /// # Safety
+    /// `len` elements of `T` lie at `address` on the device, and nobody writes to them before launches that read them
+    /// are done.
+    pub(super) unsafe fn of_others<O: ?Sized>(address: u64, len: usize, _owner: &'a O) -> Self {
+        Self {
+            address,
+            len,
+            elements: PhantomData,
+        }
+    }
+}
+
 impl<T> View<'_, T> {
     /// The first element's place on the device.
     pub(super) fn address(&self) -> u64 {
@@ -200,6 +216,22 @@ pub(super) struct ViewMut<'a, T> {
     address: u64,
     len: usize,
     elements: PhantomData<&'a mut T>,
+}
+
+#[cfg(feature = "torch")]
+impl<'a, T> ViewMut<'a, T> {
+    /// Elements of somebody else, who is borrowed.
+    ///
+    /// # Safety
+    /// `len` elements of `T` lie at `address` on the device, and nobody else reads or writes them before launches that
+    /// write them are done.
+    pub(super) unsafe fn of_others<O: ?Sized>(address: u64, len: usize, _owner: &'a O) -> Self {
+        Self {
+            address,
+            len,
+            elements: PhantomData,
+        }
+    }
 }
 
 impl<T> ViewMut<'_, T> {

@@ -18,8 +18,14 @@ mod rows;
 mod same_ids;
 mod search;
 mod source;
+#[cfg(all(test, feature = "torch"))]
+mod tensor_tests;
+#[cfg(feature = "torch")]
+mod tensors;
 mod upkeep;
 
 pub use compile::CompileError;
 pub(crate) use device::{guarded_kernel, kernel};
 pub use probe::{Device, Driver, Nvrtc, Unavailable};
+#[cfg(feature = "torch")]
+pub use tensors::TensorKernels;

@@ -1,5 +1,6 @@
 //! `ema_update` and `enqueue` on tensors that lie in host memory: copied there and back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::gpu::Gpu;
@@ -13,6 +14,13 @@ use crate::{Dtype, KernelError};
 const CHUNK: usize = 1 << 14;
 /// Elements that the start of each tensor is aligned to: 256 bytes, as a device's allocations are.
 const ALIGNMENT: usize = 64;
+
+/// The parts of a tensor of `len` elements.
+pub(super) fn chunks(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len)
+        .step_by(CHUNK)
+        .map(move |start| start..len.min(start + CHUNK))
+}
 
 pub(super) fn ema_update(
     gpu: &Arc<dyn Gpu>,
@@ -32,9 +40,8 @@ pub(super) fn ema_update(
     for (pair, &at) in pairs.iter().zip(&places) {
         keys.write(at, pair.key)?;
         queries.write(at, pair.query)?;
-        let tensor = at..at + pair.key.len();
-        for start in tensor.clone().step_by(CHUNK) {
-            let range = start..tensor.end.min(start + CHUNK);
+        for range in self::chunks(pair.key.len()) {
+            let range = at + range.start..at + range.end;
             chunks.push(Chunk {
                 key: keys.view_mut().part(range.clone()).address(),
                 query: queries.view().part(range.clone()).address(),

@@ -11,7 +11,7 @@ use crate::matrix::RowsData;
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
 use crate::{KernelError, Rows};
 
-/// One InfoNCE term of tensors on the CPU.
+/// One InfoNCE term of tensors, all on one device.
 #[derive(Debug, Clone, Copy)]
 pub struct InfoNceTensors<'a> {
     /// Query rows `[batch, dim]`, f32, with their graph.
@@ -60,14 +60,26 @@ pub fn info_nce(
     let output = kernel.info_nce(&job)?;
     let size = [batch as i64, dim as i64];
     let by_query = Tensor::f_from_slice(&output.query_gradient)?.f_view(size)?;
-    let mut linear = term.query.f_mul(&by_query)?.f_sum(None::<Kind>)?;
-    if let Some(gradient) = &output.positive_gradient {
-        let by_positive = Tensor::f_from_slice(gradient)?.f_view(size)?;
-        linear = linear.f_add(&term.positive.f_mul(&by_positive)?.f_sum(None::<Kind>)?)?;
-    }
-    // The value of the loss with the slope of `linear`.
-    let loss = linear.f_sub(&linear.f_detach()?)?.f_add_scalar(output.loss())?;
+    let by_positive = match &output.positive_gradient {
+        Some(gradient) => Some(Tensor::f_from_slice(gradient)?.f_view(size)?),
+        None => None,
+    };
+    let loss = with_slopes(term, &by_query, by_positive.as_ref(), output.loss())?;
     Ok((loss, output))
+}
+
+/// A scalar of value `loss` whose backward pass hands the gradients on to the term's query and positive.
+pub(crate) fn with_slopes(
+    term: &InfoNceTensors<'_>,
+    by_query: &Tensor,
+    by_positive: Option<&Tensor>,
+    loss: f64,
+) -> Result<Tensor, KernelError> {
+    let mut linear = term.query.f_mul(by_query)?.f_sum(Kind::Float)?;
+    if let Some(by_positive) = by_positive {
+        linear = linear.f_add(&term.positive.f_mul(by_positive)?.f_sum(Kind::Float)?)?;
+    }
+    Ok(linear.f_sub(&linear.f_detach()?)?.f_add_scalar(loss)?)
 }
 
 /// Moves key tensors towards query tensors with a kernel of ours: pairs `(key, query)` of f32 tensors on the CPU, all
@@ -149,7 +161,7 @@ fn tensor_rows<'a>(name: &'static str, tensor: &'a Tensor) -> Result<Rows<'a>, K
     Rows::new(data, n_rows, dim)
 }
 
-fn size2(name: &'static str, tensor: &Tensor) -> Result<(usize, usize), KernelError> {
+pub(crate) fn size2(name: &'static str, tensor: &Tensor) -> Result<(usize, usize), KernelError> {
     match tensor.size()[..] {
         [n_rows, dim] => Ok((n_rows as usize, dim as usize)),
         ref size => Err(KernelError::Argument {
@@ -160,7 +172,7 @@ fn size2(name: &'static str, tensor: &Tensor) -> Result<(usize, usize), KernelEr
 }
 
 /// Checks that no written tensor shares memory with another written or read one.
-fn check_disjoint<'a>(
+pub(crate) fn check_disjoint<'a>(
     written: impl Iterator<Item = &'a Tensor>,
     read: impl Iterator<Item = &'a Tensor>,
 ) -> Result<(), KernelError> {

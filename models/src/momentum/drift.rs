@@ -227,7 +227,7 @@ mod tests {
             feature: None,
             semantic: Some(Tensor::full([3, 4], value, (Kind::Float, Device::Cpu))),
         };
-        let kernels = step_kernels(TrainKernels::Libtorch, QueueDtype::F32, 1).unwrap();
+        let kernels = step_kernels(TrainKernels::Libtorch, QueueDtype::F32, 1, tch::Device::Cpu).unwrap();
         for (queue_len, expected) in [(3, 1), (7, 2), (8, 2), (9, 3), (48, 16), (1000, 16)] {
             let mut queue = MomentumQueue::new(queue_len, 4, levels, QueueDtype::F32, Device::Cpu).unwrap();
             let enqueue = |queue: &mut MomentumQueue, step| {

@@ -306,7 +306,7 @@ mod tests {
         step: u64,
     ) -> Result<(), ModelError> {
         let (text, video) = keys(values);
-        let kernels = step_kernels(kernels, QueueDtype::F16, 1)?;
+        let kernels = step_kernels(kernels, QueueDtype::F16, 1, tch::Device::Cpu)?;
         let keys = PairRows {
             text: &text,
             video: &video,

@@ -2,6 +2,7 @@
 //! libtorch's backward pass, the momentum update on the parameters' own memory, the queue writes.
 
 use hitbench_kernels::cpu::CpuKernel;
+use hitbench_kernels::cuda::TensorKernels;
 use hitbench_kernels::id::CpuIsa;
 use hitbench_kernels::libtorch::bridge::{self, InfoNceTensors};
 use hitbench_kernels::{
@@ -48,23 +49,8 @@ impl StepKernels for Custom {
         temperature: f64,
     ) -> Result<Vec<Term>, ModelError> {
         let term = |rows: &TermRows<'_>| {
-            let tensors = InfoNceTensors {
-                query: rows.query,
-                positive: rows.keys,
-                queue: rows.bank,
-                in_batch: negatives.in_batch(),
-                ids: negatives.ids(),
-                temperature,
-            };
-            let (loss, output) = bridge::info_nce(&self.kernel, &tensors)?;
-            let summary = [
-                output.loss(),
-                output.hit_rate(),
-                output.positive_mean(),
-                output.negative_mean().unwrap_or(0.0),
-            ];
-            let summary = Tensor::f_from_slice(&summary.map(|value| value as f32))?;
-            Ok(Term { loss, summary })
+            let tensors = tensors(rows, negatives, temperature);
+            summarized(bridge::info_nce(&self.kernel, &tensors)?)
         };
         terms.iter().map(term).collect()
     }
@@ -88,6 +74,76 @@ impl StepKernels for Custom {
         }
         Ok(next)
     }
+}
+
+/// Our kernels on the tensors of the first GPU.
+#[derive(Debug)]
+pub(super) struct CustomOnGpu {
+    kernels: TensorKernels,
+}
+
+impl CustomOnGpu {
+    /// The kernels of the first GPU.
+    pub(super) fn new() -> Result<Self, ModelError> {
+        Ok(Self {
+            kernels: TensorKernels::new()?,
+        })
+    }
+}
+
+impl StepKernels for CustomOnGpu {
+    fn info_nce(
+        &self,
+        terms: &[TermRows<'_>],
+        negatives: &Negatives<'_>,
+        temperature: f64,
+    ) -> Result<Vec<Term>, ModelError> {
+        let term = |rows: &TermRows<'_>| {
+            let tensors = tensors(rows, negatives, temperature);
+            summarized(self.kernels.info_nce(&tensors)?)
+        };
+        terms.iter().map(term).collect()
+    }
+
+    fn follow(&self, momentum: f64, key: &Tensor, query: &Tensor) -> Result<(), ModelError> {
+        Ok(self.kernels.ema_update(momentum, &[(key, query)])?)
+    }
+
+    fn enqueue(&self, keys: KeyWrite<'_>) -> Result<usize, ModelError> {
+        let mut next = keys.pointer;
+        for (bank, rows) in keys.banks {
+            let (ids, pointer) = (keys.video_ids, keys.pointer);
+            next = self.kernels.enqueue(rows, ids, bank, keys.queue_ids, pointer)?;
+        }
+        Ok(next)
+    }
+}
+
+/// The tensors of a term.
+fn tensors<'a>(rows: &'a TermRows<'_>, negatives: &'a Negatives<'_>, temperature: f64) -> InfoNceTensors<'a> {
+    InfoNceTensors {
+        query: rows.query,
+        positive: rows.keys,
+        queue: rows.bank,
+        in_batch: negatives.in_batch(),
+        ids: negatives.ids(),
+        temperature,
+    }
+}
+
+/// A term of what a kernel gave.
+fn summarized((loss, output): (Tensor, InfoNceOutput)) -> Result<Term, ModelError> {
+    let summary = [
+        output.loss(),
+        output.hit_rate(),
+        output.positive_mean(),
+        output.negative_mean().unwrap_or(0.0),
+    ];
+    let summary = Tensor::f_from_slice(&summary.map(|value| value as f32))?;
+    Ok(Term {
+        summary: summary.f_to_device(loss.device())?,
+        loss,
+    })
 }
 
 /// A kernel on threads of its own, since those of the process may be more than a trial is given.

@@ -14,7 +14,7 @@ const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 const CHOICES: [TrainKernels; 2] = [TrainKernels::Libtorch, TrainKernels::Custom];
 
 fn kernels(choice: TrainKernels, dtype: QueueDtype) -> Box<dyn StepKernels> {
-    step_kernels(choice, dtype, 2).unwrap()
+    step_kernels(choice, dtype, 2, tch::Device::Cpu).unwrap()
 }
 
 fn unit_rows(n: i64, dim: i64, seed: i64) -> Tensor {
@@ -297,7 +297,7 @@ fn the_kernels_run_on_as_many_threads_as_allowed_to_the_same_bits() {
     let negatives = Negatives::new(&ids, None, true, true);
     let run = |threads| {
         let query = query.detach().set_requires_grad(true);
-        let kernels = step_kernels(TrainKernels::Custom, QueueDtype::F32, threads).unwrap();
+        let kernels = step_kernels(TrainKernels::Custom, QueueDtype::F32, threads, tch::Device::Cpu).unwrap();
         let rows = TermRows {
             query: &query,
             keys: &keys,

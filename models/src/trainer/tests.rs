@@ -153,7 +153,7 @@ fn gradients_of_a_whole_step_agree_between_the_kernels() {
                 trainer.spec.momentum.mask_same_video,
             ) = (in_batch, mask);
             let found = [TrainKernels::Libtorch, TrainKernels::Custom].map(|choice| {
-                trainer.kernels = step_kernels(choice, dtype, 1).unwrap();
+                trainer.kernels = step_kernels(choice, dtype, 1, tch::Device::Cpu).unwrap();
                 gradients(&trainer, &encoded, &pairs)
             });
             let [

@@ -73,15 +73,15 @@ fn loss_curves_of_200_steps_stay_together() {
 }
 
 #[test]
-fn there_are_no_kernels_of_ours_for_cuda() {
+fn there_are_no_kernels_of_ours_for_a_second_gpu() {
     let spec = TrainerSpec {
         kernels: TrainKernels::Custom,
-        device: "cuda:0".to_owned(),
+        device: "cuda:1".to_owned(),
         ..spec(Hierarchy::Both, 0)
     };
     let error = Trainer::new(spec).unwrap_err().to_string();
     assert_eq!(
         error,
-        "`kernels` is `custom`, allowed: `libtorch`, as `device` is not `cpu`"
+        "`kernels` is `custom`, allowed: `libtorch`, as `device` is neither `cpu` nor `cuda:0`"
     );
 }
