@@ -67,7 +67,7 @@ impl DeviceIds {
     /// # Errors
     /// [`KernelError::Cuda`].
     pub(super) fn new(gpu: &Arc<dyn Gpu>, ids: ContrastIds<'_>) -> Result<Self, KernelError> {
-        let ids = SameIds::new(ids.batch, ids.queue);
+        let ids = SameIds::of_contrast(ids.batch, ids.queue);
         Ok(Self([Buffer::of(gpu, &ids.left)?, Buffer::of(gpu, &ids.right)?]))
     }
 }

@@ -37,6 +37,23 @@ impl SameIds {
     }
 }
 
+impl SameIds {
+    /// The ids of a batch, at least 0, and of a queue, at least -1, which matches nothing. They stay as they are where
+    /// they fit: a queue has many, and they are numbered at every step.
+    pub(super) fn of_contrast(batch: &[i64], queue: &[i64]) -> Self {
+        let fits = |id: &i64| *id < i64::from(NOBODY);
+        if !(batch.iter().all(fits) && queue.iter().all(fits)) {
+            return Self::new(batch, queue);
+        }
+        // -1 becomes NOBODY.
+        let narrow = |ids: &[i64]| ids.iter().map(|id| *id as u32).collect();
+        Self {
+            left: narrow(batch),
+            right: narrow(queue),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +68,19 @@ mod tests {
             }
         }
         assert_eq!(ids.left[0], ids.left[2]);
+    }
+
+    #[test]
+    fn ids_of_a_queue_agree_with_those_of_a_batch_whether_they_fit_or_not() {
+        let widest = i64::from(u32::MAX);
+        for large in [5, widest - 1, widest, widest + 1, i64::MAX] {
+            let (batch, queue) = ([0, large, 7], [-1, 7, large, 0, 1]);
+            let ids = SameIds::of_contrast(&batch, &queue);
+            for (at, a) in batch.iter().enumerate() {
+                for (other, b) in queue.iter().enumerate() {
+                    assert_eq!(ids.left[at] == ids.right[other], a == b, "{a} and {b}");
+                }
+            }
+        }
     }
 }

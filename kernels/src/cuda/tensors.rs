@@ -296,10 +296,10 @@ fn longest(rows: &Tensor) -> Result<Option<f64>, KernelError> {
     if rows.numel() == 0 {
         return Ok(Some(0.0));
     }
-    let squares = rows.f_to_kind(Kind::Float)?.f_square()?;
-    let longest = squares.f_sum_dim_intlist(1, false, Kind::Double)?.f_max()?;
-    let longest = longest.f_double_value(&[])?;
-    Ok(longest.is_finite().then(|| longest.sqrt()))
+    // Summed in f32 as the rows are read, without a copy of them.
+    let norms = rows.f_norm_scalaropt_dim_dtype(2, [1].as_slice(), false, Kind::Float)?;
+    let longest = norms.f_max()?.f_double_value(&[])?;
+    Ok(longest.is_finite().then_some(longest))
 }
 
 /// Rows that [`TensorKernels::rows`] made.
