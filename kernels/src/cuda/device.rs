@@ -22,6 +22,9 @@ use crate::KernelError;
 /// Oldest compute capability of the portable kernels.
 const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
 
+/// Rows of one side on the device at one time: enough that copies are long, and little of any device's memory.
+const PART_BYTES: usize = 256 << 20;
+
 /// Memory that the pool keeps, the most that an operation may take beside its inputs and outputs; libtorch has a pool of
 /// its own.
 const KEPT_BYTES: u64 = 64 << 20;
@@ -158,6 +161,10 @@ impl CudaDevice {
 impl Gpu for CudaDevice {
     fn n_processors(&self) -> u32 {
         self.n_processors
+    }
+
+    fn part_bytes(&self) -> usize {
+        PART_BYTES
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, KernelError> {

@@ -30,6 +30,7 @@ const POISON: u8 = 0xff;
 #[derive(Debug)]
 pub(super) struct Emulator {
     n_processors: u32,
+    part_bytes: usize,
     /// Decides which thread goes on.
     seed: AtomicU64,
     /// Start and length of the pages of each allocation, by its address.
@@ -44,14 +45,16 @@ struct Pages {
 }
 
 impl Emulator {
-    /// A device that work is cut for as for one with `n_processors` multiprocessors.
+    /// A device that work is cut for as for one with `n_processors` multiprocessors, and rows as for one that takes
+    /// `part_bytes` of a side at a time.
     ///
     /// # Errors
     /// Why kernels cannot be compiled for this machine.
-    pub(super) fn gpu(n_processors: u32, seed: u64) -> Result<Arc<dyn Gpu>, String> {
+    pub(super) fn gpu(n_processors: u32, part_bytes: usize, seed: u64) -> Result<Arc<dyn Gpu>, String> {
         libraries()?;
         Ok(Arc::new(Self {
             n_processors,
+            part_bytes,
             seed: AtomicU64::new(seed),
             allocations: Mutex::default(),
         }))
@@ -167,6 +170,10 @@ type Launcher = unsafe extern "C" fn(*const u32, u32, u32, u64, *mut *mut c_void
 impl Gpu for Emulator {
     fn n_processors(&self) -> u32 {
         self.n_processors
+    }
+
+    fn part_bytes(&self) -> usize {
+        self.part_bytes
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, KernelError> {

@@ -32,7 +32,10 @@ pub(super) trait Gpu: Debug + Send + Sync {
     /// Multiprocessors.
     fn n_processors(&self) -> u32;
 
-    /// Memory of `bytes` bytes, at least 1, aligned to 256, its contents unspecified.
+    /// Bytes of rows of one side that an operation holds at one time; less of what it makes of them.
+    fn part_bytes(&self) -> usize;
+
+    /// Memory of `bytes` bytes, at least 1, aligned to 16, its contents unspecified.
     ///
     /// # Errors
     /// [`KernelError::Cuda`] when there is not enough.

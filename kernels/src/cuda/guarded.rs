@@ -59,6 +59,10 @@ impl Gpu for Guarded {
         self.inner.n_processors()
     }
 
+    fn part_bytes(&self) -> usize {
+        self.inner.part_bytes()
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, KernelError> {
         let start = self.inner.allocate(bytes + 2 * ZONE)?;
         let address = start + ZONE as u64;

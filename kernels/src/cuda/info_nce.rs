@@ -14,8 +14,6 @@ use crate::check;
 use crate::info_nce::{ContrastIds, InfoNceJob, InfoNceOutput};
 use crate::{Dtype, KernelError};
 
-/// Bytes of the sums of all chunks.
-const SUM_BYTES: usize = 16 << 20;
 /// What the kernel's sums of weights count.
 const WEIGHT_SUM_UNIT: f64 = 1.0 / (1_u64 << 40) as f64;
 /// What its sums of keys count.
@@ -270,7 +268,7 @@ impl DeviceTerm<'_> {
     fn weigh_chunks(&self, keys: Keys<'_>, n_sides: usize) -> Chunks {
         let (batch, dim) = (self.query.n_rows, self.dim);
         let wanted = chunks(&**self.gpu, batch, keys.rows.n_rows, WEIGH_TILE, dim);
-        let most = (SUM_BYTES / (4 * batch * self.query.stride * n_sides)).max(1);
+        let most = (self.gpu.part_bytes() / 16 / (4 * batch * self.query.stride * n_sides)).max(1);
         let tiles = keys.rows.n_rows.div_ceil(WEIGH_TILE).div_ceil(most);
         Chunks::new(keys.rows.n_rows, WEIGH_TILE, wanted.tiles.max(tiles))
     }

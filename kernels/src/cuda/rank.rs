@@ -13,18 +13,12 @@ use crate::check;
 use crate::rank::{Direction, RankCount, RankJob, RankOutput};
 use crate::{Dtype, KernelError};
 
-/// Bytes of query rows that lie on the device at one time.
-const QUERY_BYTES: usize = 512 << 20;
-/// Bytes of gallery rows that lie on the device at one time.
-const GALLERY_BYTES: usize = 256 << 20;
 /// Bytes of a chunk of the gallery that all blocks sweep together: well within the second-level cache.
 const CHUNK_BYTES: usize = 16 << 20;
-/// Pairs scored at a time.
-const PAIRS: usize = 1 << 14;
 /// Blocks for each multiprocessor, at least: with fewer the last ones would leave most of the device idle.
 const BLOCKS: usize = 4;
 
-/// Rows that may lie on the device within `bytes`.
+/// Whole tiles of rows that lie on the device within `bytes`, one at least.
 pub(super) fn rows_within(bytes: usize, dim: usize) -> usize {
     (bytes / (2 * stride(dim)) / TILE * TILE).max(TILE)
 }
@@ -50,15 +44,15 @@ pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankO
     };
     let dim = job.query.dim();
     let same_ids = job.ids.map(|ids| SameIds::new(ids.query, ids.gallery));
-    let (query_rows, gallery_rows) = (rows_within(QUERY_BYTES, dim), rows_within(GALLERY_BYTES, dim));
-    for start in (0..job.n_queries()).step_by(query_rows) {
-        let queries = start..job.n_queries().min(start + query_rows);
+    let part_rows = rows_within(gpu.part_bytes(), dim);
+    for start in (0..job.n_queries()).step_by(part_rows) {
+        let queries = start..job.n_queries().min(start + part_rows);
         let side = t2v_direction.query;
         let rows = DeviceRows::new(gpu, job.query, queries.clone().map(|query| side.row(query)))?;
         let mut t2v_counters = OnDevice::new(gpu, &t2v[queries.clone()])?;
         let query_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.left[queries.clone()]))?;
-        for start in job.part.clone().step_by(gallery_rows) {
-            let items = start..job.part.end.min(start + gallery_rows);
+        for start in job.part.clone().step_by(part_rows) {
+            let items = start..job.part.end.min(start + part_rows);
             let in_part = start - job.part.start..items.end - job.part.start;
             let item_rows = DeviceRows::new(gpu, job.gallery, items.clone())?;
             let item_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.right[items.clone()]))?;
@@ -153,10 +147,10 @@ fn true_pairs(
         .clone()
         .flat_map(|query| own.of(query).iter().map(move |item| (query, *item as usize)))
         .collect();
-    let at_once = PAIRS.min(pairs.len());
+    let at_once = rows_within(gpu.part_bytes() / 16, query.rows.dim()).min(pairs.len().max(1));
     let numbers = RowNumbers::new(gpu, at_once)?;
     let mut scores: Buffer<f32> = Buffer::unspecified(gpu, at_once)?;
-    for pairs in pairs.chunks(PAIRS) {
+    for pairs in pairs.chunks(at_once) {
         let asking = pairs.iter().map(|&(at, _)| query.row(at));
         let asked = pairs.iter().map(|&(_, at)| gallery.row(at));
         let asking = DeviceRows::new(gpu, query.rows, asking)?;

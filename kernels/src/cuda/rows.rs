@@ -11,9 +11,6 @@ use super::memory::{Buffer, View};
 use crate::matrix::RowsData;
 use crate::{KernelError, Rows};
 
-/// Bytes that are converted, then copied, at a time.
-const STAGING_BYTES: usize = 16 << 20;
-
 /// Elements from one row to the next.
 pub(super) fn stride(dim: usize) -> usize {
     dim.next_multiple_of(8).max(8)
@@ -47,7 +44,9 @@ impl DeviceRows {
     ) -> Result<Self, KernelError> {
         let (n_rows, dim, stride) = (which.len(), rows.dim(), stride(rows.dim()));
         let mut data = Buffer::unspecified(gpu, n_rows * stride)?;
-        let rows_at_once = (STAGING_BYTES / (stride * size_of::<f16>())).clamp(1, n_rows.max(1));
+        // What is converted, then copied, at a time.
+        let staging_bytes = gpu.part_bytes() / 16;
+        let rows_at_once = (staging_bytes / (stride * size_of::<f16>())).clamp(1, n_rows.max(1));
         let mut staging = vec![f16::ZERO; rows_at_once * stride];
         let which: Vec<usize> = which.collect();
         for (chunk, which) in which.chunks(rows_at_once).enumerate() {

@@ -3,20 +3,13 @@
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, LIST, TILE};
+use super::launch::{self, Chunks, LIST, TILE};
 use super::memory::Buffer;
 use super::rank::{chunks, rows_within};
 use super::rows::DeviceRows;
 use crate::check::{self, GALLERY, QUERY};
 use crate::scores::{Hit, check_dims, check_len};
 use crate::{Dtype, KernelError, Rows};
-
-/// Bytes of rows of either side, and of scores, that lie on the device at one time.
-const SCORE_BYTES: usize = 64 << 20;
-/// Bytes of gallery rows that lie on the device at one time.
-const GALLERY_BYTES: usize = 256 << 20;
-/// Bytes of lists that lie on the device at one time.
-const LIST_BYTES: usize = 32 << 20;
 
 fn check(query: Rows<'_>, gallery: Rows<'_>) -> Result<(), KernelError> {
     check_dims(query, gallery)?;
@@ -38,8 +31,10 @@ pub(super) fn scores(
     check_dims(query, gallery)?;
     check_len("scores", n_queries * n_gallery, out.len())?;
     check(query, gallery)?;
-    let gallery_rows = rows_within(SCORE_BYTES, dim);
-    let query_rows = (SCORE_BYTES / (4 * gallery_rows.min(n_gallery.max(1)))).max(1);
+    // A block of scores is no larger than the rows of a side.
+    let part_bytes = gpu.part_bytes() / 4;
+    let gallery_rows = rows_within(part_bytes, dim);
+    let query_rows = (part_bytes / (4 * gallery_rows.min(n_gallery.max(1)))).max(1);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let rows = DeviceRows::all(gpu, query.slice(queries.clone()))?;
@@ -67,11 +62,13 @@ pub(super) fn top_k(
     check(query, gallery)?;
     let (n_queries, n_gallery, dim) = (query.n_rows(), gallery.n_rows(), query.dim());
     let k = k.min(n_gallery);
-    let gallery_rows = rows_within(GALLERY_BYTES, dim);
-    let n_chunks = |n_queries: usize| chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), TILE, dim).n;
+    let gallery_rows = rows_within(gpu.part_bytes(), dim);
+    // Of the parts of a gallery the first is the largest. All are cut into chunks of as many tiles, since chunk `c` of each
+    // goes on with list `c`.
+    let cut = |n_queries| chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), TILE, dim);
     let mut hits = Vec::with_capacity(n_queries * k);
     // Few queries are cut into many chunks, many into few; a list is small either way.
-    let query_rows = (LIST_BYTES / (8 * LIST * n_chunks(n_queries).max(1))).max(TILE);
+    let query_rows = (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).max(TILE);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let search = Search {
@@ -79,7 +76,7 @@ pub(super) fn top_k(
             rows: DeviceRows::all(gpu, query.slice(queries.clone()))?,
             gallery,
             gallery_rows,
-            n_chunks: n_chunks(queries.len()).max(1),
+            chunks: cut(queries.len()),
         };
         let mut best: Vec<Vec<u64>> = vec![Vec::with_capacity(k); queries.len()];
         while best.first().is_some_and(|best| best.len() < k) {
@@ -96,7 +93,8 @@ struct Search<'a> {
     rows: DeviceRows,
     gallery: Rows<'a>,
     gallery_rows: usize,
-    n_chunks: usize,
+    /// How a whole part of the gallery is cut.
+    chunks: Chunks,
 }
 
 impl Search<'_> {
@@ -108,7 +106,7 @@ impl Search<'_> {
             .map(|best| best.last().copied().unwrap_or(u64::MAX))
             .collect();
         let bounds = Buffer::of(self.gpu, &bounds)?;
-        let mut lists = Buffer::zeroed(self.gpu, self.n_chunks * best.len() * LIST)?;
+        let mut lists = Buffer::zeroed(self.gpu, self.chunks.n * best.len() * LIST)?;
         for start in (0..self.gallery.n_rows()).step_by(self.gallery_rows) {
             let items = start..self.gallery.n_rows().min(start + self.gallery_rows);
             let item_rows = DeviceRows::all(self.gpu, self.gallery.slice(items.clone()))?;
@@ -116,14 +114,14 @@ impl Search<'_> {
                 &**self.gpu,
                 self.rows.view(),
                 item_rows.view(),
-                chunks(&**self.gpu, best.len(), items.len(), TILE, self.gallery.dim()),
+                Chunks::new(items.len(), TILE, self.chunks.tiles),
                 start,
                 n_next,
                 bounds.view(),
                 &lists.view_mut(),
             )?;
         }
-        launch::merge_lists(&**self.gpu, &lists.view_mut(), best.len(), self.n_chunks)?;
+        launch::merge_lists(&**self.gpu, &lists.view_mut(), best.len(), self.chunks.n)?;
         let merged = lists.read(0..best.len() * LIST)?;
         for (best, list) in best.iter_mut().zip(merged.chunks_exact(LIST)) {
             best.extend_from_slice(&list[..n_next]);

@@ -13,7 +13,7 @@ use crate::{ContrastIds, Dtype, KernelError};
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 fn kernels() -> Option<TensorKernels> {
-    Emulator::gpu(2, 5)
+    Emulator::gpu(2, 1 << 24, 5)
         .map(TensorKernels::emulated)
         .map_err(|reason| println!("skipped: {reason}"))
         .ok()
