@@ -46,9 +46,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     const Rows queries = {query, n_queries, stride}, all_keys = {keys, n_keys, stride};
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const u64 first_key = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
-    const u64 n_left = (n_keys - first_key + TILE - 1) / TILE;
-    const u32 n_tiles = n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk;
+    const Part part = part_of_block(all_keys, tiles_per_chunk);
 
     float largest[ROW_STEPS][2];
 #pragma unroll
@@ -57,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     }
     double sum = 0.0;
     u32 n_left_out = 0;
-    sweep<3>(queries, first_query, all_keys, first_key, n_tiles, [&](Scores& scores, u64 first) {
+    sweep<3>(queries, first_query, all_keys, part, [&](Scores& scores, u64 first) {
         const u32 n_rows = rows_in_tile(first_query, n_queries), n_columns = rows_in_tile(first, n_keys);
         leave_out_beyond(scores, n_rows, n_columns);
         if (query_ids) {

@@ -68,13 +68,11 @@ inline void rank_counts(const Rows& queries, const Rows& gallery, u32 tiles_per_
                         u32* query_equal, u32* item_greater, u32* item_equal) {
     const u32 lane = threadIdx.x % WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const u64 first_item = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
-    const u64 n_left = (gallery.n_rows - first_item + TILE - 1) / TILE;
-    const u32 n_tiles = n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk;
+    const Part part = part_of_block(gallery, tiles_per_chunk);
 
     const u32 n_queries = rows_in_tile(first_query, queries.n_rows);
     u32 counts[ROW_STEPS][2] = {};
-    sweep<3>(queries, first_query, gallery, first_item, n_tiles, [&](Scores& scores, u64 first) {
+    sweep<3>(queries, first_query, gallery, part, [&](Scores& scores, u64 first) {
         // What counts nowhere becomes minus infinity: no threshold is that low.
         const u32 n_items = rows_in_tile(first, gallery.n_rows);
         leave_out_beyond(scores, n_queries, n_items);
@@ -187,10 +185,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                   u32 tiles_per_chunk, float* out) {
     const Rows queries = {query, n_queries, stride}, items = {gallery, n_gallery, stride};
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const u64 first_item = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
-    const u64 n_left = (n_gallery - first_item + TILE - 1) / TILE;
-    const u32 n_tiles = n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk;
-    sweep<3>(queries, first_query, items, first_item, n_tiles, [&](Scores& scores, u64 first) {
+    const Part part = part_of_block(items, tiles_per_chunk);
+    sweep<3>(queries, first_query, items, part, [&](Scores& scores, u64 first) {
         const u32 n_rows = rows_in_tile(first_query, n_queries), n_items = rows_in_tile(first, n_gallery);
         scores.each([&](float& score, u32 i, u32 h, u32 j, u32 c) {
             const u32 row = Scores::row(i, h), item = Scores::column(j, c);
@@ -250,9 +246,7 @@ extern "C" __global__ void __launch_bounds__(256)
     const Rows queries = {query, n_queries, stride}, items = {gallery, n_gallery, stride};
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const u64 first_item = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
-    const u64 n_left = (n_gallery - first_item + TILE - 1) / TILE;
-    const u32 n_tiles = n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk;
+    const Part part = part_of_block(items, tiles_per_chunk);
     u64* chunk_lists = lists + static_cast<u64>(blockIdx.y) * n_queries * LIST;
 
     u8* memory = shared_memory() + 2 * 2 * TILE_BYTES;
@@ -267,7 +261,7 @@ extern "C" __global__ void __launch_bounds__(256)
     }
     sync_block();
 
-    sweep<2>(queries, first_query, items, first_item, n_tiles, [&](Scores& scores, u64 first) {
+    sweep<2>(queries, first_query, items, part, [&](Scores& scores, u64 first) {
         const u32 n_rows = rows_in_tile(first_query, n_queries), n_items = rows_in_tile(first, n_gallery);
         // A bit for each score in the order of `each`: not below the worst of its list.
         u64 pending = 0;

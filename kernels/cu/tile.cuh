@@ -152,6 +152,19 @@ struct Scores {
     }
 };
 
+// The rows of a gallery that a block meets.
+struct Part {
+    u64 first;
+    u32 n_tiles;
+};
+
+// The block's chunk of `tiles_per_chunk` tiles, as far as there are rows: the grid's y counts chunks.
+inline Part part_of_block(const Rows& rows, u32 tiles_per_chunk) {
+    const u64 first = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
+    const u64 n_left = (rows.n_rows - first + TILE - 1) / TILE;
+    return {first, n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk};
+}
+
 // How many of a tile's rows from `first` on there are.
 inline u32 rows_in_tile(u64 first, u32 n_rows) {
     const u64 n_left = n_rows - first;
@@ -195,15 +208,14 @@ inline u32 leave_out_same_ids(Scores& scores, const u32* row_ids, u32 n_rows, co
     return n_left_out;
 }
 
-// Scores the queries from `first_query` on against `n_tiles` tiles of the gallery from `first_item` on, and calls
-// `visit(scores, first)` with each tile, whose first gallery row is `first`. Takes the block's first
-// `STAGES * 2 * TILE_BYTES` bytes of shared memory. `visit` may synchronise the block; all threads call it together.
+// Scores the queries from `first_query` on against a part of the gallery, and calls `visit(scores, first)` with each
+// tile, whose first gallery row is `first`. Takes the block's first `STAGES * 2 * TILE_BYTES` bytes of shared memory.
+// `visit` may synchronise the block; all threads call it together.
 template <u32 STAGES, class Visit>
-inline void sweep(const Rows& queries, u64 first_query, const Rows& gallery, u64 first_item, u32 n_tiles,
-                  Visit visit) {
+inline void sweep(const Rows& queries, u64 first_query, const Rows& gallery, const Part& part, Visit visit) {
     const u32 n_steps = (queries.stride + STAGE_COLUMNS - 1) / STAGE_COLUMNS;
-    u64 next_item = first_item;
-    u32 next_step = 0, next_slot = 0, tiles_to_load = n_tiles;
+    u64 next_item = part.first;
+    u32 next_step = 0, next_slot = 0, tiles_to_load = part.n_tiles;
     auto load = [&] {
         if (tiles_to_load > 0) {
             u8* stage = shared_memory() + next_slot * 2 * TILE_BYTES;
@@ -223,7 +235,7 @@ inline void sweep(const Rows& queries, u64 first_query, const Rows& gallery, u64
     }
     u32 slot = 0;
     Scores scores;
-    for (u32 tile = 0; tile < n_tiles; tile++) {
+    for (u32 tile = 0; tile < part.n_tiles; tile++) {
         scores.clear();
         for (u32 step = 0; step < n_steps; step++) {
             wait_for_copies<STAGES - 2>();
@@ -234,6 +246,6 @@ inline void sweep(const Rows& queries, u64 first_query, const Rows& gallery, u64
             scores.multiply(stage, stage + TILE_BYTES);
             slot = slot + 1 == STAGES ? 0 : slot + 1;
         }
-        visit(scores, first_item + static_cast<u64>(tile) * TILE);
+        visit(scores, part.first + static_cast<u64>(tile) * TILE);
     }
 }

@@ -1,7 +1,7 @@
 //! From names to kernels.
 
 use crate::cpu::{CpuKernel, dispatch};
-use crate::cuda;
+use crate::cuda::{self, CudaKernel};
 use crate::id::CudaArch;
 use crate::info_nce::InfoNce;
 #[cfg(feature = "torch")]
@@ -63,10 +63,7 @@ pub(crate) fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
         KernelId::Libtorch { .. } => unavailable(id, "built without the feature `torch`"),
         KernelId::Cuda {
             arch: CudaArch::Sm80, ..
-        } => match cuda::kernel() {
-            Ok(kernel) => Ok(Box::new(kernel)),
-            Err(reason) => unavailable(id, &reason),
-        },
+        } => of_device(id, cuda::kernel()),
         KernelId::Cuda {
             arch: CudaArch::Sm90a,
             ..
@@ -79,11 +76,15 @@ pub(crate) fn guarded_kernel(id: KernelId) -> Result<Box<dyn AllOperations>, Ker
     match id {
         KernelId::Cuda {
             arch: CudaArch::Sm80, ..
-        } => match cuda::guarded_kernel() {
-            Ok(kernel) => Ok(Box::new(kernel)),
-            Err(reason) => unavailable(id, &reason),
-        },
+        } => of_device(id, cuda::guarded_kernel()),
         _ => kernel(&id.to_string()),
+    }
+}
+
+fn of_device(id: KernelId, found: Result<CudaKernel, String>) -> Result<Box<dyn AllOperations>, KernelError> {
+    match found {
+        Ok(kernel) => Ok(Box::new(kernel)),
+        Err(reason) => unavailable(id, &reason),
     }
 }
 

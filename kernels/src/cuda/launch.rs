@@ -206,6 +206,38 @@ impl Chunks {
     }
 }
 
+/// The first arguments of every kernel that meets queries with chunks of a gallery, in tiles of `tile` rows, and its grid.
+/// All of these kernels stay within both sides' rows if they are as long as their numbers say, which is checked here.
+fn sweep(
+    query: DeviceView<'_>,
+    gallery: DeviceView<'_>,
+    tile: usize,
+    chunks: Chunks,
+) -> (Vec<Argument>, [usize; 3]) {
+    check_rows(query, gallery);
+    assert_eq!(
+        chunks,
+        Chunks::new(gallery.n_rows, tile, chunks.tiles),
+        "chunks of the gallery"
+    );
+    let arguments = vec![
+        pointer(query.data),
+        number(query.n_rows),
+        pointer(gallery.data),
+        number(gallery.n_rows),
+        number(query.stride),
+        number(chunks.tiles),
+    ];
+    (arguments, [query.n_rows.div_ceil(tile), chunks.n, 1])
+}
+
+/// Checks ids of queries and gallery, and gives their addresses.
+fn ids_of_both(ids: [View<'_, u32>; 2], query: DeviceView<'_>, gallery: DeviceView<'_>) -> [Argument; 2] {
+    let lens = ids.map(|ids| ids.len());
+    assert_eq!(lens, [query.n_rows, gallery.n_rows], "ids of both sides");
+    ids.map(pointer)
+}
+
 /// Counters and thresholds of one side of a tile's rows.
 pub(super) struct Counters<'a> {
     pub(super) thresholds: View<'a, f32>,
@@ -231,34 +263,16 @@ pub(super) fn rank_counts(
     v2t: Option<&Counters<'_>>,
     ids: Option<[View<'_, u32>; 2]>,
 ) -> Result<(), KernelError> {
-    check_rows(query, gallery);
+    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
     t2v.check(query.n_rows);
     assert!((1..=MAX_TILES).contains(&chunks.tiles), "{chunks:?}");
-    assert_eq!(
-        chunks,
-        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
-        "chunks of the gallery"
-    );
-    let mut arguments = vec![
-        pointer(query.data),
-        number(query.n_rows),
-        pointer(gallery.data),
-        number(gallery.n_rows),
-        number(query.stride),
-        number(chunks.tiles),
-        pointer(t2v.thresholds),
-    ];
+    arguments.push(pointer(t2v.thresholds));
     if let Some(v2t) = v2t {
         v2t.check(gallery.n_rows);
         arguments.push(pointer(v2t.thresholds));
     }
     if let Some(ids) = ids {
-        assert_eq!(
-            ids.map(|ids| ids.len()),
-            [query.n_rows, gallery.n_rows],
-            "ids of both sides"
-        );
-        arguments.extend(ids.map(pointer));
+        arguments.extend(ids_of_both(ids, query, gallery));
     }
     arguments.extend([pointer_mut(&t2v.greater), pointer_mut(&t2v.equal)]);
     if let Some(v2t) = v2t {
@@ -270,7 +284,6 @@ pub(super) fn rank_counts(
         (true, false) => "rank_counts_f16_v1_both",
         (true, true) => "rank_counts_f16_v1_both_ids",
     };
-    let grid = [query.n_rows.div_ceil(TILE), chunks.n, 1];
     // SAFETY: rows, thresholds, ids and counters have the lengths that the two numbers of rows say, as was just checked,
     // and the kernel goes beyond none of them; a chunk has so few tiles that its counters do not overflow. It writes to
     // the mutable views.
@@ -285,32 +298,12 @@ pub(super) fn scores(
     chunks: Chunks,
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
-    check_rows(query, gallery);
+    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
     assert_eq!(out.len(), query.n_rows * gallery.n_rows, "shape of the scores");
-    assert_eq!(
-        chunks,
-        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
-        "chunks of the gallery"
-    );
-    let arguments = [
-        pointer(query.data),
-        number(query.n_rows),
-        pointer(gallery.data),
-        number(gallery.n_rows),
-        number(query.stride),
-        number(chunks.tiles),
-        pointer_mut(out),
-    ];
+    arguments.push(pointer_mut(out));
     // SAFETY: rows and scores have the lengths that the two numbers of rows say, as was just checked; the kernel writes
     // to `out`.
-    unsafe {
-        start(
-            gpu,
-            "scores_f16_v1",
-            [query.n_rows.div_ceil(TILE), chunks.n, 1],
-            &arguments,
-        )
-    }
+    unsafe { start(gpu, "scores_f16_v1", grid, &arguments) }
 }
 
 /// Puts the best `k` items below `bounds` into `lists [>= chunks, n_queries, 32]`: `top_k_f16_v1`. Items are numbered
@@ -326,47 +319,25 @@ pub(super) fn top_k(
     bounds: View<'_, u64>,
     lists: &ViewMut<'_, u64>,
 ) -> Result<(), KernelError> {
-    check_rows(query, gallery);
+    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
     assert!(
         (1..=LIST).contains(&k) && bounds.len() == query.n_rows,
         "k {k}, {} bounds",
         bounds.len()
     );
-    assert_eq!(
-        chunks,
-        Chunks::new(gallery.n_rows, TILE, chunks.tiles),
-        "chunks of the gallery"
-    );
     assert!(
         lists.len() >= chunks.n * query.n_rows * LIST,
-        "lists of {chunks:?}"
+        "{} keys for the lists of {chunks:?}",
+        lists.len()
     );
     assert!(
         u32::try_from(first_item + gallery.n_rows).is_ok(),
         "items are numbered with 32 bits"
     );
-    let arguments = [
-        pointer(query.data),
-        number(query.n_rows),
-        pointer(gallery.data),
-        number(gallery.n_rows),
-        number(query.stride),
-        number(chunks.tiles),
-        number(first_item),
-        number(k),
-        pointer(bounds),
-        pointer_mut(lists),
-    ];
+    arguments.extend([number(first_item), number(k), pointer(bounds), pointer_mut(lists)]);
     // SAFETY: rows, bounds and lists have the lengths that the numbers of rows and chunks say, as was just checked; the
     // kernel writes to `lists`.
-    unsafe {
-        start(
-            gpu,
-            "top_k_f16_v1",
-            [query.n_rows.div_ceil(TILE), chunks.n, 1],
-            &arguments,
-        )
-    }
+    unsafe { start(gpu, "top_k_f16_v1", grid, &arguments) }
 }
 
 /// Merges `lists [n_chunks, n_queries, 32]` into those of the first chunk: `top_k_merge_v1`.
@@ -396,17 +367,13 @@ pub(super) struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    fn arguments(&self, query: DeviceView<'_>) -> [Argument; 3] {
-        check_rows(query, self.rows);
-        if let Some(ids) = self.ids {
-            assert_eq!(
-                ids.map(|ids| ids.len()),
-                [query.n_rows, self.rows.n_rows],
-                "ids of both sides"
-            );
-        }
-        let [query_ids, key_ids] = self.ids.map_or([Pointer(0); 2], |ids| ids.map(pointer));
-        [query_ids, key_ids, U32(u32::from(self.in_batch))]
+    /// The first arguments of the kernels of a term, and their grid.
+    fn sweep(&self, query: DeviceView<'_>, tile: usize, chunks: Chunks) -> (Vec<Argument>, [usize; 3]) {
+        let (mut arguments, grid) = sweep(query, self.rows, tile, chunks);
+        let ids = self.ids.map(|ids| ids_of_both(ids, query, self.rows));
+        arguments.extend(ids.unwrap_or([Pointer(0); 2]));
+        arguments.push(U32(u32::from(self.in_batch)));
+        (arguments, grid)
     }
 }
 
@@ -426,36 +393,21 @@ pub(super) fn survey(
     chunks: Chunks,
     survey: &Survey<'_>,
 ) -> Result<(), KernelError> {
-    let [query_ids, key_ids, in_batch] = keys.arguments(query);
-    let n_tiles = query.n_rows.div_ceil(TILE);
-    let n_warps = n_tiles * chunks.n * SURVEY_WARPS;
-    assert_eq!(
-        chunks,
-        Chunks::new(keys.rows.n_rows, TILE, chunks.tiles),
-        "chunks of the keys"
-    );
+    let (mut arguments, grid) = keys.sweep(query, TILE, chunks);
+    let n_warps = grid[0] * grid[1] * SURVEY_WARPS;
     assert_eq!(
         [survey.best.len(), survey.sums.len(), survey.left_out.len()],
         [query.n_rows, n_warps, n_warps],
         "room for the survey"
     );
-    let arguments = [
-        pointer(query.data),
-        number(query.n_rows),
-        pointer(keys.rows.data),
-        number(keys.rows.n_rows),
-        number(query.stride),
-        number(chunks.tiles),
-        query_ids,
-        key_ids,
-        in_batch,
+    arguments.extend([
         pointer_mut(&survey.best),
         pointer_mut(&survey.sums),
         pointer_mut(&survey.left_out),
-    ];
+    ]);
     // SAFETY: rows, ids and results have the lengths that the numbers of rows and chunks say, as was just checked; the
     // kernel writes to the three results.
-    unsafe { start(gpu, "info_nce_survey_f16_v1", [n_tiles, chunks.n, 1], &arguments) }
+    unsafe { start(gpu, "info_nce_survey_f16_v1", grid, &arguments) }
 }
 
 /// What weights are relative to.
@@ -482,12 +434,7 @@ pub(super) fn weigh(
     weights: &Weights<'_, '_>,
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
-    let [query_ids, key_ids, in_batch] = keys.arguments(query);
-    assert_eq!(
-        chunks,
-        Chunks::new(keys.rows.n_rows, WEIGH_TILE, chunks.tiles),
-        "chunks of the keys"
-    );
+    let (mut arguments, [x, y, _]) = keys.sweep(query, WEIGH_TILE, chunks);
     assert_eq!(
         out.len(),
         chunks.n * query.n_rows * query.stride,
@@ -510,26 +457,8 @@ pub(super) fn weigh(
             )
         }
     };
-    let arguments = [
-        pointer(query.data),
-        number(query.n_rows),
-        pointer(keys.rows.data),
-        number(keys.rows.n_rows),
-        number(query.stride),
-        number(chunks.tiles),
-        query_ids,
-        key_ids,
-        in_batch,
-        F32(scale),
-        first,
-        second,
-        pointer_mut(out),
-    ];
-    let grid = [
-        query.n_rows.div_ceil(WEIGH_TILE),
-        chunks.n,
-        query.stride.div_ceil(WEIGH_SLICE),
-    ];
+    arguments.extend([F32(scale), first, second, pointer_mut(out)]);
+    let grid = [x, y, query.stride.div_ceil(WEIGH_SLICE)];
     // SAFETY: rows, ids, bests, factors and sums have the lengths that the numbers of rows and chunks say, as was just
     // checked; the kernel writes to `out` and, for queries, to their sums.
     unsafe { start(gpu, name, grid, &arguments) }

@@ -26,6 +26,7 @@ mod upkeep;
 
 pub use compile::CompileError;
 pub(crate) use device::{guarded_kernel, kernel};
+pub(crate) use kernel::CudaKernel;
 pub use probe::{Device, Driver, Nvrtc, Unavailable};
 #[cfg(feature = "torch")]
 pub use tensors::TensorKernels;

@@ -11,32 +11,24 @@ pub(super) struct Source {
     pub(super) text: &'static str,
 }
 
+/// A file of `kernels/cu`, as it is when the program is built.
+macro_rules! source {
+    ($name:literal) => {
+        Source {
+            name: $name,
+            text: include_str!(concat!("../../cu/", $name)),
+        }
+    };
+}
+
 /// Files that others include.
-pub(super) const HEADERS: [Source; 2] = [
-    Source {
-        name: "ptx.cuh",
-        text: include_str!("../../cu/ptx.cuh"),
-    },
-    Source {
-        name: "tile.cuh",
-        text: include_str!("../../cu/tile.cuh"),
-    },
-];
+pub(super) const HEADERS: [Source; 2] = [source!("ptx.cuh"), source!("tile.cuh")];
 
 /// Files of kernels for compute capability 8.0 and later.
 pub(super) const SOURCES: [Source; 3] = [
-    Source {
-        name: "momentum_queue.cu",
-        text: include_str!("../../cu/momentum_queue.cu"),
-    },
-    Source {
-        name: "similarity.cu",
-        text: include_str!("../../cu/similarity.cu"),
-    },
-    Source {
-        name: "info_nce.cu",
-        text: include_str!("../../cu/info_nce.cu"),
-    },
+    source!("momentum_queue.cu"),
+    source!("similarity.cu"),
+    source!("info_nce.cu"),
 ];
 
 /// What a parameter of a kernel is.

@@ -90,13 +90,11 @@ impl TensorKernels {
             temperature: term.temperature,
         };
         // SAFETY: both tensors were just made, f32 and contiguous, and are read after the launches only.
-        let gradients =
-            unsafe { [Some(&by_query), by_positive.as_ref()].map(|tensor| tensor.map(|t| elements_mut(t))) };
-        let [Some(to_query), to_positive] = gradients else {
-            return Err(KernelError::Argument {
-                name: "query",
-                problem: "has no gradient".to_owned(),
-            });
+        let (to_query, to_positive) = unsafe {
+            (
+                elements_mut(&by_query),
+                by_positive.as_ref().map(|tensor| elements_mut(tensor)),
+            )
         };
         let output = device_term.compute(&to_query, to_positive.as_ref())?;
         let loss = with_slopes(term, &by_query, by_positive.as_ref(), output.loss())?;

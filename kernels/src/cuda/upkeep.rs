@@ -74,31 +74,19 @@ pub(super) fn enqueue(gpu: &Arc<dyn Gpu>, job: EnqueueJob<'_>) -> Result<usize, 
     let keys = Buffer::of(gpu, &keys)?;
     let ids = Buffer::of(gpu, job.ids)?;
     let mut queue_ids = Buffer::of(gpu, job.queue_ids)?;
+    let mut write = |queue: &QueueView<'_>| {
+        let all_ids = queue_ids.view_mut();
+        launch::enqueue(&**gpu, keys.view(), ids.view(), queue, &all_ids, job.pointer)
+    };
     match job.queue {
         QueueRows::F16(rows) => {
             let mut queue = Buffer::of(gpu, rows)?;
-            let view = QueueView::F16(queue.view_mut());
-            launch::enqueue(
-                &**gpu,
-                keys.view(),
-                ids.view(),
-                &view,
-                &queue_ids.view_mut(),
-                job.pointer,
-            )?;
+            write(&QueueView::F16(queue.view_mut()))?;
             queue.read_to(0, rows)?;
         }
         QueueRows::F32(rows) => {
             let mut queue = Buffer::of(gpu, rows)?;
-            let view = QueueView::F32(queue.view_mut());
-            launch::enqueue(
-                &**gpu,
-                keys.view(),
-                ids.view(),
-                &view,
-                &queue_ids.view_mut(),
-                job.pointer,
-            )?;
+            write(&QueueView::F32(queue.view_mut()))?;
             queue.read_to(0, rows)?;
         }
     }
