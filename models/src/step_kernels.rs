@@ -73,7 +73,7 @@ pub fn step_kernels(
 ) -> Result<Box<dyn StepKernels>, ModelError> {
     Ok(match (choice, device) {
         (TrainKernels::Libtorch, _) => Box::new(libtorch::Libtorch),
-        (TrainKernels::Custom, Device::Cpu) => Box::new(custom::Custom::new(dtype, threads)?),
-        (TrainKernels::Custom, _) => Box::new(custom::CustomOnGpu::new()?),
+        (TrainKernels::Custom, Device::Cpu) => Box::new(custom::Custom::on_cpu(dtype, threads)?),
+        (TrainKernels::Custom, _) => Box::new(custom::Custom::on_gpu()?),
     })
 }

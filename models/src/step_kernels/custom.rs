@@ -1,6 +1,8 @@
 //! The step by our kernels on libtorch's tensors, in place: the fused InfoNCE kernel whose gradient enters
 //! libtorch's backward pass, the momentum update on the parameters' own memory, the queue writes.
 
+use std::fmt::Debug;
+
 use hitbench_kernels::cpu::CpuKernel;
 use hitbench_kernels::cuda::TensorKernels;
 use hitbench_kernels::id::CpuIsa;
@@ -17,15 +19,16 @@ use crate::config::QueueDtype;
 use crate::error::ModelError;
 use crate::loss::{Negatives, Term, TermRows};
 
-/// Our kernels for queues of one storage type, which they read without a copy.
+/// Our kernels for the tensors of one device.
 #[derive(Debug)]
 pub(super) struct Custom {
-    kernel: Bounded,
+    kernels: Box<dyn InPlace>,
 }
 
 impl Custom {
-    /// The best kernels of this machine for queues of `dtype`, on `threads` threads of their own.
-    pub(super) fn new(dtype: QueueDtype, threads: usize) -> Result<Self, ModelError> {
+    /// The best kernels of this machine's CPU for queues of `dtype`, which they read without a copy, on `threads` threads
+    /// of their own.
+    pub(super) fn on_cpu(dtype: QueueDtype, threads: usize) -> Result<Self, ModelError> {
         let dtype = match dtype {
             QueueDtype::F16 => Dtype::F16,
             QueueDtype::F32 => Dtype::F32,
@@ -36,7 +39,14 @@ impl Custom {
             .build()?;
         let kernel = CpuKernel::new(CpuIsa::Auto, dtype)?;
         Ok(Self {
-            kernel: Bounded { kernel, pool },
+            kernels: Box::new(Bounded { kernel, pool }),
+        })
+    }
+
+    /// The kernels of the first GPU.
+    pub(super) fn on_gpu() -> Result<Self, ModelError> {
+        Ok(Self {
+            kernels: Box::new(TensorKernels::new()?),
         })
     }
 }
@@ -49,58 +59,25 @@ impl StepKernels for Custom {
         temperature: f64,
     ) -> Result<Vec<Term>, ModelError> {
         let term = |rows: &TermRows<'_>| {
-            let tensors = tensors(rows, negatives, temperature);
-            summarized(bridge::info_nce(&self.kernel, &tensors)?)
-        };
-        terms.iter().map(term).collect()
-    }
-
-    fn follow(&self, momentum: f64, key: &Tensor, query: &Tensor) -> Result<(), ModelError> {
-        Ok(bridge::ema_update(&self.kernel, momentum, &[(key, query)])?)
-    }
-
-    fn enqueue(&self, keys: KeyWrite<'_>) -> Result<usize, ModelError> {
-        let mut next = keys.pointer;
-        for (bank, rows) in keys.banks {
-            // Ids are the banks' in common: each write puts the same ones there.
-            next = bridge::enqueue(
-                &self.kernel,
-                rows,
-                keys.video_ids,
-                bank,
-                keys.queue_ids,
-                keys.pointer,
-            )?;
-        }
-        Ok(next)
-    }
-}
-
-/// Our kernels on the tensors of the first GPU.
-#[derive(Debug)]
-pub(super) struct CustomOnGpu {
-    kernels: TensorKernels,
-}
-
-impl CustomOnGpu {
-    /// The kernels of the first GPU.
-    pub(super) fn new() -> Result<Self, ModelError> {
-        Ok(Self {
-            kernels: TensorKernels::new()?,
-        })
-    }
-}
-
-impl StepKernels for CustomOnGpu {
-    fn info_nce(
-        &self,
-        terms: &[TermRows<'_>],
-        negatives: &Negatives<'_>,
-        temperature: f64,
-    ) -> Result<Vec<Term>, ModelError> {
-        let term = |rows: &TermRows<'_>| {
-            let tensors = tensors(rows, negatives, temperature);
-            summarized(self.kernels.info_nce(&tensors)?)
+            let (loss, output) = self.kernels.info_nce(&InfoNceTensors {
+                query: rows.query,
+                positive: rows.keys,
+                queue: rows.bank,
+                in_batch: negatives.in_batch(),
+                ids: negatives.ids(),
+                temperature,
+            })?;
+            let summary = [
+                output.loss(),
+                output.hit_rate(),
+                output.positive_mean(),
+                output.negative_mean().unwrap_or(0.0),
+            ];
+            let summary = Tensor::f_from_slice(&summary.map(|value| value as f32))?;
+            Ok(Term {
+                summary: summary.f_to_device(loss.device())?,
+                loss,
+            })
         };
         terms.iter().map(term).collect()
     }
@@ -112,6 +89,7 @@ impl StepKernels for CustomOnGpu {
     fn enqueue(&self, keys: KeyWrite<'_>) -> Result<usize, ModelError> {
         let mut next = keys.pointer;
         for (bank, rows) in keys.banks {
+            // Ids are the banks' in common: each write puts the same ones there.
             let (ids, pointer) = (keys.video_ids, keys.pointer);
             next = self.kernels.enqueue(rows, ids, bank, keys.queue_ids, pointer)?;
         }
@@ -119,31 +97,62 @@ impl StepKernels for CustomOnGpu {
     }
 }
 
-/// The tensors of a term.
-fn tensors<'a>(rows: &'a TermRows<'_>, negatives: &'a Negatives<'_>, temperature: f64) -> InfoNceTensors<'a> {
-    InfoNceTensors {
-        query: rows.query,
-        positive: rows.keys,
-        queue: rows.bank,
-        in_batch: negatives.in_batch(),
-        ids: negatives.ids(),
-        temperature,
+/// What both devices' kernels do on tensors in place; the functions of the bridge say more.
+trait InPlace: Debug + Send {
+    fn info_nce(&self, term: &InfoNceTensors<'_>) -> Result<(Tensor, InfoNceOutput), KernelError>;
+
+    fn ema_update(&self, momentum: f64, pairs: &[(&Tensor, &Tensor)]) -> Result<(), KernelError>;
+
+    fn enqueue(
+        &self,
+        keys: &Tensor,
+        ids: &[i64],
+        queue: &Tensor,
+        queue_ids: &mut [i64],
+        pointer: usize,
+    ) -> Result<usize, KernelError>;
+}
+
+impl InPlace for TensorKernels {
+    fn info_nce(&self, term: &InfoNceTensors<'_>) -> Result<(Tensor, InfoNceOutput), KernelError> {
+        Self::info_nce(self, term)
+    }
+
+    fn ema_update(&self, momentum: f64, pairs: &[(&Tensor, &Tensor)]) -> Result<(), KernelError> {
+        Self::ema_update(self, momentum, pairs)
+    }
+
+    fn enqueue(
+        &self,
+        keys: &Tensor,
+        ids: &[i64],
+        queue: &Tensor,
+        queue_ids: &mut [i64],
+        pointer: usize,
+    ) -> Result<usize, KernelError> {
+        Self::enqueue(self, keys, ids, queue, queue_ids, pointer)
     }
 }
 
-/// A term of what a kernel gave.
-fn summarized((loss, output): (Tensor, InfoNceOutput)) -> Result<Term, ModelError> {
-    let summary = [
-        output.loss(),
-        output.hit_rate(),
-        output.positive_mean(),
-        output.negative_mean().unwrap_or(0.0),
-    ];
-    let summary = Tensor::f_from_slice(&summary.map(|value| value as f32))?;
-    Ok(Term {
-        summary: summary.f_to_device(loss.device())?,
-        loss,
-    })
+impl InPlace for Bounded {
+    fn info_nce(&self, term: &InfoNceTensors<'_>) -> Result<(Tensor, InfoNceOutput), KernelError> {
+        bridge::info_nce(self, term)
+    }
+
+    fn ema_update(&self, momentum: f64, pairs: &[(&Tensor, &Tensor)]) -> Result<(), KernelError> {
+        bridge::ema_update(self, momentum, pairs)
+    }
+
+    fn enqueue(
+        &self,
+        keys: &Tensor,
+        ids: &[i64],
+        queue: &Tensor,
+        queue_ids: &mut [i64],
+        pointer: usize,
+    ) -> Result<usize, KernelError> {
+        bridge::enqueue(self, keys, ids, queue, queue_ids, pointer)
+    }
 }
 
 /// A kernel on threads of its own, since those of the process may be more than a trial is given.
