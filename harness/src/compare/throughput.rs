@@ -13,9 +13,10 @@ use crate::gate::evidence::{CellEvidence, MeasuredEvidence};
 use crate::metric::{MetricError, Uncertain, paired_mean, welch};
 
 /// What can be a rate, in the order of the tables.
-const METRICS: [GateMetric; 3] = [
+const METRICS: [GateMetric; 4] = [
     GateMetric::ItemsPerS(CacheState::Warm),
     GateMetric::ItemsPerS(CacheState::Cold),
+    GateMetric::ItemsPerS(CacheState::Transfer),
     GateMetric::PairsPerS,
 ];
 

@@ -49,13 +49,13 @@ pub enum GateMetric {
     MeanRank(Direction),
     /// Pairs trained a second, `train.pairs_per_s`.
     PairsPerS,
-    /// Items of a kernel's work a second, `warm.items_per_s` or `cold.items_per_s`.
+    /// Items of a kernel's work a second, `warm.items_per_s`, `cold.items_per_s` or `transfer.items_per_s`.
     ItemsPerS(CacheState),
 }
 
 impl GateMetric {
     /// Names, for messages; `K` stands for a cut-off.
-    pub const FORMS: [&'static str; 11] = [
+    pub const FORMS: [&'static str; 12] = [
         "t2v.r_at.K",
         "v2t.r_at.K",
         "t2v.mrr",
@@ -67,6 +67,7 @@ impl GateMetric {
         "train.pairs_per_s",
         "warm.items_per_s",
         "cold.items_per_s",
+        "transfer.items_per_s",
     ];
 
     /// Whether rows of `kind` can compare it.
@@ -137,8 +138,10 @@ impl FromStr for GateMetric {
         let (group, name) = text.split_once('.').ok_or(NoMetric)?;
         match (group, name) {
             ("train", "pairs_per_s") => return Ok(Self::PairsPerS),
-            ("warm", "items_per_s") => return Ok(Self::ItemsPerS(CacheState::Warm)),
-            ("cold", "items_per_s") => return Ok(Self::ItemsPerS(CacheState::Cold)),
+            (group, "items_per_s") => {
+                let named = CacheState::ALL.into_iter().find(|state| state.name() == group);
+                return named.map(Self::ItemsPerS).ok_or(NoMetric);
+            }
             _ => {}
         }
         let is_named = |direction: &Direction| direction.name() == group;

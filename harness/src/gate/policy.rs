@@ -49,7 +49,7 @@ struct WireRow {
     /// What the two sides have in common, and so which test is right.
     kind: RowKind,
     /// What is compared: `t2v.r_at.K`, `t2v.mrr`, `t2v.mean_rank`, `t2v.counts` (and `v2t`), `train.pairs_per_s`,
-    /// `warm.items_per_s`, `cold.items_per_s`.
+    /// `warm.items_per_s`, `cold.items_per_s`, `transfer.items_per_s`.
     metric: String,
     /// The loss that is allowed: `1.0pt` (percentage points of a share) or `5%` (of the baseline's value). Rows of kind
     /// `kernel` have none.

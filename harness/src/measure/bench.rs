@@ -68,6 +68,15 @@ pub(super) fn concrete(kernel: &str) -> Result<(String, Dtype), KernelError> {
     Ok((id.to_string(), id.dtype()))
 }
 
+/// Refuses a kernel that this machine or build lacks, before inputs are made, which may take long.
+pub(super) fn is_here(cell: &KernelCell) -> Result<(), BenchError> {
+    // Every kernel has every operation; an opponent is none, and a step of training says by itself what it lacks.
+    if cell.kernel != GEMM && cell.work.operation() != Operation::TrainStep {
+        rank_counts_kernel(&cell.kernel)?;
+    }
+    Ok(())
+}
+
 /// Makes a cell callable; `inputs` are those of its work.
 pub(super) fn bench<'a>(
     cell: &KernelCell,

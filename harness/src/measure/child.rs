@@ -8,7 +8,7 @@ use hitbench_kernels::conformance::compare::Deviation;
 use hitbench_reports::record::AccuracyRecord;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-use super::bench::{Bench, BenchError, bench};
+use super::bench::{Bench, BenchError, bench, is_here};
 use super::cache::Evictor;
 use super::inputs::Inputs;
 use super::peak::Peaks;
@@ -102,6 +102,7 @@ impl Stage {
     }
 
     fn try_measure(&mut self, cell: &KernelCell) -> Result<Found, BenchError> {
+        is_here(cell)?;
         if self.inputs.as_ref().is_none_or(|(work, _)| *work != cell.work) {
             self.inputs = None;
             self.inputs = Some((cell.work.clone(), Inputs::of(&cell.work)?));
@@ -128,7 +129,7 @@ fn judge_and_time(
     }
 }
 
-/// Times a bench in every state of the caches.
+/// Times a bench in every state.
 fn time(
     cell: &KernelCell,
     bench: &mut dyn Bench,
@@ -138,7 +139,8 @@ fn time(
     let start = Instant::now();
     bench.call()?;
     let first = start.elapsed();
-    let is_alone = cell.work.operation() == Operation::TrainStep;
+    // What a GPU holds is no memory of the process.
+    let is_alone = cell.work.operation() == Operation::TrainStep && !cell.is_on_gpu();
     let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
     for cache in &cell.measure.cache {
         let mut evict = || evictor.get_or_insert_with(Evictor::new).evict();
@@ -191,7 +193,7 @@ mod tests {
             processes: 1,
             samples: 3,
             min_time_ms: 3,
-            cache: vec![Cache::Warm, Cache::Cold],
+            cache: vec![Cache::Warm, Cache::Cold, Cache::Transfer],
             threads: 2,
         };
         let cell = |(index, (work, kernel)): (usize, &(Work, &str))| JobCell {
@@ -328,7 +330,7 @@ mod tests {
                 );
                 assert_eq!(
                     timed.samples.iter().map(|(cache, _)| *cache).collect::<Vec<_>>(),
-                    [Cache::Warm, Cache::Cold]
+                    [Cache::Warm, Cache::Cold, Cache::Transfer]
                 );
                 assert!(timed.samples.iter().all(|(_, samples)| samples.len() == 3));
             }

@@ -109,6 +109,7 @@ fn state(cache: Cache) -> CacheState {
     match cache {
         Cache::Warm => CacheState::Warm,
         Cache::Cold => CacheState::Cold,
+        Cache::Transfer => CacheState::Transfer,
     }
 }
 

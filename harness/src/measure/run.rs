@@ -164,11 +164,14 @@ impl Run<'_> {
         }
         let trains = |index: &usize| self.tasks[*index].cell.work.operation() == Operation::TrainStep;
         let (alone, together): (Vec<usize>, Vec<usize>) = order.iter().partition(|index| trains(index));
+        // The peaks are the CPU's, which say nothing of kernels on a GPU.
         let peak_threads = order
             .iter()
-            .map(|&index| self.tasks[index].cell.measure.threads)
+            .map(|&index| self.tasks[index].cell)
+            .filter(|cell| !cell.is_on_gpu())
+            .map(|cell| cell.measure.threads)
             .max();
-        // The machine's peaks are measured in one process of each round, with or without kernels.
+        // They are measured in one process of each round, with or without kernels.
         if !self.child(process, together, peak_threads)? {
             return Ok(false);
         }

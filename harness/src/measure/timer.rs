@@ -1,6 +1,6 @@
-//! Samples of one cell in one state of the caches.
+//! Samples of one cell in one state.
 //!
-//! Warm: calls are repeated within a sample until it takes `min_time_ms / samples`, as often in every sample as the
+//! Warm and with transfer: calls are repeated within a sample until it takes `min_time_ms / samples`, as often in every sample as the
 //! first search for that number found. Cold: one call a sample, after everything was pushed out of the caches.
 //! There are at least three samples and at most `samples`; none but the first three begins once four times
 //! `min_time_ms` have passed, so that slow calls do not make a run endless.
@@ -13,12 +13,12 @@ use crate::suite::kernel_cell::Cache;
 
 /// Fewest samples.
 const LEAST_SAMPLES: usize = 3;
-/// Time of a state of the caches, as a multiple of `min_time_ms`, after which no more samples begin.
+/// Time of a state, as a multiple of `min_time_ms`, after which no more samples begin.
 const PATIENCE: u32 = 4;
 /// Most calls of a sample.
 const MOST_CALLS: u64 = 1 << 30;
 
-/// Takes the samples of one state of the caches. `evict` pushes everything out of them; `first` is the time of a call
+/// Takes the samples of one state. `evict` pushes everything out of them; `first` is the time of a call
 /// made before.
 pub(super) fn take<E>(
     measure: &MeasureConfig,
@@ -28,7 +28,7 @@ pub(super) fn take<E>(
     call: &mut dyn FnMut() -> Result<(), E>,
 ) -> Result<Vec<Sample>, E> {
     let calls = match cache {
-        Cache::Warm => find_calls(sample_time(measure), first, |calls| time(calls, call))?,
+        Cache::Warm | Cache::Transfer => find_calls(sample_time(measure), first, |calls| time(calls, call))?,
         Cache::Cold => 1,
     };
     let mut samples = Vec::new();

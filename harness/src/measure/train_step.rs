@@ -72,9 +72,9 @@ impl TrainStepBench {
 }
 
 /// What `train.kernels` and `momentum.queue_dtype` are for a kernel's name: ours only on the best instruction set of
-/// this machine, which training takes.
+/// this machine, or on the GPU, which training takes.
 fn implementation(kernel: &str) -> Option<(TrainKernels, QueueDtype)> {
-    if kernel == "libtorch/cpu/f32" {
+    if ["libtorch/cpu/f32", "libtorch/cuda/f32"].contains(&kernel) {
         return Some((TrainKernels::Libtorch, MomentumConfig::default().queue_dtype));
     }
     let is = |name: &str| {
@@ -84,6 +84,7 @@ fn implementation(kernel: &str) -> Option<(TrainKernels, QueueDtype)> {
     let dtypes = [
         ("cpu/auto/f16", QueueDtype::F16),
         ("cpu/auto/f32", QueueDtype::F32),
+        ("cuda/sm80/f16", QueueDtype::F16),
     ];
     let found = dtypes.into_iter().find(|(name, _)| is(name))?;
     Some((TrainKernels::Custom, found.1))
@@ -144,5 +145,29 @@ fn batch(shape: &TrainStepShape, number: u64) -> PairBatch {
             lengths: vec![seq_len; n],
         },
         video_ids: (0..n as i64).map(|i| number as i64 * n as i64 + i).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_kernels_stand_for_implementations_of_the_step() {
+        let ours = |dtype| Some((TrainKernels::Custom, dtype));
+        let libtorch = Some((TrainKernels::Libtorch, MomentumConfig::default().queue_dtype));
+        for (kernel, expected) in [
+            ("cpu/auto/f16", ours(QueueDtype::F16)),
+            ("cpu/auto/f32", ours(QueueDtype::F32)),
+            ("cuda/sm80/f16", ours(QueueDtype::F16)),
+            ("libtorch/cpu/f32", libtorch),
+            ("libtorch/cuda/f32", libtorch),
+            ("libtorch/cuda/f16", None),
+            ("cuda/sm90a/f16", None),
+            ("reference/f64", None),
+            ("gemm/f32", None),
+        ] {
+            assert_eq!(implementation(kernel), expected, "{kernel}");
+        }
     }
 }

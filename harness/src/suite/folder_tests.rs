@@ -82,6 +82,7 @@ fn every_suite_plans_to_the_documented_size() {
         ("activitynet", 4, 12),
         ("lsmdc", 4, 12),
         ("msrvtt-1ka", 4, 12),
+        ("gpu", 19, 19),
         ("momentum-queue", 9, 9),
         ("similarity", 16, 16),
         ("train-step", 8, 8),

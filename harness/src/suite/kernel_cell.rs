@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 /// A cell: everything that decides what is measured and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelCell {
-    /// Where kernels run: `cpu`.
+    /// Where kernels run: `cpu` or `cuda:0`.
     pub device: String,
     /// Operation and shape.
     #[serde(flatten)]
@@ -208,7 +208,7 @@ pub struct MeasureConfig {
     /// Least time of all samples together; short calls are repeated within a sample to reach it. No sample but the
     /// third begins after four times as long.
     pub min_time_ms: u64,
-    /// States of the caches, each measured and reported by itself.
+    /// States in which calls begin, each measured and reported by itself; on `cuda:0` `transfer` only.
     pub cache: Vec<Cache>,
     /// CPU threads of every kernel.
     pub threads: u64,
@@ -226,14 +226,16 @@ impl Default for MeasureConfig {
     }
 }
 
-/// State of the caches when a sample begins.
+/// Where inputs are when a sample begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cache {
-    /// As the call before left them.
+    /// Caches are as the call before left them.
     Warm,
-    /// Other memory was read until nothing of the operation was left; one call a sample.
+    /// Other memory was read until nothing of the operation was left in the caches; one call a sample.
     Cold,
+    /// In the memory of the host: calls on a GPU copy them there and the results back.
+    Transfer,
 }
 
 /// Most rows of a queue and a batch together, so that a suite is refused before a kernel refuses it.

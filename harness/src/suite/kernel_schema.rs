@@ -18,7 +18,8 @@ pub(super) fn add_config(properties: &mut Map<String, Json>, keys: &mut Vec<Key>
     let mut operation = plain_schema::<Operation>();
     let text = "What is measured, of shapes that do not say so themselves.";
     operation["description"] = json!(text);
-    let device = json!({"type": "string", "description": "Where kernels run: `cpu`."});
+    let device =
+        json!({"type": "string", "description": "Where kernels run: `cpu` or `cuda:0`, the first GPU."});
     let text = "Kernel id such as `cpu/auto/f16`, or the opponent `gemm/f32`, the plain product of `rank_counts` and \
                 `top_k`.";
     let kernel = json!({"type": "string", "description": text});

@@ -108,6 +108,34 @@ fn settings_are_laid_over_all_shapes() {
 }
 
 #[test]
+fn on_a_gpu_calls_are_timed_with_the_copies_to_it_and_back() {
+    let of = |cache: &str| {
+        let new = format!(
+            "device: cuda:0\naxes: {{kernel: [cuda/sm80/f16, libtorch/cuda/f32]}}\nmeasure: {{{cache}}}\n"
+        );
+        let from = SUITE.find("axes").expect("the sample has axes");
+        AnySuite::parse("sample.yaml", &(SUITE[..from].to_owned() + &new), &[])
+    };
+    let Ok(AnySuite::Throughput(suite)) = of("cache: [transfer]") else {
+        panic!("{:?}", of("cache: [transfer]"));
+    };
+    assert_eq!(suite.cells.len(), 4);
+    assert!(
+        suite
+            .cells
+            .iter()
+            .all(|cell| cell.config.measure.cache == [Cache::Transfer])
+    );
+    for refused in ["cache: [warm]", "cache: [transfer, transfer]", ""] {
+        let error = of(refused).expect_err(refused).to_string();
+        assert!(
+            error.ends_with("allowed: `transfer`, as `device` is `cuda:0`"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn exclusions_match_operations_and_kernels() {
     let rule = "exclude: [{when: {operation: top_k, kernel: gemm/f32}, reason: slow}, {when: {shape.k: 6}, reason: no}]\n\
         measure:";
@@ -153,7 +181,24 @@ fn impossible_values_are_named_with_place_and_range() {
         (
             "kernel: [cpu/auto/f16",
             "kernel: [libtorch/cuda/f16",
-            "sample.yaml:10:17: unknown value `libtorch/cuda/f16` for `kernel`",
+            "sample.yaml:10:17: impossible value for `kernel`: libtorch/cuda/f16; allowed: a kernel of the CPU, as `device` is \
+             cpu",
+        ),
+        (
+            "kind: throughput",
+            "kind: throughput\ndevice: cuda:0",
+            "sample.yaml:11:17: impossible value for `kernel`: cpu/auto/f16; allowed: a kernel of the GPU, as `device` is \
+             cuda:0",
+        ),
+        (
+            "kind: throughput",
+            "kind: throughput\ndevice: cuda:1",
+            "sample.yaml:6:9: impossible value for `device`: `cuda:1`; allowed: `cpu` or `cuda:0`",
+        ),
+        (
+            "threads: 1",
+            "cache: [warm, transfer]",
+            "sample.yaml:12:32: impossible value for `measure.cache`: [\"warm\",\"transfer\"]; allowed: `warm`, `cold`",
         ),
         (
             "shapes:\n  - {queries: 100, gallery: 200, dim: 64}\n  - {operation: top_k, queries: 10, gallery: 20, \

@@ -7,8 +7,11 @@ use hitbench_kernels::KernelId;
 use hitbench_kernels::id::LibtorchDevice;
 use hitbench_models::ConfigError;
 
-use super::kernel_cell::{KernelCell, MAX_KEYS, MeasureConfig, TrainStepShape, Work};
+use super::kernel_cell::{Cache, KernelCell, MAX_KEYS, MeasureConfig, TrainStepShape, Work};
 use crate::measure::OPPONENTS;
+
+/// Devices with kernels of ours.
+const DEVICES: [&str; 2] = ["cpu", "cuda:0"];
 
 /// Most elements of one matrix or list of tensors: a slip of a digit should not end in an empty machine.
 const MAX_ELEMENTS: u64 = 1 << 34;
@@ -77,32 +80,39 @@ impl KernelCell {
     /// # Errors
     /// [`ConfigError`] with the full dotted path.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.device != "cpu" {
-            return refuse(
-                "device",
-                format!("`{}`", self.device),
-                "`cpu`, the only device with kernels of ours",
-            );
+        if !DEVICES.contains(&&*self.device) {
+            let allowed = "`cpu` or `cuda:0`, the devices with kernels of ours";
+            return refuse("device", format!("`{}`", self.device), allowed);
         }
-        if !OPPONENTS.contains(&&*self.kernel) {
-            match KernelId::from_str(&self.kernel) {
-                Err(_) => return refuse("kernel", &self.kernel, "a kernel id or the name of an opponent"),
-                Ok(
-                    KernelId::Cuda { .. }
-                    | KernelId::Libtorch {
-                        device: LibtorchDevice::Cuda,
-                        ..
-                    },
-                ) => {
-                    let allowed = format!("a kernel of the CPU, as `device` is {}", self.device);
-                    return refuse("kernel", &self.kernel, allowed);
-                }
-                Ok(_) => {}
-            }
+        let id = KernelId::from_str(&self.kernel);
+        if id.is_err() && !OPPONENTS.contains(&&*self.kernel) {
+            return refuse("kernel", &self.kernel, "a kernel id or the name of an opponent");
+        }
+        let on_gpu = id.is_ok_and(is_on_gpu);
+        if on_gpu != self.is_on_gpu() {
+            let kind = if on_gpu { "CPU" } else { "GPU" };
+            let allowed = format!("a kernel of the {kind}, as `device` is {}", self.device);
+            return refuse("kernel", &self.kernel, allowed);
         }
         self.work.validate()?;
-        self.measure.validate()
+        self.measure.validate(self.is_on_gpu())
     }
+
+    /// Whether kernels run on a GPU.
+    pub(crate) fn is_on_gpu(&self) -> bool {
+        self.device != "cpu"
+    }
+}
+
+fn is_on_gpu(id: KernelId) -> bool {
+    matches!(
+        id,
+        KernelId::Cuda { .. }
+            | KernelId::Libtorch {
+                device: LibtorchDevice::Cuda,
+                ..
+            }
+    )
 }
 
 impl Work {
@@ -163,15 +173,20 @@ impl TrainStepShape {
 }
 
 impl MeasureConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
+    fn validate(&self, on_gpu: bool) -> Result<(), ConfigError> {
         within("measure.processes", self.processes, 1, 1000)?;
         within("measure.samples", self.samples, MIN_SAMPLES, 100_000)?;
         within("measure.min_time_ms", self.min_time_ms, 1, 3_600_000)?;
         within("measure.threads", self.threads, 1, 1024)?;
         let twice = (1..self.cache.len()).any(|index| self.cache[..index].contains(&self.cache[index]));
-        if self.cache.is_empty() || twice {
+        let is_possible = |cache: &Cache| (*cache == Cache::Transfer) == on_gpu;
+        if self.cache.is_empty() || twice || !self.cache.iter().all(is_possible) {
             let shown = serde_json::to_string(&self.cache).expect("names are plain data");
-            return refuse("measure.cache", shown, "`warm`, `cold` or both, each once");
+            let allowed = match on_gpu {
+                true => "`transfer`, as `device` is `cuda:0`",
+                false => "`warm`, `cold` or both, each once",
+            };
+            return refuse("measure.cache", shown, allowed);
         }
         Ok(())
     }

@@ -184,12 +184,12 @@ pub(crate) fn impossible(
         (sources.place(origin), format!("({})", sources.describe(own)))
     };
     let known: Vec<String> = match &*path {
-        // A kernel that exists, but not here, is no unknown one.
+        // A kernel that exists, but not here or not on this device, is no unknown one.
         "eval.kernel" if KernelId::from_str(&value).is_ok() => Vec::new(),
         "eval.kernel" => KernelId::all().map(|id| id.to_string()).collect(),
+        "kernel" if KernelId::from_str(&value).is_ok() || OPPONENTS.contains(&&*value) => Vec::new(),
         "kernel" => KernelId::all()
             .map(|id| id.to_string())
-            .filter(|id| !id.contains("cuda"))
             .chain(OPPONENTS.map(str::to_owned))
             .collect(),
         _ => Vec::new(),

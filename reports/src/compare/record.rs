@@ -98,7 +98,7 @@ pub struct PeakRates {
 pub struct ThroughputRow {
     /// Label of the cell.
     pub cell: String,
-    /// `warm.items_per_s`, `cold.items_per_s` or `train.pairs_per_s`.
+    /// `warm.items_per_s`, `cold.items_per_s`, `transfer.items_per_s` or `train.pairs_per_s`.
     pub metric: String,
     /// What is counted, plural, such as `pairs`.
     pub item: String,
@@ -156,7 +156,7 @@ impl RatioFound {
 /// The geometric mean of the ratios of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GeometricMean {
-    /// `warm.items_per_s`, `cold.items_per_s` or `train.pairs_per_s`.
+    /// `warm.items_per_s`, `cold.items_per_s`, `transfer.items_per_s` or `train.pairs_per_s`.
     pub metric: String,
     /// Cells that every column has, with the same settings.
     pub n_cells: usize,

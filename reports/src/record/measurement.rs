@@ -108,22 +108,37 @@ pub struct AccuracyRecord {
     pub n_compared: u64,
 }
 
-/// State of the caches when a sample begins.
+/// Where inputs were when a sample began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheState {
-    /// The call before left them as they are.
+    /// Caches were as the call before had left them.
     Warm,
-    /// Everything was pushed out by reading other memory.
+    /// Everything was pushed out of the caches by reading other memory.
     Cold,
+    /// In the memory of the host: calls copied them to the device and the results back.
+    Transfer,
 }
 
 impl CacheState {
-    /// `warm` or `cold`.
+    /// Every state, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::Transfer];
+
+    /// `warm`, `cold` or `transfer`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Warm => "warm",
             Self::Cold => "cold",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    /// `warm caches`, `cold caches` or `with transfer`, for headings.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Warm => "warm caches",
+            Self::Cold => "cold caches",
+            Self::Transfer => "with transfer",
         }
     }
 }

@@ -47,10 +47,7 @@ fn states(blocks: &[&Block<'_>]) -> Vec<CacheState> {
         let mut entries = blocks.iter().flat_map(|block| &block.entries);
         entries.any(|entry| entry.timed_in(*cache).is_some())
     };
-    [CacheState::Warm, CacheState::Cold]
-        .into_iter()
-        .filter(has)
-        .collect()
+    CacheState::ALL.into_iter().filter(has).collect()
 }
 
 pub(super) fn subtitle(view: &ThroughputView<'_>, rest: &str) -> String {
@@ -183,7 +180,7 @@ fn by_shape(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Named> {
     };
     let states = states(blocks);
     let panels = states.iter().map(|cache| Panel {
-        heading: Some(format!("{} caches", cache.name())),
+        heading: Some(cache.words().to_owned()),
         series: labels(blocks)
             .into_iter()
             .map(|name| series(name, *cache))
@@ -254,9 +251,9 @@ fn ratios(view: &ThroughputView<'_>, blocks: &[&Block<'_>], cache: CacheState) -
         .find(|block| block.reference_timed(cache).is_some())?;
     let reference = &first.entries[first.reference?].label;
     let title = format!(
-        "{}: speed relative to {reference}, {} caches",
+        "{}: speed relative to {reference}, {}",
         first.operation,
-        cache.name()
+        cache.words()
     );
     let shape = if names.is_empty() {
         first.shape_text()

@@ -5,7 +5,7 @@ use super::noise::{peaks_line, warnings};
 use super::numbers::error_text;
 use super::view::ThroughputView;
 use crate::grid::{fitted, wrapped};
-use crate::record::{MeasurementOutcome, MeasurementRecord, PeaksRecord, RunRecord};
+use crate::record::{CacheState, MeasurementOutcome, MeasurementRecord, PeaksRecord, RunRecord};
 
 /// The tables of a throughput run with peaks, warnings and a legend. `width` is the terminal's, in columns; `None`
 /// means as wide as it takes, as in a file. What fits no narrow terminal is left to `report.md`.
@@ -55,6 +55,12 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
                     between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a \
                     multiply-add as two; k, M, G are powers of 1000."
         .to_owned();
+    if view
+        .timed()
+        .any(|(_, _, timed)| timed.times.cache == CacheState::Transfer)
+    {
+        text += " transfer: calls copied their inputs from the host to the device, and the results back.";
+    }
     if view.peaks.is_some() {
         text += " FMA peak and copy: share of the peaks that this run measured on this machine, medians over \
                  processes.";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fixture::{self, libtorch, ok, peaks, similarity};
+use super::fixture::{self, RANKS, libtorch, measurement, ok, peaks, rank_shape, similarity};
 use super::noise::warnings;
 use super::report::report_md;
 use super::*;
@@ -106,6 +106,30 @@ fn a_narrow_terminal_gets_fewer_columns_and_then_paragraphs() {
       FMA peak, % 40.0  copy, % 1.6
       error / tolerance 1.2e-7 / 2.0e-6
     ");
+}
+
+#[test]
+fn times_with_transfer_are_compared_with_each_other_and_say_what_they_hold() {
+    let of = |kernel: &str, ns: f64| {
+        let times: [(CacheState, &[f64]); 1] = [(CacheState::Transfer, &[ns; 2])];
+        measurement("rank_counts", &rank_shape(), kernel, ok(RANKS, &times))
+    };
+    let measurements = [of("cuda/sm80/f16", 1e6), of("libtorch/cuda/f32", 4e6)];
+    let reference = [("kernel".to_owned(), json!("libtorch/cuda/f32"))];
+    let run = fixture::run(&measurements, reference.into_iter().collect());
+    let text = throughput_table(&run, &measurements, None, None);
+    let row = text.lines().find(|line| line.contains("cuda/sm80/f16")).unwrap();
+    assert!(row.contains("transfer") && row.contains("4.00x"), "{text}");
+    let legend = "transfer: calls copied their inputs from the host to the device, and the results back.";
+    assert!(
+        text.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains(legend),
+        "{text}"
+    );
+    let plain = throughput_table(&run, &measurements[..0], None, None);
+    assert!(!plain.contains("transfer:"), "{plain}");
 }
 
 #[test]
