@@ -10,6 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::bench::{Bench, BenchError, bench, is_here};
 use super::cache::Evictor;
+use super::gpu::Watch;
 use super::inputs::Inputs;
 use super::peak::Peaks;
 use super::protocol::{Event, Found, Job, JobCell, Timed};
@@ -141,6 +142,7 @@ fn time(
     let first = start.elapsed();
     // What a GPU holds is no memory of the process.
     let is_alone = cell.work.operation() == Operation::TrainStep && !cell.is_on_gpu();
+    let watch = if cell.is_on_gpu() { Watch::begin() } else { None };
     let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
     for cache in &cell.measure.cache {
         let mut evict = || evictor.get_or_insert_with(Evictor::new).evict();
@@ -155,6 +157,7 @@ fn time(
         accuracy,
         samples,
         peak_memory_bytes,
+        gpu: watch.and_then(Watch::finish),
     }))
 }
 

@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 pub mod child;
 pub mod event;
+mod gpu;
 mod inputs;
 mod opponent;
 mod peak;

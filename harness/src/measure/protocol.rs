@@ -1,7 +1,7 @@
 //! What parent and child say to each other: one [`Job`] as JSON to the child's standard input, then lines of
 //! [`Event`] from its standard output. Both are the same program, so there is no version.
 
-use hitbench_reports::record::{AccuracyRecord, ProcessRecord};
+use hitbench_reports::record::{AccuracyRecord, GpuStateRecord, ProcessRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::suite::KernelCell;
@@ -70,6 +70,8 @@ pub struct Timed {
     pub samples: Vec<(Cache, Vec<Sample>)>,
     /// Most memory that the process held, if nothing else ran in it.
     pub peak_memory_bytes: Option<u64>,
+    /// The GPU around the samples, if the cell ran on one that tells.
+    pub gpu: Option<GpuStateRecord>,
 }
 
 /// Calls timed together.

@@ -2,8 +2,8 @@
 
 use hitbench_kernels::Dtype;
 use hitbench_reports::record::{
-    AccuracyRecord, CacheState, FORMAT, MeasurementOutcome, MeasurementRecord, MeasurementResult,
-    TimesRecord, TimingRow,
+    AccuracyRecord, CacheState, FORMAT, GpuStateRecord, MeasurementOutcome, MeasurementRecord,
+    MeasurementResult, TimesRecord, TimingRow,
 };
 
 use super::bench::concrete;
@@ -19,6 +19,7 @@ pub(super) struct Collected {
     /// What each process timed, in the order in which they ran.
     pub(super) processes: Vec<Vec<(Cache, Vec<Sample>)>>,
     peak_memory_bytes: Option<u64>,
+    gpu: Vec<GpuStateRecord>,
 }
 
 impl Collected {
@@ -26,6 +27,7 @@ impl Collected {
     pub(super) fn add(&mut self, timed: Timed) {
         self.accuracy = self.accuracy.take().or(timed.accuracy);
         self.peak_memory_bytes = self.peak_memory_bytes.max(timed.peak_memory_bytes);
+        self.gpu.extend(timed.gpu);
         self.processes.push(timed.samples);
     }
 
@@ -64,6 +66,7 @@ impl Collected {
             accuracy: self.accuracy,
             times,
             peak_memory_bytes: self.peak_memory_bytes,
+            gpu: self.gpu,
         }
     }
 
@@ -132,6 +135,16 @@ mod tests {
     use super::*;
     use crate::suite::ThroughputSuite;
 
+    fn warm_gpu(hz: u64) -> GpuStateRecord {
+        GpuStateRecord {
+            clock_hz: Some([hz; 2]),
+            memory_clock_hz: None,
+            power_w: None,
+            temperature_c: Some(60),
+            throttled_by: Vec::new(),
+        }
+    }
+
     #[test]
     fn medians_are_of_calls_over_all_samples_and_by_process() {
         let text = "{format: 1, name: t, version: 1, about: a, kind: throughput, kernel: cpu/auto/f16, \
@@ -151,6 +164,7 @@ mod tests {
                 accuracy: None,
                 samples: vec![(Cache::Warm, samples)],
                 peak_memory_bytes: Some(times[0]),
+                gpu: Some(warm_gpu(times[0])),
             });
         }
         let rows = collected.rows(&task);
@@ -162,6 +176,7 @@ mod tests {
         assert_eq!(rows[0].what, "enqueue/warm");
         let result = collected.result(&task);
         assert_eq!(result.peak_memory_bytes, Some(200));
+        assert_eq!(result.gpu, [warm_gpu(20), warm_gpu(200)]);
         let times = &result.times[0];
         assert_eq!((times.median_ns, times.mad_ns, times.n_samples), (65.0, 45.0, 6));
         assert_eq!(times.process_medians_ns, [20.0, 110.0]);

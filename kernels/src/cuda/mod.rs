@@ -12,6 +12,7 @@ mod info_nce;
 mod kernel;
 mod launch;
 mod memory;
+pub mod monitor;
 pub mod probe;
 mod rank;
 mod rows;

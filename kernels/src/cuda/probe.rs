@@ -13,6 +13,7 @@ use cudarc::nvrtc;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::Clock;
 
+use super::monitor;
 use crate::cache;
 use crate::map::{LoadError, loaded_library, open_global};
 
@@ -52,6 +53,8 @@ pub struct Device {
     pub compute_capability: Option<Version>,
     /// Clock of the multiprocessors as found, in Hz.
     pub clock_hz: Option<u64>,
+    /// Place on the bus, by which the management library knows it too: it numbers devices in an order of its own.
+    pub bus_id: Option<String>,
 }
 
 /// A run-time compiler that can be used.
@@ -208,34 +211,31 @@ fn device(ordinal: c_int, nvml: Option<&Nvml>) -> Result<Device, Unavailable> {
         let value = unsafe { result::device::get_attribute(device, which) };
         value.ok().and_then(|value| u32::try_from(value).ok())
     };
-    let pci = [
-        Attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID,
-        Attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
-        Attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID,
-    ]
-    .map(attribute);
+    let bus_id = bus_id([
+        attribute(Attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID),
+        attribute(Attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
+        attribute(Attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID),
+    ]);
+    let monitored = nvml
+        .zip(bus_id.as_deref())
+        .and_then(|(nvml, id)| nvml.device_by_pci_bus_id(id).ok());
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
     Ok(Device {
         name,
         memory_bytes: memory.ok().and_then(|bytes| u64::try_from(bytes).ok()),
         compute_capability: major.zip(minor).map(|(major, minor)| Version { major, minor }),
-        clock_hz: nvml.and_then(|nvml| clock_hz(nvml, pci)),
+        clock_hz: monitored.and_then(|device| monitor::clock_hz(&device, Clock::SM)),
+        bus_id,
     })
 }
 
-/// The management library numbers devices in its own order, so the place on the bus identifies one.
-fn clock_hz(nvml: &Nvml, pci: [Option<u32>; 3]) -> Option<u64> {
+/// Domain, bus and device as the management library writes them.
+fn bus_id(pci: [Option<u32>; 3]) -> Option<String> {
     let [Some(domain), Some(bus), Some(device)] = pci else {
         return None;
     };
-    let device = nvml
-        .device_by_pci_bus_id(format!("{domain:08x}:{bus:02x}:{device:02x}.0"))
-        .ok()?;
-    device
-        .clock_info(Clock::SM)
-        .ok()
-        .map(|megahertz| u64::from(megahertz) * 1_000_000)
+    Some(format!("{domain:08x}:{bus:02x}:{device:02x}.0"))
 }
 
 fn failed(call: &'static str) -> impl Fn(result::DriverError) -> Unavailable {

@@ -80,6 +80,24 @@ pub struct MeasurementResult {
     pub times: Vec<TimesRecord>,
     /// Most memory that any of the processes held.
     pub peak_memory_bytes: Option<u64>,
+    /// The GPU in each process, in the order in which they ran; empty on the CPU and where it does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu: Vec<GpuStateRecord>,
+}
+
+/// A GPU around the samples of a kernel in one process. What it does not tell is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuStateRecord {
+    /// Clock of the multiprocessors in Hz, before the first sample and right after the last one.
+    pub clock_hz: Option<[u64; 2]>,
+    /// Clock of the memory in Hz, at the same times.
+    pub memory_clock_hz: Option<[u64; 2]>,
+    /// Power drawn right after the last sample, in watts.
+    pub power_w: Option<f64>,
+    /// Temperature then, in degrees Celsius.
+    pub temperature_c: Option<u32>,
+    /// What held clocks down at one of these times, in the words of the management library.
+    pub throttled_by: Vec<String>,
 }
 
 /// What one call does.

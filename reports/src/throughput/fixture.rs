@@ -54,6 +54,7 @@ pub(crate) fn ok(work: Work, times: &[(CacheState, &[f64])]) -> MeasurementOutco
             accuracy: Some(accuracy(1.25e-7)),
             times: times.collect(),
             peak_memory_bytes: None,
+            gpu: Vec::new(),
         }),
     }
 }

@@ -3,6 +3,7 @@
 mod csv;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gpu;
 mod grids;
 mod noise;
 mod numbers;

@@ -1,5 +1,6 @@
 //! What the machine did while it measured: peaks, clocks, load, and whether times can be trusted to a few per cent.
 
+use super::gpu::throttling;
 use super::numbers::{percent, significant};
 use super::ratio::Range;
 use super::view::ThroughputView;
@@ -88,6 +89,7 @@ pub(super) fn warnings(view: &ThroughputView<'_>) -> Vec<String> {
             percent(*spread),
         ));
     }
+    lines.extend(throttling(view));
     let Some(peaks) = &view.peaks else {
         return lines;
     };

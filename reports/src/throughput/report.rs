@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::gpu::gpu_grid;
 use super::grids::{Detail, opponents_grid, times_grid};
 use super::noise::{peaks_line, processes_grid, warnings};
 use super::table::{legend, notes};
@@ -17,6 +18,7 @@ pub(crate) fn report_md(view: &ThroughputView<'_>, plots: &[Embedded]) -> String
     results(&mut out, view);
     embed(&mut out, plots);
     peaks(&mut out, view);
+    gpu(&mut out, view);
     machine(&mut out, view.run);
     reproduce(
         &mut out,
@@ -102,4 +104,11 @@ fn peaks(out: &mut String, view: &ThroughputView<'_>) {
     section(out, "Peaks, clocks and load");
     line(out, &format!("{}\n", escaped(&text)));
     grid_md(out, &grid);
+}
+
+fn gpu(out: &mut String, view: &ThroughputView<'_>) {
+    if let Some(grid) = gpu_grid(view) {
+        section(out, "The GPU");
+        grid_md(out, &grid);
+    }
 }

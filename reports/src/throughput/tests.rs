@@ -7,7 +7,7 @@ use super::noise::warnings;
 use super::report::report_md;
 use super::*;
 use crate::markdown::Embedded;
-use crate::record::{CacheState, MeasurementOutcome, MeasurementRecord, PeaksRecord};
+use crate::record::{CacheState, GpuStateRecord, MeasurementOutcome, MeasurementRecord, PeaksRecord};
 
 fn table(measurements: &[MeasurementRecord], peaks: Option<&PeaksRecord>, width: Option<u16>) -> String {
     let run = fixture::run(measurements, libtorch());
@@ -237,6 +237,40 @@ fn noise_is_said_in_one_line_a_kind() {
     let noisy = warnings(&ThroughputView::new(&run, &measurements, None));
     insta::assert_snapshot!(noisy.join("\n"), @"
     noisy: in 2 of 8 timings the medians of processes differ by more than 5 %, by 6.1 % at most (libtorch/cpu/f32, warm, rank_counts: queries 1000, gallery 1000, dim 500).
+    ");
+}
+
+#[test]
+fn the_gpu_of_each_process_is_shown_and_what_held_its_clocks_down_is_said() {
+    let state = |after: u64, throttled_by: &[&str]| GpuStateRecord {
+        clock_hz: Some([1_980_000_000, after]),
+        memory_clock_hz: None,
+        power_w: Some(512.4),
+        temperature_c: Some(61),
+        throttled_by: throttled_by.iter().map(|&reason| reason.to_owned()).collect(),
+    };
+    let mut outcome = ok(RANKS, &[(CacheState::Transfer, &[1e6, 1.01e6])]);
+    if let MeasurementOutcome::Ok { result } = &mut outcome {
+        result.gpu = vec![state(1_980_000_000, &[]), state(1_755_000_000, &["sw_power_cap"])];
+    }
+    let measurements = [measurement(
+        "rank_counts",
+        &rank_shape(),
+        "cuda/sm80/f16",
+        outcome,
+    )];
+    let run = fixture::run(&measurements, libtorch());
+    let view = ThroughputView::new(&run, &measurements, None);
+    insta::assert_snapshot!(warnings(&view).join("\n"), @"noisy: the clocks of the GPU were held down around 1 of 2 timings (sw_power_cap).");
+    let report = report_md(&view, &[]);
+    let section = report.split("## The GPU\n").nth(1).expect("a section");
+    let section = section.split("\n## ").next().expect("its text");
+    insta::assert_snapshot!(section, @"
+
+    | kernel and shape | process | clock before, GHz | clock after, GHz | memory clock after, GHz | power after, W | temperature after, C | held down by |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 0 | 1.980 | 1.980 | unknown | 512 | 61 | - |
+    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 1 | 1.980 | 1.755 | unknown | 512 | 61 | sw_power_cap |
     ");
 }
 
