@@ -137,6 +137,7 @@ mod tests {
         let mut evict = || n_evictions += 1;
         let samples = take(&config(3, 12), Cache::Warm, &mut evict, Duration::ZERO, &mut call).unwrap();
         assert_eq!(samples.len(), 3);
+        let n_timed: u64 = samples.iter().map(|sample| sample.calls).sum();
         assert!(
             samples
                 .iter()
@@ -154,7 +155,8 @@ mod tests {
             samples.iter().map(|sample| sample.calls).collect::<Vec<_>>(),
             [1; 4]
         );
-        assert!(n_calls >= 10);
+        // The search for the number of calls made some too, at least one.
+        assert!(n_calls > n_timed + 4, "{n_calls} {n_timed}");
         assert_eq!(n_evictions, 4);
     }
 }
