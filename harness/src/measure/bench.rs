@@ -5,6 +5,8 @@ use hitbench_kernels::{
     Dtype, KernelError, KernelId, ema_update_kernel, enqueue_kernel, info_nce_kernel, rank_counts_kernel,
     top_k_kernel,
 };
+#[cfg(feature = "torch")]
+use hitbench_models::ModelError;
 
 use super::inputs::Inputs;
 use super::opponent::{GEMM, GemmBench};
@@ -43,7 +45,7 @@ pub(super) enum BenchError {
     /// The model refused.
     #[cfg(feature = "torch")]
     #[error("the model failed")]
-    Model(#[from] hitbench_models::ModelError),
+    Model(#[from] ModelError),
 }
 
 impl BenchError {
@@ -54,6 +56,11 @@ impl BenchError {
             #[cfg(not(feature = "torch"))]
             Self::NeedsTorch => Some(self.to_string()),
             Self::Kernel(KernelError::Unavailable { reason, .. }) => Some(reason.clone()),
+            #[cfg(feature = "torch")]
+            Self::Model(
+                ModelError::Device { reason, .. }
+                | ModelError::Kernel(KernelError::Unavailable { reason, .. }),
+            ) => Some(reason.clone()),
             _ => None,
         }
     }

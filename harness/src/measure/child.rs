@@ -341,6 +341,40 @@ mod tests {
     }
 
     #[test]
+    fn on_a_machine_without_the_device_everything_of_it_is_unavailable() {
+        if hitbench_kernels::cuda::probe::driver().is_ok() {
+            eprintln!("skipped: this machine has a GPU");
+            return;
+        }
+        let step = Work::TrainStep(TrainStepShape {
+            batch: 4,
+            tokens: 4,
+            queue_len: 0,
+        });
+        let mut stage = Stage::new(true);
+        for work in works().into_iter().chain([step]) {
+            for kernel in ["cuda/sm80/f16", "libtorch/cuda/f32"] {
+                let cell = KernelCell {
+                    device: "cuda:0".to_owned(),
+                    work: work.clone(),
+                    kernel: kernel.to_owned(),
+                    measure: MeasureConfig {
+                        cache: vec![Cache::Transfer],
+                        ..MeasureConfig::default()
+                    },
+                };
+                let found = stage.measure(&cell);
+                assert!(matches!(found, Found::Unavailable(_)), "{kernel}: {found:?}");
+            }
+        }
+        assert!(
+            stage
+                .inputs
+                .is_none_or(|(work, _)| work.operation() == Operation::TrainStep)
+        );
+    }
+
+    #[test]
     fn opponents_are_timed_and_what_does_not_exist_is_unavailable() {
         let step = TrainStepShape {
             batch: 4,
