@@ -9,7 +9,7 @@ use hitbench_kernels::{
 use hitbench_models::ModelError;
 
 use super::inputs::Inputs;
-use super::opponent::{GEMM, GemmBench};
+use super::opponent::{GEMM, GemmBench, OPPONENTS};
 use super::search::{RankBench, TopKBench};
 use super::upkeep::{ContrastBench, EmaBench, EnqueueBench};
 use crate::suite::{KernelCell, Operation, Work};
@@ -78,7 +78,7 @@ pub(super) fn concrete(kernel: &str) -> Result<(String, Dtype), KernelError> {
 /// Refuses a kernel that this machine or build lacks, before inputs are made, which may take long.
 pub(super) fn is_here(cell: &KernelCell) -> Result<(), BenchError> {
     // Every kernel has every operation; an opponent is none, and a step of training says by itself what it lacks.
-    if cell.kernel != GEMM && cell.work.operation() != Operation::TrainStep {
+    if !OPPONENTS.contains(&&*cell.kernel) && cell.work.operation() != Operation::TrainStep {
         rank_counts_kernel(&cell.kernel)?;
     }
     Ok(())

@@ -32,7 +32,7 @@ pub enum ChildError {
     Threads(#[from] ThreadPoolBuildError),
 }
 
-/// Reads a job, does it, and writes what was found, a line each.
+/// Reads a job, does it, and writes what was found, a line each. A cell that fails on a GPU is the last one.
 ///
 /// # Errors
 /// [`ChildError`]; what goes wrong in a cell is told as its [`Found`].
@@ -51,7 +51,12 @@ pub fn run_job(input: impl Read, out: &mut impl Write) -> Result<(), ChildError>
     for JobCell { index, cell } in &job.cells {
         say(&Event::Started { index: *index })?;
         let found = pool(cell.measure.threads)?.install(|| stage.measure(cell));
+        // What failed on a GPU may have lost the context of this process, so that nothing would work in it any more.
+        let is_lost = cell.is_on_gpu() && matches!(found, Found::Failed(_));
         say(&Event::Done { index: *index, found })?;
+        if is_lost {
+            break;
+        }
     }
     match peaks {
         Some(peaks) => say(&Event::Peaks(peaks.finish())),
@@ -137,6 +142,10 @@ fn time(
     evictor: &mut Option<Evictor>,
     accuracy: Option<AccuracyRecord>,
 ) -> Result<Found, BenchError> {
+    if cell.is_on_gpu() {
+        // The first call of a process loads modules and libraries, and says nothing of the next.
+        bench.call()?;
+    }
     let start = Instant::now();
     bench.call()?;
     let first = start.elapsed();
@@ -337,6 +346,37 @@ mod tests {
                 );
                 assert!(timed.samples.iter().all(|(_, samples)| samples.len() == 3));
             }
+        }
+    }
+
+    #[test]
+    fn a_cell_that_fails_on_a_gpu_is_the_last_of_its_process() {
+        // No queue takes a batch that is longer: the kernel refuses, on any device.
+        let cell = |device: &str| KernelCell {
+            device: device.to_owned(),
+            work: Work::Enqueue(EnqueueShape {
+                batch: 20,
+                queue_len: 5,
+                dim: 16,
+            }),
+            kernel: "cpu/auto/f16".to_owned(),
+            measure: MeasureConfig::default(),
+        };
+        for (device, n_done) in [("cuda:0", 1), ("cpu", 2)] {
+            let cells = (0..2).map(|index| JobCell {
+                index,
+                cell: cell(device),
+            });
+            let job = Job {
+                peak_threads: None,
+                verify: false,
+                cells: cells.collect(),
+            };
+            let mut out = Vec::new();
+            run_job(serde_json::to_vec(&job).unwrap().as_slice(), &mut out).unwrap();
+            let said = String::from_utf8(out).unwrap();
+            assert_eq!(said.matches("\"failed\"").count(), n_done, "{said}");
+            assert_eq!(said.lines().count(), 2 * n_done, "{said}");
         }
     }
 

@@ -26,12 +26,17 @@ impl Watch {
 fn record(before: Condition, after: Condition) -> GpuStateRecord {
     let both = |of: fn(&Condition) -> Option<u64>| Some([of(&before)?, of(&after)?]);
     let (clock_hz, memory_clock_hz) = (both(|at| at.clock_hz), both(|at| at.memory_clock_hz));
-    let mut throttled_by = before.throttled_by;
-    for reason in after.throttled_by {
-        if !throttled_by.contains(&reason) {
-            throttled_by.push(reason);
-        }
-    }
+    let throttled_by = before
+        .throttled_by
+        .zip(after.throttled_by)
+        .map(|(mut before, after)| {
+            let new: Vec<String> = after
+                .into_iter()
+                .filter(|reason| !before.contains(reason))
+                .collect();
+            before.extend(new);
+            before
+        });
     GpuStateRecord {
         clock_hz,
         memory_clock_hz,
@@ -52,14 +57,15 @@ mod tests {
             memory_clock_hz: Some(3),
             power_w: clock_hz.map(|hz| hz as f64),
             temperature_c: None,
-            throttled_by: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+            throttled_by: Some(reasons.iter().map(|&reason| reason.to_owned()).collect()),
         };
         let found = record(at(Some(5), &["a", "b"]), at(Some(4), &["b", "c"]));
         assert_eq!(
             (found.clock_hz, found.memory_clock_hz, found.power_w),
             (Some([5, 4]), Some([3; 2]), Some(4.0))
         );
-        assert_eq!(found.throttled_by, ["a", "b", "c"]);
+        let joined = ["a", "b", "c"].map(str::to_owned).to_vec();
+        assert_eq!(found.throttled_by, Some(joined));
         assert_eq!(record(at(None, &[]), at(Some(4), &[])).clock_hz, None);
     }
 }

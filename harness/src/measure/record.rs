@@ -19,7 +19,7 @@ pub(super) struct Collected {
     /// What each process timed, in the order in which they ran.
     pub(super) processes: Vec<Vec<(Cache, Vec<Sample>)>>,
     peak_memory_bytes: Option<u64>,
-    gpu: Vec<GpuStateRecord>,
+    gpu: Vec<Option<GpuStateRecord>>,
 }
 
 impl Collected {
@@ -27,7 +27,7 @@ impl Collected {
     pub(super) fn add(&mut self, timed: Timed) {
         self.accuracy = self.accuracy.take().or(timed.accuracy);
         self.peak_memory_bytes = self.peak_memory_bytes.max(timed.peak_memory_bytes);
-        self.gpu.extend(timed.gpu);
+        self.gpu.push(timed.gpu);
         self.processes.push(timed.samples);
     }
 
@@ -66,7 +66,10 @@ impl Collected {
             accuracy: self.accuracy,
             times,
             peak_memory_bytes: self.peak_memory_bytes,
-            gpu: self.gpu,
+            gpu: match task.cell.is_on_gpu() {
+                true => self.gpu,
+                false => Vec::new(),
+            },
         }
     }
 
@@ -141,7 +144,7 @@ mod tests {
             memory_clock_hz: None,
             power_w: None,
             temperature_c: Some(60),
-            throttled_by: Vec::new(),
+            throttled_by: None,
         }
     }
 
@@ -150,12 +153,14 @@ mod tests {
         let text = "{format: 1, name: t, version: 1, about: a, kind: throughput, kernel: cpu/auto/f16, \
             shapes: [{operation: enqueue, batch: 2, queue_len: 5, dim: 4}], measure: {cache: [warm]}}";
         let suite = ThroughputSuite::parse("t.yaml", text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let mut cell = suite.cells[0].config.clone();
+        cell.device = "cuda:0".to_owned();
         let task = CellTask {
             id: "id",
             name: "name",
             cell_hash: "hash",
             axis_values: AxisValues::new(),
-            cell: &suite.cells[0].config,
+            cell: &cell,
         };
         let mut collected = Collected::default();
         for times in [[20, 40, 60], [200, 220, 240]] {
@@ -176,7 +181,7 @@ mod tests {
         assert_eq!(rows[0].what, "enqueue/warm");
         let result = collected.result(&task);
         assert_eq!(result.peak_memory_bytes, Some(200));
-        assert_eq!(result.gpu, [warm_gpu(20), warm_gpu(200)]);
+        assert_eq!(result.gpu, [Some(warm_gpu(20)), Some(warm_gpu(200))]);
         let times = &result.times[0];
         assert_eq!((times.median_ns, times.mad_ns, times.n_samples), (65.0, 45.0, 6));
         assert_eq!(times.process_medians_ns, [20.0, 110.0]);

@@ -183,7 +183,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Measures cells in a child, and in another one what is left should it die; false when the run is over.
+    /// Measures cells in a child, and in another one what is left should it die or leave some; false when the run is over.
     fn child(
         &mut self,
         process: u64,
@@ -202,6 +202,7 @@ impl Run<'_> {
                     })
                     .collect(),
             };
+            let n_open = cells.len();
             let mut current = None;
             let (stop, threads) = (self.options.stop, job.peak_threads);
             let end = run_child(&job, stop, &mut |event| -> Result<(), MeasureError> {
@@ -233,7 +234,10 @@ impl Run<'_> {
                     self.outcome.stopped = true;
                     return Ok(false);
                 }
-                (End::Finished, _) => return Ok(!self.gives_up()),
+                (End::Finished, _) if cells.is_empty() || cells.len() == n_open => {
+                    return Ok(!self.gives_up());
+                }
+                (End::Finished, _) => {}
                 (End::Died(how), Some(index)) => {
                     cells.retain(|cell| *cell != index);
                     self.take(process, index, Found::Failed(how))?;

@@ -1,7 +1,8 @@
 //! Samples of one cell in one state.
 //!
-//! Warm and with transfer: calls are repeated within a sample until it takes `min_time_ms / samples`, as often in every sample as the
-//! first search for that number found. Cold: one call a sample, after everything was pushed out of the caches.
+//! Warm and with transfer: calls are repeated within a sample until it takes `min_time_ms / samples`, as often in
+//! every sample as the first search for that number found. Cold: one call a sample, after everything was pushed out of
+//! the caches.
 //! There are at least three samples and at most `samples`; none but the first three begins once four times
 //! `min_time_ms` have passed, so that slow calls do not make a run endless.
 

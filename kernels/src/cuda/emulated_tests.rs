@@ -126,6 +126,26 @@ fn counts_of_whole_numbers_are_exact_around_the_borders_of_tiles() {
     }
 }
 
+/// A query and a tile of items at a time, so that the place of every block in the matrix counts.
+#[test]
+fn scores_in_parts_are_those_of_the_whole() {
+    let mut random = Random(72);
+    let case = Tied::new(3, 300, 17, &mut random);
+    let (query, gallery) = (case.query.rows(Dtype::F16), case.gallery.rows(Dtype::F16));
+    let mut expected = vec![0.0; 3 * 300];
+    crate::reference::Reference
+        .scores(query, gallery, &mut expected)
+        .unwrap();
+    for part_bytes in [PART, ONE_TILE] {
+        let Some(kernel) = emulated_in_parts(2, part_bytes, 12) else {
+            return;
+        };
+        let mut found = vec![f32::NAN; 3 * 300];
+        kernel.scores(query, gallery, &mut found).unwrap();
+        assert_eq!(found, expected);
+    }
+}
+
 /// Real numbers, whose last digits would differ if a score depended on its place.
 #[test]
 fn a_score_depends_on_its_two_rows_only() {

@@ -32,7 +32,7 @@ pub(super) trait Gpu: Debug + Send + Sync {
     /// Multiprocessors.
     fn n_processors(&self) -> u32;
 
-    /// Bytes of rows of one side that an operation holds at one time; less of what it makes of them.
+    /// Bytes of rows of one side that an operation holds at one time, one tile at least; `info_nce` holds all of its rows.
     fn part_bytes(&self) -> usize;
 
     /// Memory of `bytes` bytes, at least 1, aligned to 16, its contents unspecified.

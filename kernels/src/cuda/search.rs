@@ -34,7 +34,7 @@ pub(super) fn scores(
     // A block of scores is no larger than the rows of a side.
     let part_bytes = gpu.part_bytes() / 4;
     let gallery_rows = rows_within(part_bytes, dim);
-    let query_rows = (part_bytes / (4 * gallery_rows.min(n_gallery.max(1)))).max(1);
+    let query_rows = (part_bytes / (4 * gallery_rows.min(n_gallery.max(1)))).clamp(1, gallery_rows);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let rows = DeviceRows::all(gpu, query.slice(queries.clone()))?;
@@ -68,7 +68,7 @@ pub(super) fn top_k(
     let cut = |n_queries| chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), TILE, dim);
     let mut hits = Vec::with_capacity(n_queries * k);
     // Few queries are cut into many chunks, many into few; a list is small either way.
-    let query_rows = (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).max(TILE);
+    let query_rows = (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).clamp(TILE, gallery_rows);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let search = Search {

@@ -80,9 +80,9 @@ pub struct MeasurementResult {
     pub times: Vec<TimesRecord>,
     /// Most memory that any of the processes held.
     pub peak_memory_bytes: Option<u64>,
-    /// The GPU in each process, in the order in which they ran; empty on the CPU and where it does not tell.
+    /// The GPU in each process, in the order in which they ran, none where it does not tell; empty on the CPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gpu: Vec<GpuStateRecord>,
+    pub gpu: Vec<Option<GpuStateRecord>>,
 }
 
 /// A GPU around the samples of a kernel in one process. What it does not tell is none.
@@ -97,7 +97,7 @@ pub struct GpuStateRecord {
     /// Temperature then, in degrees Celsius.
     pub temperature_c: Option<u32>,
     /// What held clocks down at one of these times, in the words of the management library.
-    pub throttled_by: Vec<String>,
+    pub throttled_by: Option<Vec<String>>,
 }
 
 /// What one call does.

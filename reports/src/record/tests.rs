@@ -405,13 +405,16 @@ fn measurements_and_peaks_come_back_as_written() {
         accuracy: Some(accuracy.clone()),
         times: vec![times],
         peak_memory_bytes: None,
-        gpu: vec![GpuStateRecord {
-            clock_hz: Some([1_980_000_000, 1_755_000_000]),
-            memory_clock_hz: None,
-            power_w: Some(512.5),
-            temperature_c: Some(61),
-            throttled_by: vec!["sw_power_cap".to_owned()],
-        }],
+        gpu: vec![
+            None,
+            Some(GpuStateRecord {
+                clock_hz: Some([1_980_000_000, 1_755_000_000]),
+                memory_clock_hz: None,
+                power_w: Some(512.5),
+                temperature_c: Some(61),
+                throttled_by: Some(vec!["sw_power_cap".to_owned()]),
+            }),
+        ],
     };
     let record = |id: &str, outcome| MeasurementRecord {
         format: FORMAT,

@@ -4,22 +4,27 @@ use super::view::ThroughputView;
 use crate::grid::Grid;
 use crate::record::GpuStateRecord;
 
-/// What held the clocks of the GPU down, in one line.
+/// Reasons that somebody chose: such clocks are low, and steady.
+const CHOSEN: [&str; 2] = ["applications_clocks_setting", "display_clock_setting"];
+
+/// What held the clocks of the GPU down unasked, in one line.
 pub(super) fn throttling(view: &ThroughputView<'_>) -> Option<String> {
-    let states = || gpu_states(view).map(|(_, _, state)| state);
-    let held: Vec<_> = states().filter(|state| !state.throttled_by.is_empty()).collect();
-    let mut reasons: Vec<&str> = held
-        .iter()
-        .flat_map(|state| &state.throttled_by)
-        .map(String::as_str)
-        .collect();
+    let unasked = |state: &GpuStateRecord| -> Vec<String> {
+        let reasons = state.throttled_by.iter().flatten();
+        reasons
+            .filter(|reason| !CHOSEN.contains(&reason.as_str()))
+            .cloned()
+            .collect()
+    };
+    let by_timing: Vec<Vec<String>> = gpu_states(view).map(|(_, _, state)| unasked(state)).collect();
+    let n_held = by_timing.iter().filter(|reasons| !reasons.is_empty()).count();
+    let mut reasons = by_timing.concat();
     reasons.sort_unstable();
     reasons.dedup();
-    (!held.is_empty()).then(|| {
+    (n_held > 0).then(|| {
         format!(
-            "noisy: the clocks of the GPU were held down around {} of {} timings ({}).",
-            held.len(),
-            states().count(),
+            "noisy: the clocks of the GPU were held down around {n_held} of {} timings ({}).",
+            by_timing.len(),
             reasons.join(", ")
         )
     })
@@ -33,9 +38,11 @@ fn gpu_states<'a>(view: &'a ThroughputView<'_>) -> impl Iterator<Item = (String,
         .flat_map(|block| block.entries.iter().map(move |entry| (block, entry)));
     entries.flat_map(|(block, entry)| {
         let states = entry.record.result().into_iter().flat_map(|result| &result.gpu);
-        states
+        let name = format!("{}, {}", entry.label, block.title());
+        let told = states
             .enumerate()
-            .map(move |(process, state)| (format!("{}, {}", entry.label, block.title()), process, state))
+            .filter_map(|(process, state)| Some((process, state.as_ref()?)));
+        told.map(move |(process, state)| (name.clone(), process, state))
     })
 }
 
@@ -57,9 +64,10 @@ pub(super) fn gpu_grid(view: &ThroughputView<'_>) -> Option<Grid> {
                 state
                     .temperature_c
                     .map_or_else(unknown, |degrees| degrees.to_string()),
-                match &state.throttled_by[..] {
-                    [] => "-".to_owned(),
-                    reasons => reasons.join(", "),
+                match state.throttled_by.as_deref() {
+                    None => unknown(),
+                    Some([]) => "-".to_owned(),
+                    Some(reasons) => reasons.join(", "),
                 },
             ]
         })

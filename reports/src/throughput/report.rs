@@ -20,13 +20,17 @@ pub(crate) fn report_md(view: &ThroughputView<'_>, plots: &[Embedded]) -> String
     peaks(&mut out, view);
     gpu(&mut out, view);
     machine(&mut out, view.run);
-    reproduce(
-        &mut out,
-        view.run,
-        "Every number above follows from `measurements.jsonl` and `peaks.json` in this folder; `timing.csv` holds every \
-         sample by process, `run.json` the suite with every default filled in. Times differ from run to run and between \
-         machines; ratios within a run are what compares.",
+    let peaks = if view.peaks.is_some() {
+        " and `peaks.json`"
+    } else {
+        ""
+    };
+    let text = format!(
+        "Every number above follows from `measurements.jsonl`{peaks} in this folder; `timing.csv` holds every sample by \
+         process, `run.json` the suite with every default filled in. Times differ from run to run and between machines; \
+         ratios within a run are what compares."
     );
+    reproduce(&mut out, view.run, &text);
     out
 }
 

@@ -59,14 +59,15 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
         .timed()
         .any(|(_, _, timed)| timed.times.cache == CacheState::Transfer)
     {
-        text += " transfer: calls copied their inputs from the host to the device, and the results back.";
+        text += " transfer: calls copied their inputs from the host to the device (a training step, its batch), and the results back.";
     }
     if view.peaks.is_some() {
         text += " FMA peak and copy: share of the peaks that this run measured on this machine, medians over \
                  processes.";
     }
     if view.blocks.iter().any(|block| block.reference.is_some()) {
-        text += " speed: median time of the reference (*) by the row's, same caches; above 1 is faster.";
+        text +=
+            " speed: median time of the reference (*) by the row's, in the same state; above 1 is faster.";
     }
     text += " Brackets: range over processes, from the least ratio of two process medians to the greatest.";
     text

@@ -59,8 +59,8 @@ fn the_tables_of_a_run() {
       processes. warm: caches as the call before left them; cold: other memory was read in between. GFLOP/s and
       GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of
       1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes.
-      speed: median time of the reference (*) by the row's, same caches; above 1 is faster. Brackets: range over
-      processes, from the least ratio of two process medians to the greatest.
+      speed: median time of the reference (*) by the row's, in the same state; above 1 is faster. Brackets: range
+      over processes, from the least ratio of two process medians to the greatest.
     Of 8 measurements, 1 wrong, 1 unavailable, 1 failed.
     ");
 }
@@ -120,7 +120,7 @@ fn times_with_transfer_are_compared_with_each_other_and_say_what_they_hold() {
     let text = throughput_table(&run, &measurements, None, None);
     let row = text.lines().find(|line| line.contains("cuda/sm80/f16")).unwrap();
     assert!(row.contains("transfer") && row.contains("4.00x"), "{text}");
-    let legend = "transfer: calls copied their inputs from the host to the device, and the results back.";
+    let legend = "transfer: calls copied their inputs from the host to the device (a training step, its batch), and the results back.";
     assert!(
         text.split_whitespace()
             .collect::<Vec<_>>()
@@ -247,11 +247,16 @@ fn the_gpu_of_each_process_is_shown_and_what_held_its_clocks_down_is_said() {
         memory_clock_hz: None,
         power_w: Some(512.4),
         temperature_c: Some(61),
-        throttled_by: throttled_by.iter().map(|&reason| reason.to_owned()).collect(),
+        throttled_by: Some(throttled_by.iter().map(|&reason| reason.to_owned()).collect()),
     };
     let mut outcome = ok(RANKS, &[(CacheState::Transfer, &[1e6, 1.01e6])]);
     if let MeasurementOutcome::Ok { result } = &mut outcome {
-        result.gpu = vec![state(1_980_000_000, &[]), state(1_755_000_000, &["sw_power_cap"])];
+        let fixed = ["applications_clocks_setting"];
+        result.gpu = vec![
+            None,
+            Some(state(1_980_000_000, &fixed)),
+            Some(state(1_755_000_000, &["sw_power_cap"])),
+        ];
     }
     let measurements = [measurement(
         "rank_counts",
@@ -269,8 +274,8 @@ fn the_gpu_of_each_process_is_shown_and_what_held_its_clocks_down_is_said() {
 
     | kernel and shape | process | clock before, GHz | clock after, GHz | memory clock after, GHz | power after, W | temperature after, C | held down by |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 0 | 1.980 | 1.980 | unknown | 512 | 61 | - |
-    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 1 | 1.980 | 1.755 | unknown | 512 | 61 | sw_power_cap |
+    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 1 | 1.980 | 1.980 | unknown | 512 | 61 | applications_clocks_setting |
+    | cuda/sm80/f16, rank_counts: queries 1000, gallery 1000, dim 500 | 2 | 1.980 | 1.755 | unknown | 512 | 61 | sw_power_cap |
     ");
 }
 
@@ -302,7 +307,7 @@ fn a_report_in_full() {
 
     **noisy: in 2 of 6 timings the medians of processes differ by more than 5 %, by 6.1 % at most (libtorch/cpu/f32, warm, rank_counts: queries 1000, gallery 1000, dim 500).**
 
-    time: median of one call ± median absolute deviation over all samples; samples: how many, in how many processes. warm: caches as the call before left them; cold: other memory was read in between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of 1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes. speed: median time of the reference (\*) by the row's, same caches; above 1 is faster. Brackets: range over processes, from the least ratio of two process medians to the greatest.
+    time: median of one call ± median absolute deviation over all samples; samples: how many, in how many processes. warm: caches as the call before left them; cold: other memory was read in between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of 1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes. speed: median time of the reference (\*) by the row's, in the same state; above 1 is faster. Brackets: range over processes, from the least ratio of two process medians to the greatest.
 
     **rank_counts: queries 1000, gallery 1000, dim 500; 2 threads**
 
