@@ -23,18 +23,8 @@
 // @kernel info_nce_weigh_f16_v1_columns threads=128 registers=255 shared=65536
 // @kernel info_nce_gradient_f32_v1 threads=256 registers=64 shared=0
 
+#include "info_nce.cuh"
 #include "tile.cuh"
-
-// Which keys take no part.
-struct LeaveOut {
-    const u32* query_ids; // null: no ids
-    const u32* key_ids;
-    u32 in_batch;
-
-    bool pair(u64 query, u64 key) const {
-        return (in_batch && query == key) || (query_ids && query_ids[query] == key_ids[key]);
-    }
-};
 
 // Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 128 keys. Raises `best [n_queries]` (ordered
 // bits) to the largest score; `sums` and `left_out`, both `[grid y, grid x, 8]`, get each warp's sum of scores and
@@ -44,74 +34,18 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                            u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best,
                            double* sums, u32* left_out) {
     const Rows queries = {query, n_queries, stride}, all_keys = {keys, n_keys, stride};
-    const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const Part part = part_of_block(all_keys, tiles_per_chunk);
-
-    float largest[ROW_STEPS][2];
-#pragma unroll
-    for (u32 i = 0; i < ROW_STEPS; i++) {
-        largest[i][0] = largest[i][1] = -infinity();
-    }
-    double sum = 0.0;
-    u32 n_left_out = 0;
+    const Part part = part_of_block<TILE>(n_keys, tiles_per_chunk);
+    Survey<Scores> survey;
     sweep<3>(queries, first_query, all_keys, part, [&](Scores& scores, u64 first) {
-        const u32 n_rows = rows_in_tile(first_query, n_queries), n_columns = rows_in_tile(first, n_keys);
-        leave_out_beyond(scores, n_rows, n_columns);
-        if (query_ids) {
-            n_left_out += leave_out_same_ids(scores, query_ids + first_query, n_rows, key_ids + first, n_columns);
-        }
-        if (in_batch && first == first_query) {
-            scores.each([&](float& score, u32 i, u32 h, u32 j, u32 c) {
-                const u32 row = Scores::row(i, h);
-                if (row == Scores::column(j, c) && row < n_rows && score != -infinity()) {
-                    score = -infinity();
-                    n_left_out++;
-                }
-            });
-        }
-        float tile_sum = 0.0f;
-        scores.each([&](float& score, u32 i, u32 h, u32, u32) {
-            largest[i][h] = fmaxf(largest[i][h], score);
-            tile_sum += score == -infinity() ? 0.0f : score;
-        });
-        sum += tile_sum;
+        survey.meet(scores, first_query, n_queries, first, n_keys, query_ids, key_ids, in_batch);
     });
-#pragma unroll
-    for (u32 i = 0; i < ROW_STEPS; i++) {
-#pragma unroll
-        for (u32 h = 0; h < 2; h++) {
-            float row_largest = largest[i][h];
-            row_largest = fmaxf(row_largest, shuffle_xor(row_largest, 1));
-            row_largest = fmaxf(row_largest, shuffle_xor(row_largest, 2));
-            const u64 row = first_query + Scores::row(i, h);
-            if (lane % 4 == 0 && row < n_queries && row_largest != -infinity()) {
-                atomic_max(best + row, ordered_bits(row_largest));
-            }
-        }
-    }
-    for (u32 mask = WARP / 2; mask > 0; mask /= 2) {
-        sum += shuffle_xor(sum, mask);
-        n_left_out += shuffle_xor(n_left_out, mask);
-    }
-    if (lane == 0) {
-        const u64 place = (static_cast<u64>(blockIdx.y) * gridDim.x + blockIdx.x) * (BLOCK_THREADS / WARP) + warp;
-        sums[place] = sum;
-        left_out[place] = n_left_out;
-    }
+    survey.finish(first_query, n_queries, best, sums, left_out);
 }
 
 constexpr u32 WEIGH_ROWS = 64;
 constexpr u32 WEIGH_THREADS = 128;
 constexpr u32 WEIGH_STAGE_BYTES = WEIGH_ROWS * ROW_BYTES;
-// Columns of the sums that one block computes.
-constexpr u32 SLICE = 256;
-// What weights are multiplied by as f16: 1 becomes the largest power of two of that type, so that the smallest ones keep
-// most of their digits.
-constexpr float WEIGHT_UNIT = 32768.0f;
-// What they are multiplied by in the sum of weights.
-constexpr float SUM_UNIT = 1099511627776.0f;
-
 template <bool COLUMNS>
 inline void weigh(const Rows& queries, const Rows& keys, u32 tiles_per_chunk, const LeaveOut& leave_out, float scale,
                   const u32* best, const float* factors, u64* weight_sums, float* key_sums) {

@@ -143,8 +143,25 @@ inline u64 shuffle_xor(u64 value, u32 mask) {
 }
 
 // The value of another lane of the warp.
+inline u32 shuffle(u32 value, u32 lane) {
+    return __shfl_sync(0xffffffff, value, lane);
+}
+
 inline u64 shuffle(u64 value, u32 lane) {
     return __shfl_sync(0xffffffff, value, lane);
+}
+
+// A bit for each lane where the condition holds.
+inline u32 lanes_where(bool condition) {
+    return __ballot_sync(0xffffffff, condition);
+}
+
+inline bool any_in_warp(bool condition) {
+    return __any_sync(0xffffffff, condition);
+}
+
+inline u32 count_bits(u32 bits) {
+    return __popc(bits);
 }
 
 // Orders the warp's accesses to memory before and after.

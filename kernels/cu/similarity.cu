@@ -68,13 +68,13 @@ inline void rank_counts(const Rows& queries, const Rows& gallery, u32 tiles_per_
                         u32* query_equal, u32* item_greater, u32* item_equal) {
     const u32 lane = threadIdx.x % WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const Part part = part_of_block(gallery, tiles_per_chunk);
+    const Part part = part_of_block<TILE>(gallery.n_rows, tiles_per_chunk);
 
-    const u32 n_queries = rows_in_tile(first_query, queries.n_rows);
+    const u32 n_queries = rows_in_tile<TILE>(first_query, queries.n_rows);
     u32 counts[ROW_STEPS][2] = {};
     sweep<3>(queries, first_query, gallery, part, [&](Scores& scores, u64 first) {
         // What counts nowhere becomes minus infinity: no threshold is that low.
-        const u32 n_items = rows_in_tile(first, gallery.n_rows);
+        const u32 n_items = rows_in_tile<TILE>(first, gallery.n_rows);
         leave_out_beyond(scores, n_queries, n_items);
         if (IDS) {
             leave_out_same_ids(scores, query_ids + first_query, n_queries, item_ids + first, n_items);
@@ -185,9 +185,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                   u32 tiles_per_chunk, float* out) {
     const Rows queries = {query, n_queries, stride}, items = {gallery, n_gallery, stride};
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const Part part = part_of_block(items, tiles_per_chunk);
+    const Part part = part_of_block<TILE>(items.n_rows, tiles_per_chunk);
     sweep<3>(queries, first_query, items, part, [&](Scores& scores, u64 first) {
-        const u32 n_rows = rows_in_tile(first_query, n_queries), n_items = rows_in_tile(first, n_gallery);
+        const u32 n_rows = rows_in_tile<TILE>(first_query, n_queries), n_items = rows_in_tile<TILE>(first, n_gallery);
         scores.each([&](float& score, u32 i, u32 h, u32 j, u32 c) {
             const u32 row = Scores::row(i, h), item = Scores::column(j, c);
             if (row < n_rows && item < n_items) {
@@ -195,18 +195,6 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             }
         });
     });
-}
-
-// Keys of a list, and of the candidates for it.
-constexpr u32 LIST = WARP;
-
-// A number that orders scores, and equal ones by lower index; 0 is below all.
-inline u64 make_key(float score, u32 item) {
-    return static_cast<u64>(ordered_bits(score)) << 32 | static_cast<u32>(~item);
-}
-
-inline float key_score(u64 key) {
-    return from_ordered_bits(static_cast<u32>(key >> 32));
 }
 
 // The larger or the smaller of this lane's key and another's.
@@ -246,7 +234,7 @@ extern "C" __global__ void __launch_bounds__(256)
     const Rows queries = {query, n_queries, stride}, items = {gallery, n_gallery, stride};
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
-    const Part part = part_of_block(items, tiles_per_chunk);
+    const Part part = part_of_block<TILE>(items.n_rows, tiles_per_chunk);
     u64* chunk_lists = lists + static_cast<u64>(blockIdx.y) * n_queries * LIST;
 
     u8* memory = shared_memory() + 2 * 2 * TILE_BYTES;
@@ -262,7 +250,7 @@ extern "C" __global__ void __launch_bounds__(256)
     sync_block();
 
     sweep<2>(queries, first_query, items, part, [&](Scores& scores, u64 first) {
-        const u32 n_rows = rows_in_tile(first_query, n_queries), n_items = rows_in_tile(first, n_gallery);
+        const u32 n_rows = rows_in_tile<TILE>(first_query, n_queries), n_items = rows_in_tile<TILE>(first, n_gallery);
         // A bit for each score in the order of `each`: not below the worst of its list.
         u64 pending = 0;
         u32 bit = 0;

@@ -9,33 +9,18 @@
 
 #pragma once
 
-#include "ptx.cuh"
+#include "scores.cuh"
 
 constexpr u32 TILE = 128;
 constexpr u32 STAGE_COLUMNS = 64;
 constexpr u32 ROW_BYTES = STAGE_COLUMNS * sizeof(u16);
 constexpr u32 TILE_BYTES = TILE * ROW_BYTES;
-constexpr u32 BLOCK_THREADS = 256;
+constexpr u32 BLOCK_THREADS = BLOCK_WARPS * WARP;
 // Rows, columns of a warp's part of a tile, and how many it has of the tiles [16 x 8] of one instruction.
 constexpr u32 WARP_ROWS = 64;
 constexpr u32 WARP_COLUMNS = 32;
 constexpr u32 ROW_STEPS = WARP_ROWS / 16;
 constexpr u32 COLUMN_STEPS = WARP_COLUMNS / 8;
-
-inline float infinity() {
-    return __uint_as_float(0x7f800000u);
-}
-
-// A number that orders scores as unsigned integers do; 0 is below all.
-inline u32 ordered_bits(float score) {
-    const u32 bits = __float_as_uint(score + 0.0f); // one zero
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
-// The score, or minus infinity for 0.
-inline float from_ordered_bits(u32 ordered) {
-    return ordered == 0 ? -infinity() : __uint_as_float(ordered >> 31 ? ordered & 0x7fffffffu : ~ordered);
-}
 
 // Rows `[n_rows, stride]` of f16 in global memory; `stride` is a multiple of 8, and columns beyond the rows' own are
 // zero.
@@ -83,51 +68,7 @@ inline void load_right(u32 (&b)[4], u8* stage, u32 row, u32 step) {
     load_matrices(b, stage_piece(stage, row + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
 }
 
-// A thread's scores of a tile. Score `[i][j][2h + c]` is that of the row `row(i, h)` and the column `column(j, c)`.
-struct Scores {
-    float at[ROW_STEPS][COLUMN_STEPS][4];
-
-    static u32 row(u32 i, u32 h) {
-        const u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-        return warp / 4 * WARP_ROWS + 16 * i + 8 * h + lane / 4;
-    }
-
-    static u32 column(u32 j, u32 c) {
-        const u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-        return warp % 4 * WARP_COLUMNS + 8 * j + 2 * (lane % 4) + c;
-    }
-
-    void clear() {
-#pragma unroll
-        for (u32 i = 0; i < ROW_STEPS; i++) {
-#pragma unroll
-            for (u32 j = 0; j < COLUMN_STEPS; j++) {
-#pragma unroll
-                for (u32 e = 0; e < 4; e++) {
-                    at[i][j][e] = 0.0f;
-                }
-            }
-        }
-    }
-
-    // Calls `visit(score, i, h, j, c)` with each.
-    template <class Visit>
-    void each(Visit visit) {
-#pragma unroll
-        for (u32 i = 0; i < ROW_STEPS; i++) {
-#pragma unroll
-            for (u32 j = 0; j < COLUMN_STEPS; j++) {
-#pragma unroll
-                for (u32 h = 0; h < 2; h++) {
-#pragma unroll
-                    for (u32 c = 0; c < 2; c++) {
-                        visit(at[i][j][2 * h + c], i, h, j, c);
-                    }
-                }
-            }
-        }
-    }
-
+struct Scores : ScoresOf<ROW_STEPS, COLUMN_STEPS, TILE / WARP_COLUMNS> {
     // Adds the products of 64 columns.
     void multiply(u8* queries, u8* gallery) {
         const u32 warp = threadIdx.x / WARP;
@@ -151,62 +92,6 @@ struct Scores {
         }
     }
 };
-
-// The rows of a gallery that a block meets.
-struct Part {
-    u64 first;
-    u32 n_tiles;
-};
-
-// The block's chunk of `tiles_per_chunk` tiles, as far as there are rows: the grid's y counts chunks.
-inline Part part_of_block(const Rows& rows, u32 tiles_per_chunk) {
-    const u64 first = static_cast<u64>(blockIdx.y) * tiles_per_chunk * TILE;
-    const u64 n_left = (rows.n_rows - first + TILE - 1) / TILE;
-    return {first, n_left < tiles_per_chunk ? static_cast<u32>(n_left) : tiles_per_chunk};
-}
-
-// How many of a tile's rows from `first` on there are.
-inline u32 rows_in_tile(u64 first, u32 n_rows) {
-    const u64 n_left = n_rows - first;
-    return n_left < TILE ? static_cast<u32>(n_left) : TILE;
-}
-
-// Sets the scores of rows and columns beyond the tile's to minus infinity.
-inline void leave_out_beyond(Scores& scores, u32 n_rows, u32 n_columns) {
-    if (n_rows < TILE || n_columns < TILE) {
-        scores.each([&](float& score, u32 i, u32 h, u32 j, u32 c) {
-            if (Scores::row(i, h) >= n_rows || Scores::column(j, c) >= n_columns) {
-                score = -infinity();
-            }
-        });
-    }
-}
-
-// Sets the scores of pairs whose ids agree to minus infinity, and returns how many of them this thread has. Both lists
-// begin with the tile.
-inline u32 leave_out_same_ids(Scores& scores, const u32* row_ids, u32 n_rows, const u32* column_ids, u32 n_columns) {
-    u32 n_left_out = 0;
-#pragma unroll
-    for (u32 j = 0; j < COLUMN_STEPS; j++) {
-#pragma unroll
-        for (u32 c = 0; c < 2; c++) {
-            const u32 column = Scores::column(j, c);
-            const u32 id = column < n_columns ? column_ids[column] : 0;
-#pragma unroll
-            for (u32 i = 0; i < ROW_STEPS; i++) {
-#pragma unroll
-                for (u32 h = 0; h < 2; h++) {
-                    const u32 row = Scores::row(i, h);
-                    if (row < n_rows && column < n_columns && row_ids[row] == id) {
-                        scores.at[i][j][2 * h + c] = -infinity();
-                        n_left_out++;
-                    }
-                }
-            }
-        }
-    }
-    return n_left_out;
-}
 
 // Scores the queries from `first_query` on against a part of the gallery, and calls `visit(scores, first)` with each
 // tile, whose first gallery row is `first`. Takes the block's first `STAGES * 2 * TILE_BYTES` bytes of shared memory.

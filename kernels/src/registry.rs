@@ -25,11 +25,13 @@ pub fn available_kernels() -> Vec<KernelId> {
             ids.push(KernelId::Cpu { isa, dtype });
         }
     }
-    if cuda::kernel().is_ok() {
-        ids.push(KernelId::Cuda {
-            arch: CudaArch::Sm80,
-            dtype: Dtype::F16,
-        });
+    for arch in [CudaArch::Sm80, CudaArch::Sm90a] {
+        if cuda::kernel(arch).is_ok() {
+            ids.push(KernelId::Cuda {
+                arch,
+                dtype: Dtype::F16,
+            });
+        }
     }
     #[cfg(feature = "torch")]
     for device in libtorch::available_devices() {
@@ -61,22 +63,14 @@ pub(crate) fn kernel(id: &str) -> Result<Box<dyn AllOperations>, KernelError> {
         KernelId::Libtorch { device, dtype } => Ok(Box::new(LibtorchKernel::new(device, dtype)?)),
         #[cfg(not(feature = "torch"))]
         KernelId::Libtorch { .. } => unavailable(id, "built without the feature `torch`"),
-        KernelId::Cuda {
-            arch: CudaArch::Sm80, ..
-        } => of_device(id, cuda::kernel()),
-        KernelId::Cuda {
-            arch: CudaArch::Sm90a,
-            ..
-        } => unavailable(id, "no kernels with the instructions of Hopper exist yet"),
+        KernelId::Cuda { arch, .. } => of_device(id, cuda::kernel(arch)),
     }
 }
 
 /// As [`kernel`], with the memory of a device guarded.
 pub(crate) fn guarded_kernel(id: KernelId) -> Result<Box<dyn AllOperations>, KernelError> {
     match id {
-        KernelId::Cuda {
-            arch: CudaArch::Sm80, ..
-        } => of_device(id, cuda::guarded_kernel()),
+        KernelId::Cuda { arch, .. } => of_device(id, cuda::guarded_kernel(arch)),
         _ => kernel(&id.to_string()),
     }
 }

@@ -263,6 +263,7 @@ mod tests {
 
     use super::*;
     use crate::cuda::source::{SOURCES, kernel, kernels};
+    use crate::id::CudaArch;
 
     /// What every file must compile for: the oldest, the consumer cards of the generation after, Hopper and Blackwell.
     const ARCHS: [&str; 4] = ["sm_80", "sm_89", "sm_90a", "sm_100a"];
@@ -327,12 +328,23 @@ ptxas info    : Used 128 registers, used 1 barriers, 24 bytes cumulative stack s
         assert_eq!(reports(log), [expected]);
     }
 
+    fn runs_on(source: &Source, arch: &str) -> bool {
+        match source.arch() {
+            CudaArch::Sm80 => true,
+            CudaArch::Sm90a => arch == "sm_90a",
+        }
+    }
+
+    fn of_arch(arch: &str) -> impl Iterator<Item = &'static Source> {
+        SOURCES.iter().filter(move |source| runs_on(source, arch))
+    }
+
     #[test]
-    fn every_kernel_compiles_for_every_architecture_within_its_limits() {
+    fn every_kernel_compiles_for_every_architecture_that_it_is_for_within_its_limits() {
         let Some(nvrtc) = nvrtc() else { return };
         for arch in ARCHS {
             let mut names = Vec::new();
-            for source in &SOURCES {
+            for source in of_arch(arch) {
                 let Compiled { cubin, log } = compile(source, arch, nvrtc).unwrap();
                 assert!(cubin.starts_with(b"\x7fELF"));
                 // Serialised tensor core instructions, ignored register limits and the like, which are no errors.
@@ -351,25 +363,28 @@ ptxas info    : Used 128 registers, used 1 barriers, 24 bytes cumulative stack s
                     names.push(report.name);
                 }
             }
-            assert_eq!(names.len(), kernels().len(), "{arch}: {names:?}");
+            let n_kernels = kernels()
+                .iter()
+                .filter(|kernel| runs_on(&SOURCES[kernel.source], arch))
+                .count();
+            assert_eq!(names.len(), n_kernels, "{arch}: {names:?}");
         }
     }
 
-    /// Instructions by kernel: tensor core products, loads of their factors, asynchronous copies, loads of 16 bytes, and
-    /// accesses to local memory, of which there must be none. A change here is a change of the code that runs: look at it, then at its time.
-    #[test]
-    fn the_instructions_that_matter_are_there() {
-        let Some(nvrtc) = nvrtc() else { return };
+    /// How often instructions occur in each kernel of the files for `of`, compiled for `arch`; `None` without a compiler or a
+    /// disassembler, with the reason told.
+    fn instructions(of: CudaArch, arch: &str, counted: &[(&str, &[&str])]) -> Option<String> {
+        let nvrtc = nvrtc()?;
         let disassembler = cache::cache_dir().map(|cache| cache::nvrtc_dir(&cache).join("bin/nvdisasm"));
         let Some(disassembler) = disassembler.filter(|path| path.exists()) else {
             println!("skipped: no nvdisasm in the cache");
-            return;
+            return None;
         };
         let folder = tempfile::tempdir().unwrap();
         let mut found = String::new();
-        for source in &SOURCES {
+        for source in SOURCES.iter().filter(|source| source.arch() == of) {
             let path = folder.path().join("cubin");
-            fs::write(&path, compile(source, "sm_80", nvrtc).unwrap().cubin).unwrap();
+            fs::write(&path, compile(source, arch, nvrtc).unwrap().cubin).unwrap();
             let run = Command::new(&disassembler).arg("-c").arg(&path).output().unwrap();
             assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
             let text = String::from_utf8(run.stdout).unwrap();
@@ -377,18 +392,52 @@ ptxas info    : Used 128 registers, used 1 barriers, 24 bytes cumulative stack s
             parts.sort_unstable();
             for part in parts {
                 let name = part.split(',').next().unwrap();
-                let count = |instruction: &str| part.matches(instruction).count();
-                found += &format!(
-                    "{name}: {} products, {} factors, {} copies, {} wide loads, {} local\n",
-                    count("HMMA.16816.F32 "),
-                    count("LDSM."),
-                    count("LDGSTS."),
-                    count("LDG.E.128 ") + count("LDG.E.EF.128 "),
-                    count("LDL") + count("STL")
-                );
+                let counts = counted.iter().map(|(what, instructions)| {
+                    let n: usize = instructions
+                        .iter()
+                        .map(|instruction| part.matches(instruction).count())
+                        .sum();
+                    format!("{n} {what}")
+                });
+                found += &format!("{name}: {}\n", counts.collect::<Vec<_>>().join(", "));
             }
         }
+        Some(found)
+    }
+
+    /// Accesses to local memory, of which there must be none.
+    const LOCAL: (&str, &[&str]) = ("local", &["LDL", "STL"]);
+
+    /// Tensor core products, loads of their factors, asynchronous copies, loads of 16 bytes. A change here, as in the next
+    /// test, is a change of the code that runs: look at it, then at its time.
+    #[test]
+    fn the_instructions_that_matter_are_there() {
+        let counted: [(&str, &[&str]); 5] = [
+            ("products", &["HMMA.16816.F32 "]),
+            ("factors", &["LDSM."]),
+            ("copies", &["LDGSTS."]),
+            ("wide loads", &["LDG.E.128 ", "LDG.E.EF.128 "]),
+            LOCAL,
+        ];
+        let Some(found) = instructions(CudaArch::Sm80, "sm_80", &counted) else {
+            return;
+        };
         assert_eq!(found, include_str!("../../tests/golden/sm_80.txt"));
+    }
+
+    /// Products by warpgroups, of 256 columns and of 64, and boxes that the copy engine brings.
+    #[test]
+    fn the_instructions_of_hopper_are_there() {
+        let counted: [(&str, &[&str]); 4] = [
+            ("wide products", &["HGMMA.64x256x16.F32 "]),
+            ("narrow products", &["HGMMA.64x64x16.F32 "]),
+            ("boxes", &["UTMALDG.2D "]),
+            LOCAL,
+        ];
+        let Some(found) = instructions(CudaArch::Sm90a, "sm_90a", &counted) else {
+            return;
+        };
+        assert_eq!(found, include_str!("../../tests/golden/sm_90a.txt"));
     }
 
     #[test]

@@ -7,20 +7,24 @@ use cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCE
 use cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
 use cudarc::driver::sys::CUmemPool_attribute_enum::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg, result,
+    CudaContext, CudaFunction, CudaModule, CudaStream, DeviceRepr, DriverError, LaunchConfig, PushKernelArg,
+    result, sys,
 };
 use cudarc::nvrtc::Ptx;
 
 use super::compile::{arch_name, compiled};
-use super::gpu::{Argument, Gpu};
+use super::gpu::{Argument, Gpu, Tensor};
 use super::guarded::Guarded;
 use super::kernel::CudaKernel;
 use super::probe::{self, Version};
 use super::source::{Kernel, SOURCES};
 use crate::KernelError;
+use crate::id::CudaArch;
 
 /// Oldest compute capability of the portable kernels.
 const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
+/// The compute capability of Hopper, which alone has its instructions.
+const HOPPER: Version = Version { major: 9, minor: 0 };
 
 /// Rows of one side on the device at one time: enough that copies are long, and little of any device's memory.
 const PART_BYTES: usize = 256 << 20;
@@ -29,30 +33,44 @@ const PART_BYTES: usize = 256 << 20;
 /// its own.
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// The kernels on the first device; found once, then remembered.
+/// The kernels `arch` on the first device; found once, then remembered.
 ///
 /// # Errors
 /// Why there are none here, in a few words.
-pub(crate) fn kernel() -> Result<CudaKernel, String> {
-    first().map(CudaKernel::new)
+pub(crate) fn kernel(arch: CudaArch) -> Result<CudaKernel, String> {
+    first(arch).map(CudaKernel::new)
 }
 
 /// As [`kernel`], with all memory guarded: slower, for verification.
 ///
 /// # Errors
 /// As [`kernel`].
-pub(crate) fn guarded_kernel() -> Result<CudaKernel, String> {
-    first().map(Guarded::gpu).map(CudaKernel::new)
+pub(crate) fn guarded_kernel(arch: CudaArch) -> Result<CudaKernel, String> {
+    first(arch).map(Guarded::gpu).map(CudaKernel::new)
 }
 
-/// The first device.
+/// The first device with the kernels `arch`.
 ///
 /// # Errors
 /// As [`kernel`].
-pub(super) fn first() -> Result<Arc<dyn Gpu>, String> {
-    static DEVICE: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
-    let device = DEVICE.get_or_init(|| CudaDevice::first().map(Arc::new));
+fn first(arch: CudaArch) -> Result<Arc<dyn Gpu>, String> {
+    static SM80: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
+    static SM90A: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
+    let device = match arch {
+        CudaArch::Sm80 => &SM80,
+        CudaArch::Sm90a => &SM90A,
+    };
+    let device = device.get_or_init(|| CudaDevice::first(arch).map(Arc::new));
     Ok(Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>)
+}
+
+/// The first device with the fastest kernels that it can run.
+///
+/// # Errors
+/// As [`kernel`].
+#[cfg(feature = "torch")]
+pub(super) fn fastest() -> Result<Arc<dyn Gpu>, String> {
+    first(CudaArch::Sm90a).or_else(|_| first(CudaArch::Sm80))
 }
 
 /// A device with its primary context, which libtorch shares.
@@ -61,8 +79,10 @@ struct CudaDevice {
     context: Arc<CudaContext>,
     /// The default stream: libtorch's too, so that our work and its work need no other order.
     stream: Arc<CudaStream>,
-    /// Name of the architecture that kernels are compiled for.
-    arch: String,
+    /// Which kernels are used.
+    arch: CudaArch,
+    /// Name of the architecture that they are compiled for.
+    arch_name: String,
     n_processors: u32,
     loaded: Mutex<Loaded>,
 }
@@ -94,14 +114,17 @@ fn failed(call: &'static str) -> impl Fn(DriverError) -> KernelError {
 }
 
 impl CudaDevice {
-    /// The first visible device, if the portable kernels can run on it.
-    fn first() -> Result<Self, String> {
+    /// The first visible device, if the kernels `arch` can run on it.
+    fn first(arch: CudaArch) -> Result<Self, String> {
         let driver = probe::driver().map_err(|reason| reason.to_string())?;
         probe::nvrtc().map_err(|reason| reason.to_string())?;
         let capability = driver.devices[0].compute_capability;
         let capability = capability.ok_or("the device does not tell its compute capability")?;
         if capability < MIN_CAPABILITY {
             return Err(format!("compute capability {capability}, needs {MIN_CAPABILITY}"));
+        }
+        if arch == CudaArch::Sm90a && capability != HOPPER {
+            return Err(format!("compute capability {capability}, needs {HOPPER}"));
         }
         let text = |error: DriverError| format!("{error:?}");
         let context = CudaContext::new(0).map_err(text)?;
@@ -115,7 +138,8 @@ impl CudaDevice {
         Ok(Self {
             stream: context.default_stream(),
             context,
-            arch: arch_name(capability),
+            arch,
+            arch_name: arch_name(capability),
             n_processors: n_processors.unsigned_abs(),
             loaded: Mutex::default(),
         })
@@ -130,7 +154,7 @@ impl CudaDevice {
         let module = match loaded.modules.get(&kernel.source) {
             Some(module) => Arc::clone(module),
             None => {
-                let compiled = compiled(&SOURCES[kernel.source], &self.arch)?;
+                let compiled = compiled(&SOURCES[kernel.source], &self.arch_name)?;
                 let image = Ptx::from_binary(compiled.cubin);
                 let module = self
                     .context
@@ -158,7 +182,54 @@ impl CudaDevice {
     }
 }
 
+/// A tensor map as kernels take it, by value.
+#[repr(transparent)]
+struct TensorMap(sys::CUtensorMap);
+
+// SAFETY: the driver's own type, plain bytes, which kernels declare as a struct of the same size.
+unsafe impl DeviceRepr for TensorMap {}
+
+impl TensorMap {
+    /// A map of the rows. Boxes of 64 columns lie in shared memory as rows of 128 bytes, permuted as tensor cores read
+    /// them; what lies beyond the tensor becomes zeros.
+    fn new(tensor: Tensor) -> Result<Self, DriverError> {
+        use sys::CUtensorMapDataType_enum::CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+        use sys::CUtensorMapFloatOOBfill_enum::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
+        use sys::CUtensorMapInterleave_enum::CU_TENSOR_MAP_INTERLEAVE_NONE;
+        use sys::CUtensorMapL2promotion_enum::CU_TENSOR_MAP_L2_PROMOTION_L2_256B;
+        use sys::CUtensorMapSwizzle_enum::CU_TENSOR_MAP_SWIZZLE_128B;
+
+        let dims = [tensor.stride as u64, tensor.n_rows as u64];
+        let row_bytes = [2 * tensor.stride as u64];
+        let box_dims = [64, tensor.box_rows as u32];
+        let mut map = sys::CUtensorMap { opaque: [0; 16] };
+        // SAFETY: all pointers are to places that live during the call, as long as the rank of 2 says.
+        unsafe {
+            sys::cuTensorMapEncodeTiled(
+                &raw mut map,
+                CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+                2,
+                tensor.address as *mut _,
+                dims.as_ptr(),
+                row_bytes.as_ptr(),
+                box_dims.as_ptr(),
+                [1, 1].as_ptr(),
+                CU_TENSOR_MAP_INTERLEAVE_NONE,
+                CU_TENSOR_MAP_SWIZZLE_128B,
+                CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
+        }
+        .result()?;
+        Ok(Self(map))
+    }
+}
+
 impl Gpu for CudaDevice {
+    fn arch(&self) -> CudaArch {
+        self.arch
+    }
+
     fn n_processors(&self) -> u32 {
         self.n_processors
     }
@@ -228,12 +299,21 @@ impl Gpu for CudaDevice {
     ) -> Result<(), KernelError> {
         self.bind()?;
         let function = self.function(kernel)?;
+        let tensors = arguments.iter().filter_map(|argument| match argument {
+            Argument::Tensor(tensor) => Some(TensorMap::new(*tensor)),
+            _ => None,
+        });
+        let tensors: Vec<TensorMap> = tensors
+            .collect::<Result<_, _>>()
+            .map_err(failed("cuTensorMapEncodeTiled"))?;
+        let mut tensors = tensors.iter();
         let mut launch = self.stream.launch_builder(&function);
         for argument in arguments {
             match argument {
                 Argument::Pointer(address) => launch.arg(address),
                 Argument::U32(number) => launch.arg(number),
                 Argument::F32(number) => launch.arg(number),
+                Argument::Tensor(_) => launch.arg(tensors.next().expect("there is one of each")),
             };
         }
         let config = LaunchConfig {

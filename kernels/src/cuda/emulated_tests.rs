@@ -14,6 +14,7 @@ use crate::conformance::Verdict;
 use crate::conformance::compare;
 use crate::conformance::inputs::{ContrastCase, Matrix, Random};
 use crate::conformance::suite::verify_kernel;
+use crate::id::CudaArch;
 use crate::kernel::Kernel;
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
 use crate::rank::{PairIds, RankCounts, RankJob, RankOutput, TrueItems};
@@ -28,28 +29,50 @@ const ONE_TILE: usize = 1;
 /// Five tiles of rows of 8 elements.
 const FIVE_TILES: usize = 5 * 128 * 8 * size_of::<f16>();
 
+/// All kernels of one meaning.
+const ARCHS: [CudaArch; 2] = [CudaArch::Sm80, CudaArch::Sm90a];
+
+/// Every one of the first with every one of the second.
+fn each_with<A: Copy, B: Copy, const N: usize, const M: usize>(
+    first: [A; N],
+    second: [B; M],
+) -> impl Iterator<Item = (A, B)> {
+    first
+        .into_iter()
+        .flat_map(move |a| second.into_iter().map(move |b| (a, b)))
+}
+
 /// A kernel on an emulated device, or none, with the reason told.
-fn emulated(n_processors: u32, seed: u64) -> Option<CudaKernel> {
-    emulated_in_parts(n_processors, PART, seed)
+fn emulated(arch: CudaArch, n_processors: u32, seed: u64) -> Option<CudaKernel> {
+    emulated_in_parts(arch, n_processors, PART, seed)
 }
 
 /// As [`emulated`], with `part_bytes` of rows of a side at a time.
-fn emulated_in_parts(n_processors: u32, part_bytes: usize, seed: u64) -> Option<CudaKernel> {
-    let gpu = Emulator::gpu(n_processors, part_bytes, seed);
+fn emulated_in_parts(arch: CudaArch, n_processors: u32, part_bytes: usize, seed: u64) -> Option<CudaKernel> {
+    let gpu = Emulator::gpu(arch, n_processors, part_bytes, seed);
     gpu.map(CudaKernel::new)
         .map_err(|reason| println!("skipped: {reason}"))
         .ok()
 }
 
-#[test]
-fn every_operation_passes_the_cases_of_every_kernel() {
-    let Ok(gpu) = Emulator::gpu(3, PART, 1).map_err(|reason| println!("skipped: {reason}")) else {
+fn every_operation_passes_the_cases_of_every_kernel(arch: CudaArch) {
+    let Ok(gpu) = Emulator::gpu(arch, 3, PART, 1).map_err(|reason| println!("skipped: {reason}")) else {
         return;
     };
     for finding in verify_kernel(&CudaKernel::new(Guarded::gpu(gpu)), 0) {
         assert_eq!(finding.verdict, Verdict::Passed, "{finding:#?}");
         assert!(finding.n_cases > 5 && finding.deviation.n_compared > 1000);
     }
+}
+
+#[test]
+fn every_operation_of_the_portable_kernels_passes_the_cases_of_every_kernel() {
+    every_operation_passes_the_cases_of_every_kernel(CudaArch::Sm80);
+}
+
+#[test]
+fn every_operation_of_the_kernels_for_hopper_passes_the_cases_of_every_kernel() {
+    every_operation_passes_the_cases_of_every_kernel(CudaArch::Sm90a);
 }
 
 /// Rows of a few whole numbers, so that many scores are equal, and true items in both directions.
@@ -107,8 +130,9 @@ fn counts_of_whole_numbers_are_exact_around_the_borders_of_tiles() {
         for with_ids in [false, true] {
             let job = case.job(with_ids);
             let expected = crate::reference::Reference.rank_counts(&job).unwrap();
-            for (n_processors, part_bytes) in [(1, PART), (5, PART), (3, ONE_TILE)] {
-                let Some(kernel) = emulated_in_parts(n_processors, part_bytes, 7) else {
+            let devices = [(1, PART), (5, PART), (3, ONE_TILE)];
+            for (arch, (n_processors, part_bytes)) in each_with(ARCHS, devices) {
+                let Some(kernel) = emulated_in_parts(arch, n_processors, part_bytes, 7) else {
                     return;
                 };
                 let found = kernel.rank_counts(&job).unwrap();
@@ -136,8 +160,8 @@ fn scores_in_parts_are_those_of_the_whole() {
     crate::reference::Reference
         .scores(query, gallery, &mut expected)
         .unwrap();
-    for part_bytes in [PART, ONE_TILE] {
-        let Some(kernel) = emulated_in_parts(2, part_bytes, 12) else {
+    for (arch, part_bytes) in each_with(ARCHS, [PART, ONE_TILE]) {
+        let Some(kernel) = emulated_in_parts(arch, 2, part_bytes, 12) else {
             return;
         };
         let mut found = vec![f32::NAN; 3 * 300];
@@ -159,9 +183,11 @@ fn a_score_depends_on_its_two_rows_only() {
         let job = RankJob::new(query.rows(Dtype::F16), gallery.rows(Dtype::F16), t2v);
         kernel.rank_counts(&job).unwrap()
     };
-    let Some(kernel) = emulated(2, 3) else { return };
-    let expected = count(&kernel, &gallery, &t2v);
-    for (seed, n_processors) in [(4, 1), (5, 2), (6, 9)] {
+    for (arch, (seed, n_processors)) in each_with(ARCHS, [(4, 1), (5, 2), (6, 9)]) {
+        let Some(kernel) = emulated(arch, 2, 3) else {
+            return;
+        };
+        let expected = count(&kernel, &gallery, &t2v);
         let order = random.order(n_gallery);
         let mut place = vec![0_u32; n_gallery];
         for (at, &item) in order.iter().enumerate() {
@@ -174,7 +200,7 @@ fn a_score_depends_on_its_two_rows_only() {
                 .collect::<Vec<_>>()
         });
         let moved = TrueItems::from_lists(n_gallery, moved).unwrap();
-        let Some(kernel) = emulated(n_processors, seed) else {
+        let Some(kernel) = emulated(arch, n_processors, seed) else {
             return;
         };
         assert_eq!(count(&kernel, &gallery.permuted(&order), &moved), expected);
@@ -198,10 +224,9 @@ fn the_best_are_the_same_however_the_gallery_is_cut() {
         let expected = crate::reference::Reference.top_k(query, gallery, k).unwrap();
         // On the last device the first part of 1150 items has 5 tiles in 3 chunks; the second one has 4 tiles, which would be
         // 4 chunks if it was cut by itself.
-        for (n_processors, part_bytes, seed) in
-            [(1, PART, 8), (7, PART, 9), (2, ONE_TILE, 10), (1, FIVE_TILES, 11)]
-        {
-            let Some(kernel) = emulated_in_parts(n_processors, part_bytes, seed) else {
+        let devices = [(1, PART, 8), (7, PART, 9), (2, ONE_TILE, 10), (1, FIVE_TILES, 11)];
+        for (arch, (n_processors, part_bytes, seed)) in each_with(ARCHS, devices) {
+            let Some(kernel) = emulated_in_parts(arch, n_processors, part_bytes, seed) else {
                 return;
             };
             assert_eq!(
@@ -220,8 +245,8 @@ fn losses_do_not_depend_on_how_the_keys_are_cut() {
     for options in [0, 7] {
         let job = case.job(options, 0.05);
         let mut bits = Vec::new();
-        for (n_processors, seed) in [(1, 1), (4, 2), (30, 3)] {
-            let Some(kernel) = emulated(n_processors, seed) else {
+        for (arch, (n_processors, seed)) in each_with(ARCHS, [(1, 1), (4, 2), (30, 3)]) {
+            let Some(kernel) = emulated(arch, n_processors, seed) else {
                 return;
             };
             let output = kernel.info_nce(&job).unwrap();
@@ -245,7 +270,7 @@ fn losses_do_not_depend_on_how_the_keys_are_cut() {
 
 #[test]
 fn tensors_at_any_place_move_alike() {
-    let Ok(gpu) = Emulator::gpu(1, PART, 1) else {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
         return;
     };
     let n = 5000;
@@ -292,7 +317,9 @@ fn tensors_at_any_place_move_alike() {
 
 #[test]
 fn what_is_refused_is_left_untouched() {
-    let Some(kernel) = emulated(1, 1) else { return };
+    let Some(kernel) = emulated(CudaArch::Sm80, 1, 1) else {
+        return;
+    };
     let bad = Matrix::new(
         2,
         9,
@@ -348,7 +375,7 @@ fn what_is_refused_is_left_untouched() {
 /// Mistakes on our side stop at the launch.
 #[test]
 fn a_launch_that_would_leave_its_memory_is_not_made() {
-    let Ok(gpu) = Emulator::gpu(1, PART, 1) else {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
         return;
     };
     let keys = Buffer::of(&gpu, &[0.5_f32; 4]).unwrap();
@@ -366,7 +393,7 @@ fn a_launch_that_would_leave_its_memory_is_not_made() {
 
 #[test]
 fn a_write_beside_an_allocation_is_found_before_anything_is_read() {
-    let Ok(gpu) = Emulator::gpu(1, PART, 1) else {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
         return;
     };
     let gpu = Guarded::gpu(gpu);
@@ -390,7 +417,7 @@ fn a_write_beside_an_allocation_is_found_before_anything_is_read() {
 /// The emulator would be no witness if nothing could fail in it.
 #[test]
 fn memory_is_guarded_and_poisoned() {
-    let Ok(gpu) = Emulator::gpu(1, PART, 1) else {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
         return;
     };
     let buffer: Buffer<f32> = Buffer::unspecified(&gpu, 5).unwrap();

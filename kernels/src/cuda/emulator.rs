@@ -18,9 +18,13 @@ use sha2::{Digest, Sha256};
 use super::gpu::{Argument, Gpu};
 use super::source::{HEADERS, Kernel, SOURCES, kernels};
 use crate::KernelError;
+use crate::id::CudaArch;
 
-/// What takes the place of the header of the same name.
-const PTX: &str = include_str!("../../tests/emulator/ptx.cuh");
+/// What takes the place of the headers of the same names.
+const REPLACED: [(&str, &str); 2] = [
+    ("ptx.cuh", include_str!("../../tests/emulator/ptx.cuh")),
+    ("hopper.cuh", include_str!("../../tests/emulator/hopper.cuh")),
+];
 /// Fills unused memory.
 const GUARD: u8 = 0xa5;
 /// Fills new memory: a NaN in every floating-point type.
@@ -29,6 +33,7 @@ const POISON: u8 = 0xff;
 /// A CPU that takes itself for a GPU.
 #[derive(Debug)]
 pub(super) struct Emulator {
+    arch: CudaArch,
     n_processors: u32,
     part_bytes: usize,
     /// Decides which thread goes on.
@@ -45,14 +50,20 @@ struct Pages {
 }
 
 impl Emulator {
-    /// A device that work is cut for as for one with `n_processors` multiprocessors, and rows as for one that takes
-    /// `part_bytes` of a side at a time.
+    /// A device with the kernels `arch`. Work is cut as for one with `n_processors` multiprocessors, and rows as for one
+    /// that takes `part_bytes` of a side at a time.
     ///
     /// # Errors
     /// Why kernels cannot be compiled for this machine.
-    pub(super) fn gpu(n_processors: u32, part_bytes: usize, seed: u64) -> Result<Arc<dyn Gpu>, String> {
+    pub(super) fn gpu(
+        arch: CudaArch,
+        n_processors: u32,
+        part_bytes: usize,
+        seed: u64,
+    ) -> Result<Arc<dyn Gpu>, String> {
         libraries()?;
         Ok(Arc::new(Self {
+            arch,
             n_processors,
             part_bytes,
             seed: AtomicU64::new(seed),
@@ -75,10 +86,8 @@ fn build() -> Result<Vec<Library>, String> {
         return Err("the emulator is written for Linux on x86-64".to_owned());
     }
     let mut hasher = Sha256::new();
-    for text in [PTX]
-        .into_iter()
-        .chain(HEADERS.iter().chain(&SOURCES).map(|source| source.text))
-    {
+    let replaced = REPLACED.iter().map(|(_, text)| *text);
+    for text in replaced.chain(HEADERS.iter().chain(&SOURCES).map(|source| source.text)) {
         hasher.update(text.as_bytes());
     }
     for source in &SOURCES {
@@ -93,9 +102,9 @@ fn build() -> Result<Vec<Library>, String> {
         .collect();
     let name = format!("emulator-{hash}");
     let folder = program.parent().ok_or("the test has no folder")?.join(name);
-    let text_of_headers = HEADERS.iter().map(|header| match header.name {
-        "ptx.cuh" => (header.name, PTX),
-        name => (name, header.text),
+    let text_of_headers = HEADERS.iter().map(|header| {
+        let replaced = REPLACED.iter().find(|(name, _)| *name == header.name);
+        (header.name, replaced.map_or(header.text, |(_, text)| *text))
     });
     if !folder.exists() {
         // Several tests may build at once: each in a folder of its own, and the first one to end wins.
@@ -168,6 +177,10 @@ fn compile(source: &Path) -> Result<(), String> {
 type Launcher = unsafe extern "C" fn(*const u32, u32, u32, u64, *mut *mut c_void);
 
 impl Gpu for Emulator {
+    fn arch(&self) -> CudaArch {
+        self.arch
+    }
+
     fn n_processors(&self) -> u32 {
         self.n_processors
     }
@@ -253,16 +266,23 @@ impl Gpu for Emulator {
         grid: [u32; 3],
         arguments: &[Argument],
     ) -> Result<(), KernelError> {
-        let mut values: Vec<u64> = arguments
+        // Each in the first bytes of its place; a tensor takes all four.
+        let mut values: Vec<[u64; 4]> = arguments
             .iter()
             .map(|argument| match argument {
-                Argument::Pointer(address) => *address,
-                Argument::U32(number) => u64::from(*number),
-                Argument::F32(number) => u64::from(number.to_bits()),
+                Argument::Pointer(address) => [*address, 0, 0, 0],
+                Argument::U32(number) => [u64::from(*number), 0, 0, 0],
+                Argument::F32(number) => [u64::from(number.to_bits()), 0, 0, 0],
+                Argument::Tensor(tensor) => [
+                    tensor.address,
+                    tensor.n_rows as u64,
+                    tensor.stride as u64,
+                    tensor.box_rows as u64,
+                ],
             })
             .collect();
         let mut pointers: Vec<*mut c_void> =
-            values.iter_mut().map(|value| (&raw mut *value).cast()).collect();
+            values.iter_mut().map(|value| value.as_mut_ptr().cast()).collect();
         let libraries = libraries()
             .unwrap()
             .lock()

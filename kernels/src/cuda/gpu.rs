@@ -4,6 +4,16 @@ use std::fmt::Debug;
 
 use super::source::{Kernel, Parameter};
 use crate::KernelError;
+use crate::id::CudaArch;
+
+/// Rows `[n_rows, stride]` of f16 that a kernel's copy engine brings in boxes of `box_rows` rows and 64 columns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tensor {
+    pub(super) address: u64,
+    pub(super) n_rows: usize,
+    pub(super) stride: usize,
+    pub(super) box_rows: usize,
+}
 
 /// An argument of a launch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +24,8 @@ pub(super) enum Argument {
     U32(u32),
     /// IEEE binary32.
     F32(f32),
+    /// Rows, at least one.
+    Tensor(Tensor),
 }
 
 impl Argument {
@@ -23,12 +35,16 @@ impl Argument {
             Self::Pointer(_) => Parameter::Pointer,
             Self::U32(_) => Parameter::U32,
             Self::F32(_) => Parameter::F32,
+            Self::Tensor(_) => Parameter::Tensor,
         }
     }
 }
 
 /// A device, with one queue of work: everything happens in the order in which it was asked for.
 pub(super) trait Gpu: Debug + Send + Sync {
+    /// Which kernels are used, where there are several of one meaning.
+    fn arch(&self) -> CudaArch;
+
     /// Multiprocessors.
     fn n_processors(&self) -> u32;
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::gpu::{Argument, Gpu};
 use super::source::Kernel;
 use crate::KernelError;
+use crate::id::CudaArch;
 
 /// Bytes of a zone; what lies between two of them is aligned as an allocation is.
 const ZONE: usize = 256;
@@ -55,6 +56,10 @@ impl Guarded {
 }
 
 impl Gpu for Guarded {
+    fn arch(&self) -> CudaArch {
+        self.inner.arch()
+    }
+
     fn n_processors(&self) -> u32 {
         self.inner.n_processors()
     }

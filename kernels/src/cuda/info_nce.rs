@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, TILE, WEIGH_TILE, Weights};
+use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, Weights, score_tile, weigh_tile};
 use super::memory::{Buffer, ViewMut};
 use super::rank::chunks;
 use super::rows::{DeviceRows, DeviceView, RowNumbers};
@@ -247,8 +247,9 @@ impl DeviceTerm<'_> {
         let (batch, dim) = (self.query.n_rows, self.dim);
         let (mut sum, mut n_negatives) = (0.0, 0);
         for keys in self.keys() {
-            let chunks = chunks(&**self.gpu, batch, keys.rows.n_rows, TILE, dim);
-            let n_warps = batch.div_ceil(TILE) * chunks.n * SURVEY_WARPS;
+            let tile = score_tile(&**self.gpu);
+            let chunks = chunks(&**self.gpu, batch, keys.rows.n_rows, tile, dim);
+            let n_warps = batch.div_ceil(tile.queries) * chunks.n * SURVEY_WARPS;
             let mut sums: Buffer<f64> = Buffer::unspecified(self.gpu, n_warps)?;
             let mut left_out: Buffer<u32> = Buffer::unspecified(self.gpu, n_warps)?;
             let survey = Survey {
@@ -267,10 +268,11 @@ impl DeviceTerm<'_> {
     /// How many chunks sums may be cut into, one after the other for each of `n_sides` sides of keys.
     fn weigh_chunks(&self, keys: Keys<'_>, n_sides: usize) -> Chunks {
         let (batch, dim) = (self.query.n_rows, self.dim);
-        let wanted = chunks(&**self.gpu, batch, keys.rows.n_rows, WEIGH_TILE, dim);
+        let tile = weigh_tile(&**self.gpu, self.query.stride);
+        let wanted = chunks(&**self.gpu, batch, keys.rows.n_rows, tile, dim);
         let most = (self.gpu.part_bytes() / 16 / (4 * batch * self.query.stride * n_sides)).max(1);
-        let tiles = keys.rows.n_rows.div_ceil(WEIGH_TILE).div_ceil(most);
-        Chunks::new(keys.rows.n_rows, WEIGH_TILE, wanted.tiles.max(tiles))
+        let tiles = keys.rows.n_rows.div_ceil(tile.items).div_ceil(most);
+        Chunks::new(keys.rows.n_rows, tile.items, wanted.tiles.max(tiles))
     }
 
     /// Sums of the keys by their weights `[n_chunks, batch, stride]`, the number of chunks, and the sums of the weights.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::gpu::Gpu;
 use super::{info_nce, rank, search, upkeep};
-use crate::id::CudaArch;
 use crate::info_nce::{InfoNce, InfoNceJob, InfoNceOutput};
 use crate::kernel::Kernel;
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob};
@@ -28,7 +27,7 @@ impl CudaKernel {
 impl Kernel for CudaKernel {
     fn id(&self) -> KernelId {
         KernelId::Cuda {
-            arch: CudaArch::Sm80,
+            arch: self.gpu.arch(),
             dtype: Dtype::F16,
         }
     }

@@ -1,20 +1,54 @@
-//! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel.
+//! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel. Where a
+//! device has kernels of its own, their names follow the portable ones.
 
 use half::f16;
 
-use super::gpu::{Argument, Gpu};
+use super::gpu::{Argument, Gpu, Tensor};
 use super::memory::{Chunk, View, ViewMut};
 use super::rows::{DeviceView, RowNumbers};
 use super::source;
 use crate::KernelError;
+use crate::id::CudaArch;
 
 use Argument::{F32, Pointer, U32};
+use CudaArch::{Sm80, Sm90a};
 
-/// Rows and columns of the tiles that similarity kernels count in.
-pub(super) const TILE: usize = 128;
-/// Rows and keys of the tiles of `info_nce_weigh_f16_v1`.
-pub(super) const WEIGH_TILE: usize = 64;
-/// Columns of the sums that a block of that kernel computes.
+/// How many rows of either side a block meets at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tile {
+    pub(super) queries: usize,
+    pub(super) items: usize,
+}
+
+/// The tiles of a device's kernels that look at every score.
+pub(super) fn score_tile(gpu: &dyn Gpu) -> Tile {
+    Tile {
+        queries: 128,
+        items: match gpu.arch() {
+            Sm80 => 128,
+            Sm90a => 256,
+        },
+    }
+}
+
+/// Which of the kernels that sum weighted keys are used for rows of this length: those of Hopper keep queries of up to 512
+/// columns in shared memory.
+fn weigh_arch(gpu: &dyn Gpu, stride: usize) -> CudaArch {
+    if stride <= 512 { gpu.arch() } else { Sm80 }
+}
+
+/// The tiles of the kernels that sum weighted keys.
+pub(super) fn weigh_tile(gpu: &dyn Gpu, stride: usize) -> Tile {
+    Tile {
+        queries: match weigh_arch(gpu, stride) {
+            Sm80 => 64,
+            Sm90a => 128,
+        },
+        items: 64,
+    }
+}
+
+/// Columns of the sums that a block of these kernels computes.
 const WEIGH_SLICE: usize = 256;
 /// Keys of a list of `top_k_f16_v1`.
 pub(super) const LIST: usize = 32;
@@ -175,16 +209,13 @@ pub(super) fn pair_scores(
         number(out.len()),
         pointer_mut(out),
     ];
+    let (name, pairs_per_block) = match gpu.arch() {
+        Sm80 => ("pair_scores_f16_v1", 32),
+        Sm90a => ("pair_scores_sm90a_v1", 64),
+    };
     // SAFETY: the kernel reads as many of the numbers 0, 1, 2, ... as there are pairs, so that all rows it reads are
     // there, as was just checked; it writes one element of `out` a pair.
-    unsafe {
-        start(
-            gpu,
-            "pair_scores_f16_v1",
-            [out.len().div_ceil(32), 1, 1],
-            &arguments,
-        )
-    }
+    unsafe { start(gpu, name, [out.len().div_ceil(pairs_per_block), 1, 1], &arguments) }
 }
 
 /// How a gallery is cut: `tiles_per_chunk` tiles a block.
@@ -206,29 +237,45 @@ impl Chunks {
     }
 }
 
-/// The first arguments of every kernel that meets queries with chunks of a gallery, in tiles of `tile` rows, and its grid.
+/// The first arguments of every kernel of `arch` that meets queries with chunks of a gallery, tile by tile, and its grid.
 /// All of these kernels stay within both sides' rows if they are as long as their numbers say, which is checked here.
 fn sweep(
+    arch: CudaArch,
     query: DeviceView<'_>,
     gallery: DeviceView<'_>,
-    tile: usize,
+    tile: Tile,
     chunks: Chunks,
 ) -> (Vec<Argument>, [usize; 3]) {
     check_rows(query, gallery);
     assert_eq!(
         chunks,
-        Chunks::new(gallery.n_rows, tile, chunks.tiles),
+        Chunks::new(gallery.n_rows, tile.items, chunks.tiles),
         "chunks of the gallery"
     );
+    let rows = |side: DeviceView<'_>, box_rows| match arch {
+        Sm80 => pointer(side.data),
+        Sm90a => {
+            assert!(
+                i32::try_from(side.n_rows).is_ok(),
+                "a box begins at a row of 31 bits"
+            );
+            Argument::Tensor(Tensor {
+                address: side.data.address(),
+                n_rows: side.n_rows,
+                stride: side.stride,
+                box_rows,
+            })
+        }
+    };
     let arguments = vec![
-        pointer(query.data),
+        rows(query, tile.queries),
         number(query.n_rows),
-        pointer(gallery.data),
+        rows(gallery, tile.items),
         number(gallery.n_rows),
         number(query.stride),
         number(chunks.tiles),
     ];
-    (arguments, [query.n_rows.div_ceil(tile), chunks.n, 1])
+    (arguments, [query.n_rows.div_ceil(tile.queries), chunks.n, 1])
 }
 
 /// Checks ids of queries and gallery, and gives their addresses.
@@ -263,7 +310,7 @@ pub(super) fn rank_counts(
     v2t: Option<&Counters<'_>>,
     ids: Option<[View<'_, u32>; 2]>,
 ) -> Result<(), KernelError> {
-    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
+    let (mut arguments, grid) = sweep(gpu.arch(), query, gallery, score_tile(gpu), chunks);
     t2v.check(query.n_rows);
     assert!((1..=MAX_TILES).contains(&chunks.tiles), "{chunks:?}");
     arguments.push(pointer(t2v.thresholds));
@@ -278,11 +325,15 @@ pub(super) fn rank_counts(
     if let Some(v2t) = v2t {
         arguments.extend([pointer_mut(&v2t.greater), pointer_mut(&v2t.equal)]);
     }
-    let name = match (v2t.is_some(), ids.is_some()) {
-        (false, false) => "rank_counts_f16_v1",
-        (false, true) => "rank_counts_f16_v1_ids",
-        (true, false) => "rank_counts_f16_v1_both",
-        (true, true) => "rank_counts_f16_v1_both_ids",
+    let name = match (gpu.arch(), v2t.is_some(), ids.is_some()) {
+        (Sm80, false, false) => "rank_counts_f16_v1",
+        (Sm80, false, true) => "rank_counts_f16_v1_ids",
+        (Sm80, true, false) => "rank_counts_f16_v1_both",
+        (Sm80, true, true) => "rank_counts_f16_v1_both_ids",
+        (Sm90a, false, false) => "rank_counts_sm90a_v1",
+        (Sm90a, false, true) => "rank_counts_sm90a_v1_ids",
+        (Sm90a, true, false) => "rank_counts_sm90a_v1_both",
+        (Sm90a, true, true) => "rank_counts_sm90a_v1_both_ids",
     };
     // SAFETY: rows, thresholds, ids and counters have the lengths that the two numbers of rows say, as was just checked,
     // and the kernel goes beyond none of them; a chunk has so few tiles that its counters do not overflow. It writes to
@@ -298,12 +349,16 @@ pub(super) fn scores(
     chunks: Chunks,
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
-    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
+    let (mut arguments, grid) = sweep(gpu.arch(), query, gallery, score_tile(gpu), chunks);
     assert_eq!(out.len(), query.n_rows * gallery.n_rows, "shape of the scores");
     arguments.push(pointer_mut(out));
+    let name = match gpu.arch() {
+        Sm80 => "scores_f16_v1",
+        Sm90a => "scores_sm90a_v1",
+    };
     // SAFETY: rows and scores have the lengths that the two numbers of rows say, as was just checked; the kernel writes
     // to `out`.
-    unsafe { start(gpu, "scores_f16_v1", grid, &arguments) }
+    unsafe { start(gpu, name, grid, &arguments) }
 }
 
 /// Puts the best `k` items below `bounds` into `lists [>= chunks, n_queries, 32]`: `top_k_f16_v1`. Items are numbered
@@ -319,7 +374,7 @@ pub(super) fn top_k(
     bounds: View<'_, u64>,
     lists: &ViewMut<'_, u64>,
 ) -> Result<(), KernelError> {
-    let (mut arguments, grid) = sweep(query, gallery, TILE, chunks);
+    let (mut arguments, grid) = sweep(gpu.arch(), query, gallery, score_tile(gpu), chunks);
     assert!(
         (1..=LIST).contains(&k) && bounds.len() == query.n_rows,
         "k {k}, {} bounds",
@@ -335,9 +390,13 @@ pub(super) fn top_k(
         "items are numbered with 32 bits"
     );
     arguments.extend([number(first_item), number(k), pointer(bounds), pointer_mut(lists)]);
+    let name = match gpu.arch() {
+        Sm80 => "top_k_f16_v1",
+        Sm90a => "top_k_sm90a_v1",
+    };
     // SAFETY: rows, bounds and lists have the lengths that the numbers of rows and chunks say, as was just checked; the
     // kernel writes to `lists`.
-    unsafe { start(gpu, "top_k_f16_v1", grid, &arguments) }
+    unsafe { start(gpu, name, grid, &arguments) }
 }
 
 /// Merges `lists [n_chunks, n_queries, 32]` into those of the first chunk: `top_k_merge_v1`.
@@ -368,8 +427,14 @@ pub(super) struct Keys<'a> {
 
 impl Keys<'_> {
     /// The first arguments of the kernels of a term, and their grid.
-    fn sweep(&self, query: DeviceView<'_>, tile: usize, chunks: Chunks) -> (Vec<Argument>, [usize; 3]) {
-        let (mut arguments, grid) = sweep(query, self.rows, tile, chunks);
+    fn sweep(
+        &self,
+        arch: CudaArch,
+        query: DeviceView<'_>,
+        tile: Tile,
+        chunks: Chunks,
+    ) -> (Vec<Argument>, [usize; 3]) {
+        let (mut arguments, grid) = sweep(arch, query, self.rows, tile, chunks);
         let ids = self.ids.map(|ids| ids_of_both(ids, query, self.rows));
         arguments.extend(ids.unwrap_or([Pointer(0); 2]));
         arguments.push(U32(u32::from(self.in_batch)));
@@ -393,7 +458,7 @@ pub(super) fn survey(
     chunks: Chunks,
     survey: &Survey<'_>,
 ) -> Result<(), KernelError> {
-    let (mut arguments, grid) = keys.sweep(query, TILE, chunks);
+    let (mut arguments, grid) = keys.sweep(gpu.arch(), query, score_tile(gpu), chunks);
     let n_warps = grid[0] * grid[1] * SURVEY_WARPS;
     assert_eq!(
         [survey.best.len(), survey.sums.len(), survey.left_out.len()],
@@ -405,9 +470,13 @@ pub(super) fn survey(
         pointer_mut(&survey.sums),
         pointer_mut(&survey.left_out),
     ]);
+    let name = match gpu.arch() {
+        Sm80 => "info_nce_survey_f16_v1",
+        Sm90a => "info_nce_survey_sm90a_v1",
+    };
     // SAFETY: rows, ids and results have the lengths that the numbers of rows and chunks say, as was just checked; the
     // kernel writes to the three results.
-    unsafe { start(gpu, "info_nce_survey_f16_v1", grid, &arguments) }
+    unsafe { start(gpu, name, grid, &arguments) }
 }
 
 /// What weights are relative to.
@@ -434,16 +503,17 @@ pub(super) fn weigh(
     weights: &Weights<'_, '_>,
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
-    let (mut arguments, [x, y, _]) = keys.sweep(query, WEIGH_TILE, chunks);
+    let (arch, tile) = (weigh_arch(gpu, query.stride), weigh_tile(gpu, query.stride));
+    let (mut arguments, [x, y, _]) = keys.sweep(arch, query, tile, chunks);
     assert_eq!(
         out.len(),
         chunks.n * query.n_rows * query.stride,
         "room for the sums"
     );
-    let (name, [first, second]) = match weights {
+    let [first, second] = match weights {
         Weights::OfQueries { best, sums } => {
             assert_eq!([best.len(), sums.len()], [query.n_rows; 2], "bests and sums");
-            ("info_nce_weigh_f16_v1", [pointer(*best), pointer_mut(sums)])
+            [pointer(*best), pointer_mut(sums)]
         }
         Weights::OfKeys { best, factors } => {
             assert_eq!(
@@ -451,11 +521,14 @@ pub(super) fn weigh(
                 [keys.rows.n_rows; 2],
                 "bests and factors"
             );
-            (
-                "info_nce_weigh_f16_v1_columns",
-                [pointer(*best), pointer(*factors)],
-            )
+            [pointer(*best), pointer(*factors)]
         }
+    };
+    let name = match (arch, weights) {
+        (Sm80, Weights::OfQueries { .. }) => "info_nce_weigh_f16_v1",
+        (Sm80, Weights::OfKeys { .. }) => "info_nce_weigh_f16_v1_columns",
+        (Sm90a, Weights::OfQueries { .. }) => "info_nce_weigh_sm90a_v1",
+        (Sm90a, Weights::OfKeys { .. }) => "info_nce_weigh_sm90a_v1_columns",
     };
     arguments.extend([F32(scale), first, second, pointer_mut(out)]);
     let grid = [x, y, query.stride.div_ceil(WEIGH_SLICE)];

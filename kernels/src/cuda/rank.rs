@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, Chunks, Counters, MAX_TILES, TILE};
+use super::launch::{self, Chunks, Counters, MAX_TILES, Tile, score_tile};
 use super::memory::Buffer;
 use super::rows::{DeviceRows, RowNumbers, stride};
 use super::same_ids::SameIds;
@@ -18,18 +18,28 @@ const CHUNK_BYTES: usize = 16 << 20;
 /// Blocks for each multiprocessor, at least: with fewer the last ones would leave most of the device idle.
 const BLOCKS: usize = 4;
 
-/// Whole tiles of rows that lie on the device within `bytes`, one at least.
+/// Rows of which a part of one side is a multiple: whole tiles of the portable kernels.
+const PART_ROWS: usize = 128;
+
+/// Rows that lie on the device within `bytes`, a multiple of 128 and as many at least.
 pub(super) fn rows_within(bytes: usize, dim: usize) -> usize {
-    (bytes / (2 * stride(dim)) / TILE * TILE).max(TILE)
+    (bytes / (2 * stride(dim)) / PART_ROWS * PART_ROWS).max(PART_ROWS)
 }
 
-/// Cuts `n_items` rows into chunks for a sweep by `n_queries` queries in tiles of `tile` rows.
-pub(super) fn chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: usize, dim: usize) -> Chunks {
-    let n_blocks = n_queries.div_ceil(tile).max(1);
+/// Cuts `n_items` rows into chunks for a sweep by `n_queries` queries, short enough for the second-level cache.
+pub(super) fn chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: Tile, dim: usize) -> Chunks {
+    let cached = (CHUNK_BYTES / (2 * stride(dim) * tile.items)).max(1);
+    let tiles = long_chunks(gpu, n_queries, n_items, tile).tiles.min(cached);
+    Chunks::new(n_items, tile.items, tiles)
+}
+
+/// As [`chunks`], as long as there are enough for all multiprocessors: what a block learns in a chunk spares it work in the
+/// rest of it.
+pub(super) fn long_chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: Tile) -> Chunks {
+    let n_blocks = n_queries.div_ceil(tile.queries).max(1);
     let wanted = (BLOCKS * gpu.n_processors() as usize).div_ceil(n_blocks);
-    let by_blocks = n_items.div_ceil(tile).div_ceil(wanted);
-    let by_bytes = CHUNK_BYTES / (2 * stride(dim) * tile);
-    Chunks::new(n_items, tile, by_blocks.min(by_bytes).clamp(1, MAX_TILES))
+    let tiles = n_items.div_ceil(tile.items).div_ceil(wanted);
+    Chunks::new(n_items, tile.items, tiles.clamp(1, MAX_TILES))
 }
 
 pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
@@ -64,7 +74,7 @@ pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankO
                 &**gpu,
                 rows.view(),
                 item_rows.view(),
-                chunks(&**gpu, queries.len(), items.len(), TILE, dim),
+                chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim),
                 &t2v_counters.counters(),
                 v2t_counters.as_mut().map(OnDevice::counters).as_ref(),
                 query_ids

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, Chunks, LIST, TILE};
+use super::launch::{self, Chunks, LIST, score_tile};
 use super::memory::Buffer;
-use super::rank::{chunks, rows_within};
+use super::rank::{chunks, long_chunks, rows_within};
 use super::rows::DeviceRows;
 use crate::check::{self, GALLERY, QUERY};
 use crate::scores::{Hit, check_dims, check_len};
@@ -42,7 +42,7 @@ pub(super) fn scores(
             let items = start..n_gallery.min(start + gallery_rows);
             let item_rows = DeviceRows::all(gpu, gallery.slice(items.clone()))?;
             let mut block: Buffer<f32> = Buffer::unspecified(gpu, queries.len() * items.len())?;
-            let chunks = chunks(&**gpu, queries.len(), items.len(), TILE, dim);
+            let chunks = chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim);
             launch::scores(&**gpu, rows.view(), item_rows.view(), chunks, &block.view_mut())?;
             for (at, query) in queries.clone().enumerate() {
                 let row = &mut out[query * n_gallery..][items.clone()];
@@ -65,10 +65,12 @@ pub(super) fn top_k(
     let gallery_rows = rows_within(gpu.part_bytes(), dim);
     // Of the parts of a gallery the first is the largest. All are cut into chunks of as many tiles, since chunk `c` of each
     // goes on with list `c`.
-    let cut = |n_queries| chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), TILE, dim);
+    let tile = score_tile(&**gpu);
+    let cut = |n_queries| long_chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), tile);
     let mut hits = Vec::with_capacity(n_queries * k);
     // Few queries are cut into many chunks, many into few; a list is small either way.
-    let query_rows = (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).clamp(TILE, gallery_rows);
+    let query_rows =
+        (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).clamp(tile.queries, gallery_rows);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let search = Search {
@@ -114,7 +116,7 @@ impl Search<'_> {
                 &**self.gpu,
                 self.rows.view(),
                 item_rows.view(),
-                Chunks::new(items.len(), TILE, self.chunks.tiles),
+                Chunks::new(items.len(), score_tile(&**self.gpu).items, self.chunks.tiles),
                 start,
                 n_next,
                 bounds.view(),

@@ -6,14 +6,14 @@ use tch::{Device, Kind, Tensor};
 use super::emulator::Emulator;
 use super::tensors::TensorKernels;
 use crate::cpu::CpuKernel;
-use crate::id::CpuIsa;
+use crate::id::{CpuIsa, CudaArch};
 use crate::libtorch::bridge::{self, InfoNceTensors};
 use crate::{ContrastIds, Dtype, KernelError};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 fn kernels() -> Option<TensorKernels> {
-    Emulator::gpu(2, 1 << 24, 5)
+    Emulator::gpu(CudaArch::Sm80, 2, 1 << 24, 5)
         .map(TensorKernels::emulated)
         .map_err(|reason| println!("skipped: {reason}"))
         .ok()

@@ -37,7 +37,7 @@ impl TensorKernels {
     /// # Errors
     /// [`KernelError::Unavailable`] with the reason why there are none.
     pub fn new() -> Result<Self, KernelError> {
-        let gpu = super::device::first().map_err(|reason| KernelError::Unavailable {
+        let gpu = super::device::fastest().map_err(|reason| KernelError::Unavailable {
             id: "cuda/sm80/f16".to_owned(),
             reason,
         })?;

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 
 #define __global__
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 using u8 = unsigned char;
 using u16 = unsigned short;
@@ -27,6 +29,10 @@ constexpr u32 WARP = 32;
 
 struct alignas(16) float4 {
     float x, y, z, w;
+};
+
+struct alignas(16) uint4 {
+    u32 x, y, z, w;
 };
 
 // Saves the stack pointer and goes on on another stack.
@@ -90,6 +96,8 @@ inline const char* barrier = nullptr;
 inline void* main_stack_pointer = nullptr;
 inline Index block, grid_size, block_size;
 inline u64 random_state = 1, block_random = 1;
+// Does what others do beside the threads, of which something may make a thread ready; null: nobody does.
+inline void (*work_beside)() = nullptr;
 // The kernel with its arguments.
 inline void (*body)(void* context) = nullptr;
 inline void* body_context = nullptr;
@@ -114,6 +122,9 @@ inline u32 priority(u32 thread) {
 // Goes on with another thread; returns when this one is ready and drawn.
 inline void hand_over() {
     void** save = &threads[current].stack_pointer;
+    if (ready.empty() && work_beside) {
+        work_beside();
+    }
     if (ready.empty()) {
         if (n_done == threads.size()) {
             emulator_switch(save, main_stack_pointer);
@@ -207,6 +218,9 @@ inline void check_shared(const void* address, size_t bytes) {
     }
 }
 
+// The numbers that f16 stand for.
+inline const float* f16_values();
+
 template <class... Parameters, size_t... I>
 inline void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<I...>) {
     kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[I])...);
@@ -290,6 +304,17 @@ inline float f32_from_f16(u16 bits) {
     return sign * (exponent ? std::ldexp(1024.0f + fraction, static_cast<int>(exponent) - 25) : std::ldexp(static_cast<float>(fraction), -24));
 }
 
+inline const float* emulator::f16_values() {
+    static const std::vector<float> values = [] {
+        std::vector<float> values(1 << 16);
+        for (u32 bits = 0; bits < 1 << 16; bits++) {
+            values[bits] = f32_from_f16(static_cast<u16>(bits));
+        }
+        return values;
+    }();
+    return values.data();
+}
+
 inline u16 f16_from_f32(float x) {
     const u16 sign = std::signbit(x) ? 0x8000 : 0;
     const float size = std::fabs(x);
@@ -333,14 +358,7 @@ inline void mma_f16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
         float d[4];
     };
     const Out out = emulator::together<Out>("mma_f16", in, [](const In* in, Out* out) {
-        static float from_f16[1 << 16];
-        static bool filled = false;
-        if (!filled) {
-            for (u32 bits = 0; bits < 1 << 16; bits++) {
-                from_f16[bits] = f32_from_f16(static_cast<u16>(bits));
-            }
-            filled = true;
-        }
+        const float* from_f16 = emulator::f16_values();
         double left[16][16], right[16][8];
         for (u32 lane = 0; lane < WARP; lane++) {
             const u32 t = lane % 4, r = lane / 4;
@@ -465,16 +483,35 @@ inline T shuffle_xor(T value, u32 mask) {
     });
 }
 
-inline u64 shuffle(u64 value, u32 lane) {
+template <class T>
+inline T shuffle(T value, u32 lane) {
     struct In {
-        u64 value;
+        T value;
         u32 lane;
     };
-    return emulator::together<u64>("shuffle", In{value, lane}, [](const In* in, u64* out) {
+    return emulator::together<T>("shuffle", In{value, lane}, [](const In* in, T* out) {
         for (u32 i = 0; i < WARP; i++) {
             out[i] = in[in[i].lane].value;
         }
     });
+}
+
+inline u32 lanes_where(bool condition) {
+    return emulator::together<u32>("lanes_where", condition, [](const bool* in, u32* out) {
+        u32 lanes = 0;
+        for (u32 i = 0; i < WARP; i++) {
+            lanes |= static_cast<u32>(in[i]) << i;
+        }
+        std::fill(out, out + WARP, lanes);
+    });
+}
+
+inline bool any_in_warp(bool condition) {
+    return lanes_where(condition) != 0;
+}
+
+inline u32 count_bits(u32 bits) {
+    return static_cast<u32>(__builtin_popcount(bits));
 }
 
 inline void sync_warp() {

@@ -1,0 +1,237 @@
+// The kernels of `info_nce.cu` over scores with the instructions of Hopper (sm_90a): same meaning and results. Rows come by
+// way of tensor maps (see `sweep_wide`); of `weigh` the boxes are [128 x 64] of queries and [64 x 64] of keys, and rows have
+// at most 512 columns.
+//
+// info_nce_survey_sm90a_v1  As `info_nce_survey_f16_v1`.
+// info_nce_weigh_sm90a_v1   As `info_nce_weigh_f16_v1`. Two warpgroups have 64 queries each, a third loads 64 keys at a
+//                           time in groups of 256 columns. All groups are multiplied with the queries, which stay in
+//                           shared memory; that of the block's slice then serves once more, its rows as the steps of the
+//                           product with the weights.
+// info_nce_weigh_sm90a_v1_columns
+//                           As `info_nce_weigh_f16_v1_columns`.
+//
+// Each needs: (threads a block, most registers a thread, dynamic shared memory in bytes)
+// @kernel info_nce_survey_sm90a_v1 threads=384 registers=168 shared=232448
+// @kernel info_nce_weigh_sm90a_v1 threads=384 registers=168 shared=232448
+// @kernel info_nce_weigh_sm90a_v1_columns threads=384 registers=168 shared=232448
+
+#include "info_nce.cuh"
+#include "wide_tile.cuh"
+
+// Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 256 keys. Raises `best [n_queries]` (ordered
+// bits) to the largest score; `sums` and `left_out`, both `[grid y, grid x, 8]`, get each warp's sum of scores and
+// number of pairs that take no part.
+extern "C" __global__ void __launch_bounds__(384, 1)
+    info_nce_survey_sm90a_v1(const __grid_constant__ TensorMap query, u32 n_queries,
+                             const __grid_constant__ TensorMap keys, u32 n_keys, u32 stride, u32 tiles_per_chunk,
+                             const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best, double* sums,
+                             u32* left_out) {
+    const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
+    const Part part = part_of_block<WIDE_TILE>(n_keys, tiles_per_chunk);
+    Survey<WideScores> survey;
+    sweep_wide(query, first_query, keys, part, stride, [&](WideScores& scores, u64 first) {
+        survey.meet(scores, first_query, n_queries, first, n_keys, query_ids, key_ids, in_batch);
+    });
+    if (threadIdx.x < 2 * WARPGROUP) {
+        survey.finish(first_query, n_queries, best, sums, left_out);
+    }
+}
+
+constexpr u32 KEYS = 64;
+constexpr u32 KEY_BOX_BYTES = KEYS * ROW_BYTES;
+// Boxes of a group, which is as wide as a slice.
+constexpr u32 GROUP_BOXES = SLICE / STAGE_COLUMNS;
+constexpr u32 GROUP_BYTES = GROUP_BOXES * KEY_BOX_BYTES;
+
+template <bool COLUMNS>
+inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys, u32 n_keys, u32 stride,
+                  u32 tiles_per_chunk, const LeaveOut& leave_out, float scale, const u32* best, const float* factors,
+                  u64* weight_sums, float* key_sums) {
+    const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
+    const Part part = part_of_block<KEYS>(n_keys, tiles_per_chunk);
+    const u32 slice = blockIdx.z;
+    const u32 n_boxes = (stride + STAGE_COLUMNS - 1) / STAGE_COLUMNS;
+    const u32 n_groups = (n_boxes + GROUP_BOXES - 1) / GROUP_BOXES;
+    const u32 query_bytes = n_boxes * TILE_BYTES;
+    const u32 n_fitting = (BOX_BYTES - query_bytes) / GROUP_BYTES;
+    const u32 n_stages = n_fitting < MAX_STAGES ? n_fitting : MAX_STAGES;
+    u8* stages = shared_memory() + query_bytes;
+    Barrier* full = reinterpret_cast<Barrier*>(shared_memory() + BOX_BYTES);
+    Barrier* empty = full + MAX_STAGES;
+    Barrier* queries_there = empty + MAX_STAGES;
+
+    if (threadIdx.x == 0) {
+        for (u32 slot = 0; slot < n_stages; slot++) {
+            init_barrier(full + slot, 1);
+            init_barrier(empty + slot, BLOCK_WARPS);
+        }
+        init_barrier(queries_there, 1);
+        publish_barriers();
+    }
+    sync_block();
+
+    const u32 warpgroup = shuffle(threadIdx.x / WARPGROUP, 0u);
+    Place place;
+    if (warpgroup == 2) {
+        shrink_registers<40>();
+        if (threadIdx.x == 2 * WARPGROUP) {
+            arrive_expecting(queries_there, query_bytes);
+            for (u32 box = 0; box < n_boxes; box++) {
+                copy_box(shared_memory() + box * TILE_BYTES, queries, box * STAGE_COLUMNS, first_query, queries_there);
+            }
+            for (u32 tile = 0; tile < part.n_tiles; tile++) {
+                for (u32 group = 0; group < n_groups; group++) {
+                    wait_for_phase(empty + place.slot, place.parity ^ 1);
+                    arrive_expecting(full + place.slot, GROUP_BYTES);
+                    for (u32 box = 0; box < GROUP_BOXES; box++) {
+                        copy_box(stages + place.slot * GROUP_BYTES + box * KEY_BOX_BYTES, keys,
+                                 group * SLICE + box * STAGE_COLUMNS, part.first + tile * KEYS, full + place.slot);
+                    }
+                    place.advance(n_stages);
+                }
+            }
+        }
+        return;
+    }
+
+    grow_registers<232>();
+    const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    const bool first_lane = lane == 0;
+    // A thread's two queries, and the largest score of each.
+    const u64 rows[2] = {first_query + 16 * warp + lane / 4, first_query + 16 * warp + lane / 4 + 8};
+    float row_best[2];
+#pragma unroll
+    for (u32 h = 0; h < 2; h++) {
+        row_best[h] = !COLUMNS && rows[h] < n_queries ? from_ordered_bits(best[rows[h]]) : 0.0f;
+    }
+    u64 sums[2] = {0, 0};
+    float out[SLICE / 8][4];
+#pragma unroll
+    for (u32 j = 0; j < SLICE / 8; j++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            out[j][e] = 0.0f;
+        }
+    }
+    const u64 query_factor = factor(shared_memory() + warpgroup * (TILE_BYTES / 2));
+    wait_for_phase(queries_there, 0);
+
+    for (u32 tile = 0; tile < part.n_tiles; tile++) {
+        const u64 first = part.first + static_cast<u64>(tile) * KEYS;
+        // Scores of 64 queries and 64 keys.
+        float scores[KEYS / 8][4];
+        hold(scores);
+        u32 slice_slot = 0;
+        for (u32 group = 0; group < n_groups; group++) {
+            wait_for_phase(full + place.slot, place.parity);
+            u8* keys_there = stages + place.slot * GROUP_BYTES;
+            for (u32 box = 0; box < GROUP_BOXES && group * GROUP_BOXES + box < n_boxes; box++) {
+                open_products();
+                const u64 a = query_factor + (group * GROUP_BOXES + box) * (TILE_BYTES / 16);
+                const u64 b = factor(keys_there + box * KEY_BOX_BYTES);
+#pragma unroll
+                for (u32 step = 0; step < STAGE_COLUMNS / 16; step++) {
+                    multiply_async(scores, a + 2 * step, b + 2 * step, (group | box | step) != 0);
+                }
+                close_products();
+            }
+            wait_for_products();
+            if (group == slice) {
+                slice_slot = place.slot;
+            } else if (first_lane) {
+                arrive(empty + place.slot);
+            }
+            place.advance(n_stages);
+        }
+        hold(scores);
+
+        // Weights of 16 keys each, as first factors.
+        float weights[KEYS / 8][4];
+#pragma unroll
+        for (u32 j = 0; j < KEYS / 8; j++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+                const u32 h = e / 2;
+                const u64 key = first + 8 * j + 2 * (lane % 4) + e % 2;
+                float weight = 0.0f;
+                if (rows[h] < n_queries && key < n_keys && !leave_out.pair(rows[h], key)) {
+                    const float reference = COLUMNS ? from_ordered_bits(best[key]) : row_best[h];
+                    weight = exp2_approximate((scores[j][e] - reference) * scale);
+                    if (COLUMNS) {
+                        weight *= factors[key];
+                    } else {
+                        sums[h] += round_to_u64(weight * SUM_UNIT);
+                    }
+                }
+                weights[j][e] = weight * WEIGHT_UNIT;
+            }
+        }
+        u32 left[KEYS / 16][4];
+#pragma unroll
+        for (u32 k = 0; k < KEYS / 16; k++) {
+#pragma unroll
+            for (u32 e = 0; e < 4; e++) {
+                const float* pair = weights[2 * k + e / 2] + e % 2 * 2;
+                left[k][e] = pack_f16(pair[0], pair[1]);
+            }
+        }
+        hold(left);
+        const u64 slice_factor = factor_of_rows(stages + slice_slot * GROUP_BYTES, KEY_BOX_BYTES);
+        hold(out);
+        open_products();
+#pragma unroll
+        for (u32 k = 0; k < KEYS / 16; k++) {
+            multiply_async(out, left[k], slice_factor + k * (16 * ROW_BYTES / 16));
+        }
+        close_products();
+        wait_for_products();
+        hold(out);
+        if (first_lane) {
+            arrive(empty + slice_slot);
+        }
+    }
+
+    float* chunk_sums = key_sums + static_cast<u64>(blockIdx.y) * n_queries * stride;
+#pragma unroll
+    for (u32 j = 0; j < SLICE / 8; j++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            const u32 column = slice * SLICE + 8 * j + 2 * (lane % 4) + e % 2;
+            if (rows[e / 2] < n_queries && column < stride) {
+                chunk_sums[rows[e / 2] * stride + column] = out[j][e];
+            }
+        }
+    }
+    if (!COLUMNS && slice == 0) {
+#pragma unroll
+        for (u32 h = 0; h < 2; h++) {
+            sums[h] += shuffle_xor(sums[h], 1);
+            sums[h] += shuffle_xor(sums[h], 2);
+            if (lane % 4 == 0 && rows[h] < n_queries && sums[h] != 0) {
+                atomic_add(weight_sums + rows[h], sums[h]);
+            }
+        }
+    }
+}
+
+// Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 64 keys, z one for 256 columns. `best` as the
+// survey left it. Adds to `weight_sums [n_queries]`, in units of 2^-40; `key_sums` is `[grid y, n_queries, stride]`, in
+// units of 2^-15.
+extern "C" __global__ void __launch_bounds__(384, 1)
+    info_nce_weigh_sm90a_v1(const __grid_constant__ TensorMap query, u32 n_queries,
+                            const __grid_constant__ TensorMap keys, u32 n_keys, u32 stride, u32 tiles_per_chunk,
+                            const u32* query_ids, const u32* key_ids, u32 in_batch, float scale, const u32* best,
+                            u64* weight_sums, float* key_sums) {
+    weigh<false>(query, n_queries, keys, n_keys, stride, tiles_per_chunk, {query_ids, key_ids, in_batch}, scale, best,
+                 nullptr, weight_sums, key_sums);
+}
+
+// As `info_nce_weigh_sm90a_v1`, with `best` and a factor, at most 1, of each key.
+extern "C" __global__ void __launch_bounds__(384, 1)
+    info_nce_weigh_sm90a_v1_columns(const __grid_constant__ TensorMap query, u32 n_queries,
+                                    const __grid_constant__ TensorMap keys, u32 n_keys, u32 stride,
+                                    u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch,
+                                    float scale, const u32* best, const float* factors, float* key_sums) {
+    weigh<true>(query, n_queries, keys, n_keys, stride, tiles_per_chunk, {query_ids, key_ids, in_batch}, scale, best,
+                factors, nullptr, key_sums);
+}
