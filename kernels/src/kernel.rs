@@ -1,9 +1,19 @@
 //! What every kernel is.
 
-use crate::KernelId;
+use crate::{HeldRows, KernelError, KernelId, Rows};
 
 /// A kernel of one back end; its operations are the traits that have this one as their base.
 pub trait Kernel: Send + Sync {
     /// The concrete id, never `auto`.
     fn id(&self) -> KernelId;
+
+    /// Keeps rows in the memory of the device until the returned value is dropped: calls of `rank_counts`, `scores`,
+    /// `top_k` and `info_nce` with the very same rows find them checked and copied. A kernel that computes in the memory
+    /// of the host has nothing to keep.
+    ///
+    /// # Errors
+    /// [`KernelError::NotFinite`] or [`KernelError::Overflow`] for bad elements, and what the device refuses.
+    fn hold<'a>(&self, _rows: Rows<'a>) -> Result<HeldRows<'a>, KernelError> {
+        Ok(HeldRows::default())
+    }
 }

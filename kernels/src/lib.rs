@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod cpu;
 pub mod cuda;
 pub mod error;
+mod held;
 pub mod id;
 pub mod info_nce;
 pub mod kernel;
@@ -25,6 +26,7 @@ pub mod scores;
 pub mod tolerance;
 
 pub use error::KernelError;
+pub use held::HeldRows;
 pub use id::KernelId;
 pub use info_nce::{ContrastIds, InfoNce, InfoNceJob, InfoNceOutput};
 pub use kernel::Kernel;

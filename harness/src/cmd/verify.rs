@@ -4,9 +4,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
-use hitbench_kernels::conformance::{Finding, Verdict, verify};
+use hitbench_kernels::conformance::{Finding, OPERATIONS, Verdict, verify};
 use hitbench_kernels::id::LibtorchDevice;
 use hitbench_kernels::{KernelError, KernelId, available_kernels, unavailable_kernels};
 use hitbench_reports::record::{MachineRecord, RecordError, replace_file};
@@ -31,6 +32,9 @@ pub struct VerifyArgs {
     /// Only the kernels of this device.
     #[arg(long, value_name = "DEVICE", value_enum, conflicts_with = "kernel")]
     device: Option<Device>,
+    /// Only this operation; may be given several times.
+    #[arg(long = "operation", value_name = "NAME", value_parser = PossibleValuesParser::new(OPERATIONS))]
+    operations: Vec<String>,
     /// Draw the inputs from this number; `0` are those that the tests draw. A GPU is tried with others each time, whose
     /// number is printed.
     #[arg(long, value_name = "N")]
@@ -90,9 +94,13 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         Some(Device::Cuda) => fresh_seed(),
         _ => 0,
     });
+    let operations: Vec<&str> = match args.operations.is_empty() {
+        true => OPERATIONS.to_vec(),
+        false => args.operations.iter().map(String::as_str).collect(),
+    };
     let mut findings = Vec::new();
     for kernel in kernels {
-        findings.extend(verify(kernel, seed).map_err(failure)?);
+        findings.extend(verify(kernel, &operations, seed).map_err(failure)?);
     }
     let report = Report::new(seed, &findings, unavailable);
     if let Some(folder) = &args.out {
@@ -306,7 +314,7 @@ mod tests {
     #[test]
     fn the_scalar_kernel_passes_in_every_row() {
         let kernel = "cpu/scalar/f32";
-        let findings = verify(parse(kernel).unwrap(), 0).unwrap();
+        let findings = verify(parse(kernel).unwrap(), &OPERATIONS, 0).unwrap();
         let cuda = ("cuda/sm80/f16".parse().unwrap(), "no GPU".to_owned());
         let report = Report::new(0, &findings, vec![cuda]);
         assert_eq!((report.code(), report.reason), (ExitCode::Fine, "ok"));
@@ -343,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_wrong_result_is_shown_and_fails_the_command() {
-        let mut findings = verify(KernelId::Reference, 0).unwrap();
+        let mut findings = verify(KernelId::Reference, &OPERATIONS, 0).unwrap();
         findings[2].verdict = Verdict::Failed;
         findings[2].deviation.error = f64::NAN;
         findings[2].deviation.tolerance = 1e-7;
@@ -370,6 +378,7 @@ mod tests {
         let args = VerifyArgs {
             kernel: None,
             device: Some(Device::Cuda),
+            operations: Vec::new(),
             seed: None,
             out: None,
             json: false,
@@ -391,6 +400,7 @@ mod tests {
         let args = VerifyArgs {
             kernel: Some("cpu/scalar/f32".to_owned()),
             device: None,
+            operations: vec!["enqueue".to_owned(), "top_k".to_owned()],
             seed: Some(3),
             out: Some(folder.path().join("new")),
             json: true,
@@ -399,7 +409,7 @@ mod tests {
         let saved = std::fs::read(folder.path().join("new/verify.json")).unwrap();
         let saved: serde_json::Value = serde_json::from_slice(&saved).unwrap();
         assert_eq!((&saved["seed"], &saved["reason"]), (&3.into(), &"ok".into()));
-        assert!(saved["machine"]["cores"].is_u64() && saved["rows"][5]["operation"] == "enqueue");
+        assert!(saved["machine"]["cores"].is_u64() && saved["rows"][1]["operation"] == "enqueue");
     }
 
     #[test]
@@ -415,7 +425,7 @@ mod tests {
             unknown.to_text()
         );
         let (absent, _) = unavailable_kernels()[0];
-        let error = failure(verify(absent, 0).unwrap_err());
+        let error = failure(verify(absent, &OPERATIONS, 0).unwrap_err());
         assert_eq!(
             (error.code, error.reason),
             (ExitCode::Input, "unavailable-kernel")

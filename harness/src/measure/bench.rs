@@ -9,7 +9,7 @@ use hitbench_kernels::{
 use hitbench_models::ModelError;
 
 use super::inputs::Inputs;
-use super::opponent::{GEMM, GemmBench, OPPONENTS};
+use super::opponent::{GEMM, GemmBench, MATMUL, OPPONENTS};
 use super::search::{RankBench, TopKBench};
 use super::upkeep::{ContrastBench, EmaBench, EnqueueBench};
 use crate::suite::{KernelCell, Operation, Work};
@@ -27,6 +27,14 @@ pub(super) trait Bench {
 
     /// One call whose results are compared with the reference.
     fn verify(&mut self) -> Result<Judged, BenchError>;
+
+    /// Brings the inputs to the memory of the device, where calls find them from now on. On a CPU they are there.
+    fn hold(&mut self) -> Result<(), BenchError> {
+        Ok(())
+    }
+
+    /// Ends what [`Self::hold`] began.
+    fn release(&mut self) {}
 }
 
 /// Why a cell cannot be measured.
@@ -71,12 +79,18 @@ pub(super) fn concrete(kernel: &str) -> Result<(String, Dtype), KernelError> {
     if kernel == GEMM {
         return Ok((GEMM.to_owned(), Dtype::F32));
     }
+    if kernel == MATMUL {
+        return Ok((MATMUL.to_owned(), Dtype::F16));
+    }
     let id = kernel.parse::<KernelId>()?.resolve();
     Ok((id.to_string(), id.dtype()))
 }
 
 /// Refuses a kernel that this machine or build lacks, before inputs are made, which may take long.
 pub(super) fn is_here(cell: &KernelCell) -> Result<(), BenchError> {
+    if cell.kernel == MATMUL {
+        rank_counts_kernel("libtorch/cuda/f16")?;
+    }
     // Every kernel has every operation; an opponent is none, and a step of training says by itself what it lacks.
     if !OPPONENTS.contains(&&*cell.kernel) && cell.work.operation() != Operation::TrainStep {
         rank_counts_kernel(&cell.kernel)?;
@@ -94,6 +108,15 @@ pub(super) fn bench<'a>(
     if kernel == GEMM {
         return match inputs {
             Inputs::Search(inputs) => Ok(Box::new(GemmBench::new(inputs, cell.measure.threads as usize))),
+            _ => lacks(),
+        };
+    }
+    if kernel == MATMUL {
+        return match inputs {
+            #[cfg(feature = "torch")]
+            Inputs::Search(inputs) => Ok(Box::new(super::opponent::MatmulBench::new(inputs)?)),
+            #[cfg(not(feature = "torch"))]
+            Inputs::Search(_) => Err(BenchError::NeedsTorch),
             _ => lacks(),
         };
     }

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use hitbench_kernels::conformance::compare::Deviation;
+use hitbench_kernels::cuda::{CacheFlush, Stopwatch};
 use hitbench_reports::record::AccuracyRecord;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
@@ -13,10 +13,11 @@ use super::cache::Evictor;
 use super::gpu::Watch;
 use super::inputs::Inputs;
 use super::peak::Peaks;
-use super::protocol::{Event, Found, Job, JobCell, Timed};
+use super::protocol::{Event, Found, Job, JobCell, Sample, Timed};
 use super::timer;
 use crate::memory;
-use crate::suite::{KernelCell, Operation, Work};
+use crate::suite::kernel_cell::Cache;
+use crate::suite::{KernelCell, MeasureConfig, Operation, Work};
 
 /// What ends a child before its time.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +129,14 @@ fn judge_and_time(
     verify: bool,
     evictor: &mut Option<Evictor>,
 ) -> Result<Found, BenchError> {
-    let judged = if verify { bench.verify()? } else { None };
+    let mut judged = if verify { bench.verify()? } else { None };
+    if verify && cell.measure.cache.iter().any(|cache| cell.is_held(*cache)) {
+        bench.hold()?;
+        judged = judged
+            .zip(bench.verify()?)
+            .map(|(host, device)| host.merge(device));
+        bench.release();
+    }
     match judged {
         Some(deviation) if !deviation.is_within() => Ok(Found::Wrong(record(deviation))),
         judged => time(cell, bench, evictor, judged.map(record)),
@@ -142,20 +150,18 @@ fn time(
     evictor: &mut Option<Evictor>,
     accuracy: Option<AccuracyRecord>,
 ) -> Result<Found, BenchError> {
-    if cell.is_on_gpu() {
-        // The first call of a process loads modules and libraries, and says nothing of the next.
-        bench.call()?;
-    }
-    let start = Instant::now();
-    bench.call()?;
-    let first = start.elapsed();
     // What a GPU holds is no memory of the process.
     let is_alone = cell.work.operation() == Operation::TrainStep && !cell.is_on_gpu();
     let watch = if cell.is_on_gpu() { Watch::begin() } else { None };
     let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
     for cache in &cell.measure.cache {
-        let mut evict = || evictor.get_or_insert_with(Evictor::new).evict();
-        let taken = timer::take(&cell.measure, *cache, &mut evict, first, &mut || bench.call())?;
+        let taken = if cell.is_held(*cache) {
+            bench.hold()?;
+            time_on_device(&cell.measure, *cache, bench)?
+        } else {
+            bench.release();
+            time_on_host(cell, *cache, bench, evictor)?
+        };
         samples.push((*cache, taken));
         // What pushes the operation out of the caches is no memory of the operation.
         if is_alone && evictor.is_none() {
@@ -168,6 +174,46 @@ fn time(
         peak_memory_bytes,
         gpu: watch.and_then(Watch::finish),
     }))
+}
+
+fn time_on_host(
+    cell: &KernelCell,
+    cache: Cache,
+    bench: &mut dyn Bench,
+    evictor: &mut Option<Evictor>,
+) -> Result<Vec<Sample>, BenchError> {
+    if cell.is_on_gpu() {
+        // The first call of a process loads modules and libraries, and says nothing of the next.
+        bench.call()?;
+    }
+    let first = timer::on_host(1, &mut || bench.call())?;
+    let mut evict = || {
+        evictor.get_or_insert_with(Evictor::new).evict();
+        Ok(())
+    };
+    let mut time = |calls| timer::on_host(calls, &mut || bench.call());
+    timer::take(&cell.measure, cache, &mut evict, first, &mut time)
+}
+
+/// Times calls whose inputs lie on a GPU, by its events.
+fn time_on_device(
+    measure: &MeasureConfig,
+    cache: Cache,
+    bench: &mut dyn Bench,
+) -> Result<Vec<Sample>, BenchError> {
+    bench.call()?;
+    let stopwatch = Stopwatch::new()?;
+    let mut time = |calls| {
+        stopwatch.begin()?;
+        for _ in 0..calls {
+            bench.call()?;
+        }
+        Ok(stopwatch.end()?)
+    };
+    let first = time(1)?;
+    let mut cache_flush = CacheFlush::new()?;
+    let mut evict = || Ok(cache_flush.flush()?);
+    timer::take(measure, cache, &mut evict, first, &mut time)
 }
 
 fn record(deviation: Deviation) -> AccuracyRecord {
@@ -195,9 +241,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::MeasureConfig;
     use crate::suite::kernel_cell::{
-        Cache, EmaUpdateShape, EnqueueShape, InfoNceShape, RankCountsShape, TopKShape, TrainStepShape,
+        EmaUpdateShape, EnqueueShape, InfoNceShape, RankCountsShape, TopKShape, TrainStepShape,
     };
 
     fn events(cells: &[(Work, &str)], peak_threads: Option<u64>, verify: bool) -> Vec<Event> {

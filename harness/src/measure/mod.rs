@@ -23,6 +23,7 @@ mod train_step;
 mod upkeep;
 pub mod work;
 
+pub(crate) use opponent::MATMUL;
 pub use opponent::OPPONENTS;
 pub use plan::{MeasurePlan, PlannedMeasurement};
 pub use run::{CellTask, MeasureError, MeasureOptions, MeasureOutcome, measure_cells};

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use hitbench_kernels::conformance::compare;
-use hitbench_kernels::{KernelError, RankCounts, RankJob, Rows, TopK};
+use hitbench_kernels::{HeldRows, KernelError, RankCounts, RankJob, Rows, TopK};
 
 use super::bench::{Bench, BenchError, Judged, sample};
 use super::inputs::SearchInputs;
@@ -12,6 +12,7 @@ use super::inputs::SearchInputs;
 pub(super) struct RankBench<'a> {
     job: RankJob<'a>,
     kernel: Box<dyn RankCounts + Send + Sync>,
+    held: Vec<HeldRows<'a>>,
 }
 
 impl<'a> RankBench<'a> {
@@ -26,7 +27,11 @@ impl<'a> RankBench<'a> {
             v2t: both.then_some(&inputs.v2t),
             ..RankJob::new(query, gallery, &inputs.t2v)
         };
-        Ok(Self { job, kernel })
+        Ok(Self {
+            job,
+            kernel,
+            held: Vec::new(),
+        })
     }
 }
 
@@ -48,6 +53,18 @@ impl Bench for RankBench<'_> {
             &v2t,
         )?))
     }
+
+    fn hold(&mut self) -> Result<(), BenchError> {
+        self.held = vec![
+            self.kernel.hold(self.job.query)?,
+            self.kernel.hold(self.job.gallery)?,
+        ];
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held.clear();
+    }
 }
 
 /// Finds the best items.
@@ -56,6 +73,7 @@ pub(super) struct TopKBench<'a> {
     gallery: Rows<'a>,
     k: usize,
     kernel: Box<dyn TopK + Send + Sync>,
+    held: Vec<HeldRows<'a>>,
 }
 
 impl<'a> TopKBench<'a> {
@@ -70,6 +88,7 @@ impl<'a> TopKBench<'a> {
             gallery: inputs.gallery.rows(dtype)?,
             k,
             kernel,
+            held: Vec::new(),
         })
     }
 }
@@ -92,5 +111,14 @@ impl Bench for TopKBench<'_> {
             &hits,
             &queries,
         )?))
+    }
+
+    fn hold(&mut self) -> Result<(), BenchError> {
+        self.held = vec![self.kernel.hold(self.query)?, self.kernel.hold(self.gallery)?];
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held.clear();
     }
 }

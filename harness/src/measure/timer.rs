@@ -5,6 +5,8 @@
 //! the caches.
 //! There are at least three samples and at most `samples`; none but the first three begins once four times
 //! `min_time_ms` have passed, so that slow calls do not make a run endless.
+//!
+//! Calls are timed by the clock of the host, or by a device's own events where its inputs lie on it.
 
 use std::time::{Duration, Instant};
 
@@ -19,26 +21,26 @@ const PATIENCE: u32 = 4;
 /// Most calls of a sample.
 const MOST_CALLS: u64 = 1 << 30;
 
-/// Takes the samples of one state. `evict` pushes everything out of them; `first` is the time of a call
-/// made before.
+/// Takes the samples of one state. `evict` pushes everything out of the caches; `first` is the time of a call made before;
+/// `time` makes as many calls and tells how long they took together.
 pub(super) fn take<E>(
     measure: &MeasureConfig,
     cache: Cache,
-    evict: &mut dyn FnMut(),
+    evict: &mut dyn FnMut() -> Result<(), E>,
     first: Duration,
-    call: &mut dyn FnMut() -> Result<(), E>,
+    time: &mut dyn FnMut(u64) -> Result<Duration, E>,
 ) -> Result<Vec<Sample>, E> {
     let calls = match cache {
-        Cache::Warm | Cache::Transfer => find_calls(sample_time(measure), first, |calls| time(calls, call))?,
+        Cache::Warm | Cache::Transfer => find_calls(sample_time(measure), first, &mut *time)?,
         Cache::Cold => 1,
     };
     let mut samples = Vec::new();
     let start = Instant::now();
     while goes_on(samples.len(), start.elapsed(), measure) {
         if cache == Cache::Cold {
-            evict();
+            evict()?;
         }
-        let took = time(calls, call)?;
+        let took = time(calls)?;
         let time_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         samples.push(Sample { calls, time_ns });
     }
@@ -78,7 +80,8 @@ fn find_calls<E>(
     }
 }
 
-fn time<E>(calls: u64, call: &mut dyn FnMut() -> Result<(), E>) -> Result<Duration, E> {
+/// The time of calls by the clock of the host.
+pub(super) fn on_host<E>(calls: u64, call: &mut dyn FnMut() -> Result<(), E>) -> Result<Duration, E> {
     let start = Instant::now();
     for _ in 0..calls {
         call()?;
@@ -135,8 +138,12 @@ mod tests {
             Ok::<_, Infallible>(())
         };
         let mut n_evictions = 0;
-        let mut evict = || n_evictions += 1;
-        let samples = take(&config(3, 12), Cache::Warm, &mut evict, Duration::ZERO, &mut call).unwrap();
+        let mut evict = || {
+            n_evictions += 1;
+            Ok(())
+        };
+        let mut time = |calls| on_host(calls, &mut call);
+        let samples = take(&config(3, 12), Cache::Warm, &mut evict, Duration::ZERO, &mut time).unwrap();
         assert_eq!(samples.len(), 3);
         let n_timed: u64 = samples.iter().map(|sample| sample.calls).sum();
         assert!(
@@ -149,7 +156,7 @@ mod tests {
             Cache::Cold,
             &mut evict,
             Duration::ZERO,
-            &mut call,
+            &mut time,
         )
         .unwrap();
         assert_eq!(

@@ -2,10 +2,14 @@
 
 use std::hint::black_box;
 
+#[cfg(feature = "torch")]
+use hitbench_kernels::KernelId;
 use hitbench_kernels::conformance::compare::{self, Deviation, Enqueued};
+#[cfg(feature = "torch")]
+use hitbench_kernels::libtorch::{EmaInPlace, EnqueueInPlace};
 use hitbench_kernels::{
-    Dtype, EmaPair, EmaUpdate, Enqueue, EnqueueJob, InfoNce, InfoNceJob, KernelError, QueueRows, Rows,
-    RowsData,
+    Dtype, EmaPair, EmaUpdate, Enqueue, EnqueueJob, HeldRows, InfoNce, InfoNceJob, KernelError, QueueRows,
+    Rows, RowsData,
 };
 
 use super::bench::{Bench, BenchError, Judged, sample};
@@ -22,6 +26,7 @@ const COMPARED: usize = 4096;
 pub(super) struct ContrastBench<'a> {
     job: InfoNceJob<'a>,
     kernel: Box<dyn InfoNce + Send + Sync>,
+    held: Vec<HeldRows<'a>>,
 }
 
 impl<'a> ContrastBench<'a> {
@@ -38,7 +43,11 @@ impl<'a> ContrastBench<'a> {
             ids: None,
             temperature: TEMPERATURE,
         };
-        Ok(Self { job, kernel })
+        Ok(Self {
+            job,
+            kernel,
+            held: Vec::new(),
+        })
     }
 }
 
@@ -58,22 +67,55 @@ impl Bench for ContrastBench<'_> {
             &queries,
         )?))
     }
+
+    fn hold(&mut self) -> Result<(), BenchError> {
+        let rows = [self.job.query, self.job.positive, self.job.queue];
+        let held = rows.into_iter().map(|rows| self.kernel.hold(rows));
+        self.held = held.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held.clear();
+    }
 }
 
 /// Moves the key tensors, on and on towards the same query tensors.
 pub(super) struct EmaBench<'a> {
     inputs: &'a mut EmaInputs,
     kernel: Box<dyn EmaUpdate + Send + Sync>,
+    #[cfg(feature = "torch")]
+    held: Option<EmaInPlace>,
 }
 
 impl<'a> EmaBench<'a> {
     pub(super) fn new(inputs: &'a mut EmaInputs, kernel: Box<dyn EmaUpdate + Send + Sync>) -> Self {
-        Self { inputs, kernel }
+        Self {
+            inputs,
+            kernel,
+            #[cfg(feature = "torch")]
+            held: None,
+        }
+    }
+
+    /// The first elements of every key tensor.
+    fn heads(&self) -> Result<Vec<Vec<f32>>, BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &self.held {
+            let heads = (0..self.inputs.key.len()).map(|index| Ok(held.key(index, COMPARED)?));
+            return heads.collect();
+        }
+        let head = |tensor: &Vec<f32>| tensor[..tensor.len().min(COMPARED)].to_vec();
+        Ok(self.inputs.key.iter().map(head).collect())
     }
 }
 
 impl Bench for EmaBench<'_> {
     fn call(&mut self) -> Result<(), BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &self.held {
+            return Ok(held.start()?);
+        }
         let keys = self.inputs.key.iter_mut();
         let mut pairs: Vec<EmaPair<'_>> = keys
             .zip(&self.inputs.query)
@@ -84,17 +126,33 @@ impl Bench for EmaBench<'_> {
 
     /// Compares the first elements of every tensor.
     fn verify(&mut self) -> Result<Judged, BenchError> {
-        let head = |tensor: &Vec<f32>| tensor[..tensor.len().min(COMPARED)].to_vec();
-        let before: Vec<Vec<f32>> = self.inputs.key.iter().map(head).collect();
+        let before = self.heads()?;
         self.call()?;
+        let after = self.heads()?;
         let mut worst = Deviation::default();
-        for (index, before) in before.iter().enumerate() {
-            let (query, after) = (&self.inputs.query[index], &self.inputs.key[index]);
-            let n = before.len();
-            let one = compare::ema_update(self.kernel.id(), MOMENTUM, before, &query[..n], &after[..n])?;
+        for ((before, after), query) in before.iter().zip(&after).zip(&self.inputs.query) {
+            let query = &query[..before.len()];
+            let one = compare::ema_update(self.kernel.id(), MOMENTUM, before, query, after)?;
             worst = worst.merge(one);
         }
         Ok(Some(worst))
+    }
+
+    #[cfg(feature = "torch")]
+    fn hold(&mut self) -> Result<(), BenchError> {
+        let (keys, queries) = (&self.inputs.key, &self.inputs.query);
+        self.held = Some(EmaInPlace::new(self.kernel.id(), keys, queries, MOMENTUM)?);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn hold(&mut self) -> Result<(), BenchError> {
+        Err(BenchError::NeedsTorch)
+    }
+
+    #[cfg(feature = "torch")]
+    fn release(&mut self) {
+        self.held = None;
     }
 }
 
@@ -106,6 +164,8 @@ pub(super) struct EnqueueBench<'a> {
     queue_ids: &'a mut [i64],
     pointer: usize,
     kernel: Box<dyn Enqueue + Send + Sync>,
+    #[cfg(feature = "torch")]
+    held: Option<EnqueueInPlace>,
 }
 
 impl<'a> EnqueueBench<'a> {
@@ -123,6 +183,8 @@ impl<'a> EnqueueBench<'a> {
             queue_ids: &mut inputs.queue_ids,
             pointer: 0,
             kernel,
+            #[cfg(feature = "torch")]
+            held: None,
         })
     }
 
@@ -142,13 +204,45 @@ impl<'a> EnqueueBench<'a> {
     }
 }
 
+/// Writes once into a queue on a GPU, and compares all of it.
+#[cfg(feature = "torch")]
+fn judge_in_place(
+    id: KernelId,
+    keys: Rows<'_>,
+    ids: &[i64],
+    held: &mut EnqueueInPlace,
+) -> Result<Judged, BenchError> {
+    let (pointer, (before, before_ids)) = (held.pointer(), held.read()?);
+    held.start()?;
+    let (after, after_ids) = held.read()?;
+    let written = Enqueued {
+        keys,
+        ids,
+        pointer,
+        before: Rows::new(RowsData::F32(&before), before_ids.len(), keys.dim())?,
+        before_ids: &before_ids,
+        after: Rows::new(RowsData::F32(&after), after_ids.len(), keys.dim())?,
+        after_ids: &after_ids,
+        next: held.pointer(),
+    };
+    Ok(Some(compare::enqueue(id, &written)?))
+}
+
 impl Bench for EnqueueBench<'_> {
     fn call(&mut self) -> Result<(), BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &mut self.held {
+            return Ok(held.start()?);
+        }
         self.pointer = self.write()?;
         Ok(())
     }
 
     fn verify(&mut self) -> Result<Judged, BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &mut self.held {
+            return judge_in_place(self.kernel.id(), self.keys, self.ids, held);
+        }
         let (pointer, before_ids) = (self.pointer, self.queue_ids.to_vec());
         let before = match &self.queue {
             QueueRows::F16(rows) => Copied::F16(rows.to_vec()),
@@ -172,6 +266,28 @@ impl Bench for EnqueueBench<'_> {
             next,
         };
         Ok(Some(compare::enqueue(self.kernel.id(), &written)?))
+    }
+
+    #[cfg(feature = "torch")]
+    fn hold(&mut self) -> Result<(), BenchError> {
+        let queue_len = self.queue_ids.len();
+        self.held = Some(EnqueueInPlace::new(
+            self.kernel.id(),
+            self.keys,
+            self.ids,
+            queue_len,
+        )?);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn hold(&mut self) -> Result<(), BenchError> {
+        Err(BenchError::NeedsTorch)
+    }
+
+    #[cfg(feature = "torch")]
+    fn release(&mut self) {
+        self.held = None;
     }
 }
 

@@ -208,7 +208,8 @@ pub struct MeasureConfig {
     /// Least time of all samples together; short calls are repeated within a sample to reach it. No sample but the
     /// third begins after four times as long.
     pub min_time_ms: u64,
-    /// States in which calls begin, each measured and reported by itself; on `cuda:0` `transfer` only.
+    /// States in which calls begin, each measured and reported by itself: `warm`, `cold`, and on `cuda:0` `transfer`, the
+    /// only one of `train_step` there.
     pub cache: Vec<Cache>,
     /// CPU threads of every kernel.
     pub threads: u64,

@@ -8,7 +8,7 @@ use hitbench_kernels::id::LibtorchDevice;
 use hitbench_models::ConfigError;
 
 use super::kernel_cell::{Cache, KernelCell, MAX_KEYS, MeasureConfig, TrainStepShape, Work};
-use crate::measure::OPPONENTS;
+use crate::measure::{MATMUL, OPPONENTS};
 
 /// Devices with kernels of ours.
 const DEVICES: [&str; 2] = ["cpu", "cuda:0"];
@@ -88,14 +88,19 @@ impl KernelCell {
         if id.is_err() && !OPPONENTS.contains(&&*self.kernel) {
             return refuse("kernel", &self.kernel, "a kernel id or the name of an opponent");
         }
-        let on_gpu = id.is_ok_and(is_on_gpu);
+        let on_gpu = id.map_or(self.kernel == MATMUL, is_on_gpu);
         if on_gpu != self.is_on_gpu() {
             let kind = if on_gpu { "CPU" } else { "GPU" };
             let allowed = format!("a kernel of the {kind}, as `device` is {}", self.device);
             return refuse("kernel", &self.kernel, allowed);
         }
         self.work.validate()?;
-        self.measure.validate(self.is_on_gpu())
+        self.measure.validate(self)
+    }
+
+    /// Whether calls in a state find their inputs in the memory of a GPU.
+    pub(crate) fn is_held(&self, cache: Cache) -> bool {
+        self.is_on_gpu() && cache != Cache::Transfer
     }
 
     /// Whether kernels run on a GPU.
@@ -173,18 +178,23 @@ impl TrainStepShape {
 }
 
 impl MeasureConfig {
-    fn validate(&self, on_gpu: bool) -> Result<(), ConfigError> {
+    fn validate(&self, cell: &KernelCell) -> Result<(), ConfigError> {
         within("measure.processes", self.processes, 1, 1000)?;
         within("measure.samples", self.samples, MIN_SAMPLES, 100_000)?;
         within("measure.min_time_ms", self.min_time_ms, 1, 3_600_000)?;
         within("measure.threads", self.threads, 1, 1024)?;
         let twice = (1..self.cache.len()).any(|index| self.cache[..index].contains(&self.cache[index]));
-        let is_possible = |cache: &Cache| (*cache == Cache::Transfer) == on_gpu;
+        let can_hold = !matches!(cell.work, Work::TrainStep(_));
+        let is_possible = |cache: &Cache| match cache {
+            Cache::Transfer => cell.is_on_gpu(),
+            Cache::Warm | Cache::Cold => can_hold || !cell.is_on_gpu(),
+        };
         if self.cache.is_empty() || twice || !self.cache.iter().all(is_possible) {
             let shown = serde_json::to_string(&self.cache).expect("names are plain data");
-            let allowed = match on_gpu {
-                true => "`transfer`, as `device` is `cuda:0`",
-                false => "`warm`, `cold` or both, each once",
+            let allowed = match (cell.is_on_gpu(), can_hold) {
+                (true, true) => "`warm`, `cold`, `transfer` or some of them, each once",
+                (true, false) => "`transfer`, as `device` is `cuda:0`",
+                (false, _) => "`warm`, `cold` or both, each once",
             };
             return refuse("measure.cache", shown, allowed);
         }

@@ -5,4 +5,4 @@ pub mod inputs;
 pub mod suite;
 
 pub use compare::Deviation;
-pub use suite::{Finding, Verdict, verify};
+pub use suite::{Finding, OPERATIONS, Verdict, verify};

@@ -54,6 +54,10 @@ pub(crate) fn guarded_kernel(arch: CudaArch) -> Result<CudaKernel, String> {
 /// # Errors
 /// As [`kernel`].
 fn first(arch: CudaArch) -> Result<Arc<dyn Gpu>, String> {
+    Ok(device(arch)? as Arc<dyn Gpu>)
+}
+
+fn device(arch: CudaArch) -> Result<Arc<CudaDevice>, String> {
     static SM80: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
     static SM90A: OnceLock<Result<Arc<CudaDevice>, String>> = OnceLock::new();
     let device = match arch {
@@ -61,7 +65,15 @@ fn first(arch: CudaArch) -> Result<Arc<dyn Gpu>, String> {
         CudaArch::Sm90a => &SM90A,
     };
     let device = device.get_or_init(|| CudaDevice::first(arch).map(Arc::new));
-    Ok(Arc::clone(device.as_ref().map_err(Clone::clone)?) as Arc<dyn Gpu>)
+    device.clone()
+}
+
+/// The stream of all work on the first device, ours and libtorch's.
+///
+/// # Errors
+/// As [`kernel`].
+pub(super) fn stream() -> Result<Arc<CudaStream>, String> {
+    device(CudaArch::Sm80).map(|device| Arc::clone(&device.stream))
 }
 
 /// The first device with the fastest kernels that it can run.

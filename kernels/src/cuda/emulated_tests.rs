@@ -13,7 +13,7 @@ use super::memory::{Buffer, Chunk};
 use crate::conformance::Verdict;
 use crate::conformance::compare;
 use crate::conformance::inputs::{ContrastCase, Matrix, Random};
-use crate::conformance::suite::verify_kernel;
+use crate::conformance::suite::{OPERATIONS, verify_kernel};
 use crate::id::CudaArch;
 use crate::kernel::Kernel;
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
@@ -59,7 +59,7 @@ fn every_operation_passes_the_cases_of_every_kernel(arch: CudaArch) {
     let Ok(gpu) = Emulator::gpu(arch, 3, PART, 1).map_err(|reason| println!("skipped: {reason}")) else {
         return;
     };
-    for finding in verify_kernel(&CudaKernel::new(Guarded::gpu(gpu)), 0) {
+    for finding in verify_kernel(&CudaKernel::new(Guarded::gpu(gpu)), &OPERATIONS, 0) {
         assert_eq!(finding.verdict, Verdict::Passed, "{finding:#?}");
         assert!(finding.n_cases > 5 && finding.deviation.n_compared > 1000);
     }

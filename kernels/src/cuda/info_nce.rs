@@ -7,27 +7,30 @@ use super::gpu::Gpu;
 use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, Weights, score_tile, weigh_tile};
 use super::memory::{Buffer, ViewMut};
 use super::rank::chunks;
-use super::rows::{DeviceRows, DeviceView, RowNumbers};
+use super::rows::{DeviceView, RowNumbers, RowStore};
 use super::same_ids::SameIds;
 use super::search::from_ordered_bits;
-use crate::check;
+use crate::check::{self, QUERY};
 use crate::info_nce::{ContrastIds, InfoNceJob, InfoNceOutput};
-use crate::{Dtype, KernelError};
+use crate::{KernelError, Rows};
 
 /// What the kernel's sums of weights count.
 const WEIGHT_SUM_UNIT: f64 = 1.0 / (1_u64 << 40) as f64;
 /// What its sums of keys count.
 const KEY_SUM_UNIT: f64 = 1.0 / (1_u64 << 15) as f64;
 
-pub(super) fn info_nce(gpu: &Arc<dyn Gpu>, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
+pub(super) fn info_nce(store: &RowStore, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
     job.check()?;
-    check::logit_range(job, Dtype::F16, Dtype::F16)?;
-    let (batch, dim) = (job.query.n_rows(), job.query.dim());
-    let [query, positive, queue] = [
-        DeviceRows::all(gpu, job.query)?,
-        DeviceRows::all(gpu, job.positive)?,
-        DeviceRows::all(gpu, job.queue)?,
+    let norms = [
+        store.check(QUERY, job.query)?,
+        store.check("positive", job.positive)?,
+        store.check("queue", job.queue)?,
     ];
+    check::logit_norms(norms, job.temperature)?;
+    let gpu = &store.gpu;
+    let (batch, dim) = (job.query.n_rows(), job.query.dim());
+    let load = |rows: Rows<'_>| store.load(rows, 0..rows.n_rows());
+    let (query, positive, queue) = (load(job.query)?, load(job.positive)?, load(job.queue)?);
     let term = DeviceTerm {
         gpu,
         query: query.view(),
@@ -200,12 +203,11 @@ impl DeviceTerm<'_> {
     fn own_scores(&self) -> Result<Vec<f32>, KernelError> {
         let batch = self.query.n_rows;
         let mut scores = Buffer::unspecified(self.gpu, batch)?;
-        let numbers = RowNumbers::new(self.gpu, batch)?;
+        let numbers = RowNumbers::new(self.gpu, (0..batch as u32).collect())?;
         launch::pair_scores(
             &**self.gpu,
-            self.query,
-            self.positive,
-            &numbers,
+            [self.query, self.positive],
+            [&numbers; 2],
             &scores.view_mut(),
         )?;
         scores.read(0..batch)

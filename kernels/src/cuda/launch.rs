@@ -182,29 +182,29 @@ pub(super) fn enqueue(
     unsafe { start(gpu, name, [n_keys.div_ceil(8), 1, 1], &arguments) }
 }
 
-/// Scores of single pairs, `pair_scores_f16_v1`: pair `i` is row `i` of both sides.
+/// Scores of single pairs, `pair_scores_f16_v1`: the numbers of a pair's rows lie at its place in both lists.
 pub(super) fn pair_scores(
     gpu: &dyn Gpu,
-    left: DeviceView<'_>,
-    right: DeviceView<'_>,
-    numbers: &RowNumbers,
+    [left, right]: [DeviceView<'_>; 2],
+    [left_numbers, right_numbers]: [&RowNumbers; 2],
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
     check_rows(left, right);
-    let numbers = numbers.view();
-    assert!(
-        left.n_rows == right.n_rows && left.n_rows == out.len() && numbers.len() >= out.len(),
-        "{} and {} rows, {} scores, {} numbers",
-        left.n_rows,
-        right.n_rows,
-        out.len(),
-        numbers.len()
-    );
+    for (side, numbers) in [(left, left_numbers), (right, right_numbers)] {
+        assert!(
+            numbers.end() <= side.n_rows && numbers.view().len() == out.len(),
+            "{} rows, {} numbers below {}, {} scores",
+            side.n_rows,
+            numbers.view().len(),
+            numbers.end(),
+            out.len()
+        );
+    }
     let arguments = [
         pointer(left.data),
-        pointer(numbers),
+        pointer(left_numbers.view()),
         pointer(right.data),
-        pointer(numbers),
+        pointer(right_numbers.view()),
         number(left.stride),
         number(out.len()),
         pointer_mut(out),
@@ -213,8 +213,8 @@ pub(super) fn pair_scores(
         Sm80 => ("pair_scores_f16_v1", 32),
         Sm90a => ("pair_scores_sm90a_v1", 64),
     };
-    // SAFETY: the kernel reads as many of the numbers 0, 1, 2, ... as there are pairs, so that all rows it reads are
-    // there, as was just checked; it writes one element of `out` a pair.
+    // SAFETY: there are as many numbers as pairs, all of them of rows that are there, as was just checked; the kernel writes
+    // one element of `out` a pair.
     unsafe { start(gpu, name, [out.len().div_ceil(pairs_per_block), 1, 1], &arguments) }
 }
 

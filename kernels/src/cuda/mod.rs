@@ -19,6 +19,7 @@ mod rows;
 mod same_ids;
 mod search;
 mod source;
+mod stopwatch;
 #[cfg(all(test, feature = "torch"))]
 mod tensor_tests;
 #[cfg(feature = "torch")]
@@ -29,5 +30,6 @@ pub use compile::CompileError;
 pub(crate) use device::{guarded_kernel, kernel};
 pub(crate) use kernel::CudaKernel;
 pub use probe::{Device, Driver, Nvrtc, Unavailable};
+pub use stopwatch::{CacheFlush, Stopwatch};
 #[cfg(feature = "torch")]
 pub use tensors::TensorKernels;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::gpu::Gpu;
 use super::launch::{self, Chunks, Counters, MAX_TILES, Tile, score_tile};
 use super::memory::Buffer;
-use super::rows::{DeviceRows, RowNumbers, stride};
+use super::rows::{DeviceRows, LoadedRows, RowStore, stride};
 use super::same_ids::SameIds;
 use crate::check;
 use crate::rank::{Direction, RankCount, RankJob, RankOutput};
@@ -42,14 +42,18 @@ pub(super) fn long_chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile:
     Chunks::new(n_items, tile.items, tiles.clamp(1, MAX_TILES))
 }
 
-pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
+pub(super) fn rank_counts(store: &RowStore, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
     job.check_shapes()?;
-    let [query, gallery] = check::scan_job(job, Dtype::F16)?;
+    let [query, gallery] = match (store.norm(job.query), store.norm(job.gallery)) {
+        (Some(query), Some(gallery)) => [query, gallery],
+        _ => check::scan_job(job, Dtype::F16)?,
+    };
     check::score_range(query, gallery, f64::from(f32::MAX))?;
+    let gpu = &store.gpu;
     let (t2v_direction, v2t_direction) = (job.t2v_direction(), job.v2t_direction());
-    let mut t2v = true_pairs(gpu, &t2v_direction, Left::Asking)?;
+    let mut t2v = true_pairs(store, &t2v_direction, Left::Asking)?;
     let mut v2t = match &v2t_direction {
-        Some(direction) => Some(true_pairs(gpu, direction, Left::Asked)?),
+        Some(direction) => Some(true_pairs(store, direction, Left::Asked)?),
         None => None,
     };
     let dim = job.query.dim();
@@ -58,13 +62,19 @@ pub(super) fn rank_counts(gpu: &Arc<dyn Gpu>, job: &RankJob<'_>) -> Result<RankO
     for start in (0..job.n_queries()).step_by(part_rows) {
         let queries = start..job.n_queries().min(start + part_rows);
         let side = t2v_direction.query;
-        let rows = DeviceRows::new(gpu, job.query, queries.clone().map(|query| side.row(query)))?;
+        let rows = match job.chosen {
+            Some(_) => {
+                let chosen = queries.clone().map(|query| side.row(query));
+                LoadedRows::Copied(DeviceRows::new(gpu, job.query, chosen)?)
+            }
+            None => store.load(job.query, queries.clone())?,
+        };
         let mut t2v_counters = OnDevice::new(gpu, &t2v[queries.clone()])?;
         let query_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.left[queries.clone()]))?;
         for start in job.part.clone().step_by(part_rows) {
             let items = start..job.part.end.min(start + part_rows);
             let in_part = start - job.part.start..items.end - job.part.start;
-            let item_rows = DeviceRows::new(gpu, job.gallery, items.clone())?;
+            let item_rows = store.load(job.gallery, items.clone())?;
             let item_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.right[items.clone()]))?;
             let mut v2t_counters = match &v2t {
                 Some(v2t) => Some(OnDevice::new(gpu, &v2t[in_part.clone()])?),
@@ -144,7 +154,7 @@ enum Left {
 /// Scores the true pairs of one direction; the counts are as [`Direction::meet`] leaves them. Factors are on the sides
 /// where the sweep has them: a product with its sides swapped need not have the same last digit.
 fn true_pairs(
-    gpu: &Arc<dyn Gpu>,
+    store: &RowStore,
     direction: &Direction<'_>,
     left: Left,
 ) -> Result<Vec<RankCount>, KernelError> {
@@ -157,20 +167,22 @@ fn true_pairs(
         .clone()
         .flat_map(|query| own.of(query).iter().map(move |item| (query, *item as usize)))
         .collect();
+    let gpu = &store.gpu;
     let at_once = rows_within(gpu.part_bytes() / 16, query.rows.dim()).min(pairs.len().max(1));
-    let numbers = RowNumbers::new(gpu, at_once)?;
     let mut scores: Buffer<f32> = Buffer::unspecified(gpu, at_once)?;
     for pairs in pairs.chunks(at_once) {
         let asking = pairs.iter().map(|&(at, _)| query.row(at));
         let asked = pairs.iter().map(|&(_, at)| gallery.row(at));
-        let asking = DeviceRows::new(gpu, query.rows, asking)?;
-        let asked = DeviceRows::new(gpu, gallery.rows, asked)?;
-        let (left, right) = match left {
-            Left::Asking => (asking.view(), asked.view()),
-            Left::Asked => (asked.view(), asking.view()),
-        };
+        let (asking, asking_numbers) = store.load_numbered(query.rows, asking)?;
+        let (asked, asked_numbers) = store.load_numbered(gallery.rows, asked)?;
+        let mut sides = [asking.view(), asked.view()];
+        let mut numbers = [&asking_numbers, &asked_numbers];
+        if left == Left::Asked {
+            sides.reverse();
+            numbers.reverse();
+        }
         let mut all = scores.view_mut();
-        launch::pair_scores(&**gpu, left, right, &numbers, &all.part(0..pairs.len()))?;
+        launch::pair_scores(&**gpu, sides, numbers, &all.part(0..pairs.len()))?;
         let found = scores.read(0..pairs.len())?;
         for (&(query, item), score) in pairs.iter().zip(found) {
             direction.meet(&mut counts[query - direction.asking.start], query, item, score);

@@ -1,6 +1,7 @@
 //! Rows as the kernels read them: f16, each padded with zeros to a multiple of 8 elements, so that every row begins at
 //! a multiple of 16 bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use half::f16;
@@ -8,8 +9,10 @@ use rayon::prelude::*;
 
 use super::gpu::Gpu;
 use super::memory::{Buffer, View};
+use crate::check::{self, RowNorm};
+use crate::held::{HeldRows, Shelf};
 use crate::matrix::RowsData;
-use crate::{KernelError, Rows};
+use crate::{Dtype, KernelError, Rows};
 
 /// Elements from one row to the next.
 pub(super) fn stride(dim: usize) -> usize {
@@ -78,22 +81,157 @@ impl DeviceRows {
     }
 }
 
-/// The numbers 0, 1, 2, ...: pairs of rows that lie beside each other.
+/// A device, and rows that are kept there from call to call.
 #[derive(Debug)]
-pub(super) struct RowNumbers(Buffer<u32>);
+pub(super) struct RowStore {
+    pub(super) gpu: Arc<dyn Gpu>,
+    kept: Shelf<Arc<KeptRows>>,
+}
 
-impl RowNumbers {
-    /// The first `n` numbers.
+/// Rows that are kept on the device.
+#[derive(Debug)]
+pub(super) struct KeptRows {
+    rows: DeviceRows,
+    /// Of the longest of them.
+    norm: RowNorm,
+}
+
+impl RowStore {
+    /// A device where nothing is kept yet.
+    pub(super) fn new(gpu: Arc<dyn Gpu>) -> Self {
+        Self {
+            gpu,
+            kept: Shelf::default(),
+        }
+    }
+
+    /// Checks rows and keeps a copy of them.
+    ///
+    /// # Errors
+    /// As [`check::scan`], and [`KernelError::Cuda`].
+    pub(super) fn keep<'a>(&self, rows: Rows<'a>) -> Result<HeldRows<'a>, KernelError> {
+        let kept = KeptRows {
+            norm: check::scan("rows", rows, Dtype::F16)?,
+            rows: DeviceRows::all(&self.gpu, rows)?,
+        };
+        Ok(self.kept.put(rows, Arc::new(kept)))
+    }
+
+    fn find(&self, rows: Rows<'_>) -> Option<Arc<KeptRows>> {
+        self.kept.find(rows, Arc::clone)
+    }
+
+    /// The norm of the longest row, if the rows are kept; they were checked then.
+    pub(super) fn norm(&self, rows: Rows<'_>) -> Option<RowNorm> {
+        self.find(rows).map(|kept| kept.norm)
+    }
+
+    /// Checks rows unless they are kept, and gives the norm of the longest.
+    ///
+    /// # Errors
+    /// As [`check::scan`], which calls them `side`.
+    pub(super) fn check(&self, side: &'static str, rows: Rows<'_>) -> Result<RowNorm, KernelError> {
+        match self.norm(rows) {
+            Some(norm) => Ok(norm),
+            None => check::scan(side, rows, Dtype::F16),
+        }
+    }
+
+    /// A part of rows on the device: of those that are kept, else a copy.
     ///
     /// # Errors
     /// [`KernelError::Cuda`].
-    pub(super) fn new(gpu: &Arc<dyn Gpu>, n: usize) -> Result<Self, KernelError> {
-        let numbers: Vec<u32> = (0..n as u32).collect();
-        Ok(Self(Buffer::of(gpu, &numbers)?))
+    pub(super) fn load(&self, rows: Rows<'_>, part: Range<usize>) -> Result<LoadedRows, KernelError> {
+        match self.find(rows) {
+            Some(kept) => Ok(LoadedRows::Kept(kept, part)),
+            None => DeviceRows::new(&self.gpu, rows, part).map(LoadedRows::Copied),
+        }
+    }
+
+    /// The rows that `which` names, and their numbers among the rows that are returned: all rows where they are kept, else
+    /// copies in this order.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn load_numbered(
+        &self,
+        rows: Rows<'_>,
+        which: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(LoadedRows, RowNumbers), KernelError> {
+        let n = which.len();
+        match self.find(rows) {
+            Some(kept) => {
+                let numbers = RowNumbers::new(&self.gpu, which.map(|row| row as u32).collect())?;
+                Ok((LoadedRows::Kept(kept, 0..rows.n_rows()), numbers))
+            }
+            None => {
+                let copied = DeviceRows::new(&self.gpu, rows, which)?;
+                let numbers = RowNumbers::new(&self.gpu, (0..n as u32).collect())?;
+                Ok((LoadedRows::Copied(copied), numbers))
+            }
+        }
+    }
+}
+
+/// Rows on the device for one call.
+#[derive(Debug)]
+pub(super) enum LoadedRows {
+    /// A copy.
+    Copied(DeviceRows),
+    /// Some of those that are kept.
+    Kept(Arc<KeptRows>, Range<usize>),
+}
+
+impl LoadedRows {
+    pub(super) fn view(&self) -> DeviceView<'_> {
+        match self {
+            Self::Copied(rows) => rows.view(),
+            Self::Kept(kept, part) => kept.rows.view().part(part.clone()),
+        }
+    }
+}
+
+impl DeviceView<'_> {
+    /// Rows `range`.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            n_rows: range.len(),
+            data: self.data.part(range.start * self.stride..range.end * self.stride),
+            stride: self.stride,
+        }
+    }
+}
+
+/// Numbers of rows, on the device.
+#[derive(Debug)]
+pub(super) struct RowNumbers {
+    numbers: Buffer<u32>,
+    /// One more than the largest.
+    end: usize,
+}
+
+impl RowNumbers {
+    /// Copies the numbers.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn new(gpu: &Arc<dyn Gpu>, numbers: Vec<u32>) -> Result<Self, KernelError> {
+        Ok(Self {
+            end: numbers.iter().max().map_or(0, |most| *most as usize + 1),
+            numbers: Buffer::of(gpu, &numbers)?,
+        })
     }
 
     pub(super) fn view(&self) -> View<'_, u32> {
-        self.0.view()
+        self.numbers.view()
+    }
+
+    /// One more than the largest; 0 for none.
+    pub(super) fn end(&self) -> usize {
+        self.end
     }
 }
 

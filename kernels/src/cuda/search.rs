@@ -1,28 +1,21 @@
 //! `scores` and `top_k`.
 
-use std::sync::Arc;
-
-use super::gpu::Gpu;
 use super::launch::{self, Chunks, LIST, score_tile};
 use super::memory::Buffer;
 use super::rank::{chunks, long_chunks, rows_within};
-use super::rows::DeviceRows;
+use super::rows::{LoadedRows, RowStore};
 use crate::check::{self, GALLERY, QUERY};
 use crate::scores::{Hit, check_dims, check_len};
-use crate::{Dtype, KernelError, Rows};
+use crate::{KernelError, Rows};
 
-fn check(query: Rows<'_>, gallery: Rows<'_>) -> Result<(), KernelError> {
+fn check(store: &RowStore, query: Rows<'_>, gallery: Rows<'_>) -> Result<(), KernelError> {
     check_dims(query, gallery)?;
-    let longest = check::scan(QUERY, query, Dtype::F16)?;
-    check::score_range(
-        longest,
-        check::scan(GALLERY, gallery, Dtype::F16)?,
-        f64::from(f32::MAX),
-    )
+    let (query, gallery) = (store.check(QUERY, query)?, store.check(GALLERY, gallery)?);
+    check::score_range(query, gallery, f64::from(f32::MAX))
 }
 
 pub(super) fn scores(
-    gpu: &Arc<dyn Gpu>,
+    store: &RowStore,
     query: Rows<'_>,
     gallery: Rows<'_>,
     out: &mut [f32],
@@ -30,17 +23,18 @@ pub(super) fn scores(
     let (n_queries, n_gallery, dim) = (query.n_rows(), gallery.n_rows(), query.dim());
     check_dims(query, gallery)?;
     check_len("scores", n_queries * n_gallery, out.len())?;
-    check(query, gallery)?;
+    check(store, query, gallery)?;
+    let gpu = &store.gpu;
     // A block of scores is no larger than the rows of a side.
     let part_bytes = gpu.part_bytes() / 4;
     let gallery_rows = rows_within(part_bytes, dim);
     let query_rows = (part_bytes / (4 * gallery_rows.min(n_gallery.max(1)))).clamp(1, gallery_rows);
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
-        let rows = DeviceRows::all(gpu, query.slice(queries.clone()))?;
+        let rows = store.load(query, queries.clone())?;
         for start in (0..n_gallery).step_by(gallery_rows) {
             let items = start..n_gallery.min(start + gallery_rows);
-            let item_rows = DeviceRows::all(gpu, gallery.slice(items.clone()))?;
+            let item_rows = store.load(gallery, items.clone())?;
             let mut block: Buffer<f32> = Buffer::unspecified(gpu, queries.len() * items.len())?;
             let chunks = chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim);
             launch::scores(&**gpu, rows.view(), item_rows.view(), chunks, &block.view_mut())?;
@@ -54,12 +48,13 @@ pub(super) fn scores(
 }
 
 pub(super) fn top_k(
-    gpu: &Arc<dyn Gpu>,
+    store: &RowStore,
     query: Rows<'_>,
     gallery: Rows<'_>,
     k: usize,
 ) -> Result<Vec<Hit>, KernelError> {
-    check(query, gallery)?;
+    check(store, query, gallery)?;
+    let gpu = &store.gpu;
     let (n_queries, n_gallery, dim) = (query.n_rows(), gallery.n_rows(), query.dim());
     let k = k.min(n_gallery);
     let gallery_rows = rows_within(gpu.part_bytes(), dim);
@@ -74,8 +69,8 @@ pub(super) fn top_k(
     for start in (0..n_queries).step_by(query_rows) {
         let queries = start..n_queries.min(start + query_rows);
         let search = Search {
-            gpu,
-            rows: DeviceRows::all(gpu, query.slice(queries.clone()))?,
+            store,
+            rows: store.load(query, queries.clone())?,
             gallery,
             gallery_rows,
             chunks: cut(queries.len()),
@@ -91,8 +86,8 @@ pub(super) fn top_k(
 
 /// Some queries on their way through a gallery.
 struct Search<'a> {
-    gpu: &'a Arc<dyn Gpu>,
-    rows: DeviceRows,
+    store: &'a RowStore,
+    rows: LoadedRows,
     gallery: Rows<'a>,
     gallery_rows: usize,
     /// How a whole part of the gallery is cut.
@@ -102,28 +97,29 @@ struct Search<'a> {
 impl Search<'_> {
     /// Adds to each query's keys the next ones, at most [`LIST`], until there are `k`: those below the last one so far.
     fn extend(&self, best: &mut [Vec<u64>], k: usize) -> Result<(), KernelError> {
+        let gpu = &self.store.gpu;
         let n_next = (k - best[0].len()).min(LIST);
         let bounds: Vec<u64> = best
             .iter()
             .map(|best| best.last().copied().unwrap_or(u64::MAX))
             .collect();
-        let bounds = Buffer::of(self.gpu, &bounds)?;
-        let mut lists = Buffer::zeroed(self.gpu, self.chunks.n * best.len() * LIST)?;
+        let bounds = Buffer::of(gpu, &bounds)?;
+        let mut lists = Buffer::zeroed(gpu, self.chunks.n * best.len() * LIST)?;
         for start in (0..self.gallery.n_rows()).step_by(self.gallery_rows) {
             let items = start..self.gallery.n_rows().min(start + self.gallery_rows);
-            let item_rows = DeviceRows::all(self.gpu, self.gallery.slice(items.clone()))?;
+            let item_rows = self.store.load(self.gallery, items.clone())?;
             launch::top_k(
-                &**self.gpu,
+                &**gpu,
                 self.rows.view(),
                 item_rows.view(),
-                Chunks::new(items.len(), score_tile(&**self.gpu).items, self.chunks.tiles),
+                Chunks::new(items.len(), score_tile(&**gpu).items, self.chunks.tiles),
                 start,
                 n_next,
                 bounds.view(),
                 &lists.view_mut(),
             )?;
         }
-        launch::merge_lists(&**self.gpu, &lists.view_mut(), best.len(), self.chunks.n)?;
+        launch::merge_lists(&**gpu, &lists.view_mut(), best.len(), self.chunks.n)?;
         let merged = lists.read(0..best.len() * LIST)?;
         for (best, list) in best.iter_mut().zip(merged.chunks_exact(LIST)) {
             best.extend_from_slice(&list[..n_next]);

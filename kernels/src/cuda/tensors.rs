@@ -21,7 +21,7 @@ use crate::info_nce::{InfoNceOutput, check_term};
 use crate::libtorch::bridge::{InfoNceTensors, check_disjoint, size2, with_slopes};
 use crate::momentum::check_momentum;
 use crate::scores::check_len;
-use crate::{Dtype, KernelError, Rows, RowsData};
+use crate::{Dtype, KernelError, KernelId, Rows, RowsData};
 
 /// Our kernels for tensors of one device.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl TensorKernels {
             gpu,
             device: Device::Cuda(0),
         })
+    }
+
+    /// Which kernels they are.
+    pub fn id(&self) -> KernelId {
+        KernelId::Cuda {
+            arch: self.gpu.arch(),
+            dtype: Dtype::F16,
+        }
     }
 
     /// The kernels on an emulated device, whose memory is this process's.

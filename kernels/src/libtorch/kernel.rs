@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::device::device;
 use super::memory::Borrowed;
 use crate::check::{self, RowNorm};
+use crate::held::{HeldRows, Shelf};
 use crate::id::LibtorchDevice;
 use crate::kernel::Kernel;
 use crate::{Dtype, KernelError, KernelId, Rows};
@@ -16,11 +17,19 @@ pub(super) const CHUNK: usize = 1000;
 ///
 /// Scores have the rows' type, so with f16 they are rounded to f16. libtorch does not promise that a pair's score
 /// is the same wherever the pair lies, nor an order among equal scores.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LibtorchKernel {
     id: KernelId,
     pub(super) device: Device,
     pub(super) dtype: Dtype,
+    kept: Shelf<KeptRows>,
+}
+
+/// Rows `[n_rows, dim]` that are kept on the device in their own type, and the norm of the longest in the kernel's.
+#[derive(Debug)]
+struct KeptRows {
+    tensor: Tensor,
+    norm: RowNorm,
 }
 
 impl LibtorchKernel {
@@ -37,7 +46,12 @@ impl LibtorchKernel {
             id: id.to_string(),
             reason,
         })?;
-        Ok(Self { id, device, dtype })
+        Ok(Self {
+            id,
+            device,
+            dtype,
+            kept: Shelf::default(),
+        })
     }
 
     /// libtorch's name of the kernel's element type.
@@ -56,8 +70,8 @@ impl LibtorchKernel {
     ) -> Result<(Borrowed<'a>, Borrowed<'a>), KernelError> {
         crate::scores::check_dims(query, gallery)?;
         self.check_range([
-            check::scan(check::QUERY, query, self.dtype)?,
-            check::scan(check::GALLERY, gallery, self.dtype)?,
+            self.check(check::QUERY, query, self.dtype)?,
+            self.check(check::GALLERY, gallery, self.dtype)?,
         ])?;
         Ok((self.load(query, self.kind())?, self.load(gallery, self.kind())?))
     }
@@ -71,9 +85,30 @@ impl LibtorchKernel {
         check::score_range(query, gallery, largest)
     }
 
-    /// Brings rows to the device in `kind`.
+    /// The norm of the longest row, if the rows are kept; they were checked then.
+    pub(super) fn norm(&self, rows: Rows<'_>) -> Option<RowNorm> {
+        self.kept.find(rows, |kept| kept.norm)
+    }
+
+    /// Checks rows unless they are kept, and gives the norm of the longest.
+    pub(super) fn check(
+        &self,
+        side: &'static str,
+        rows: Rows<'_>,
+        dtype: Dtype,
+    ) -> Result<RowNorm, KernelError> {
+        match self.norm(rows) {
+            Some(norm) => Ok(norm),
+            None => check::scan(side, rows, dtype),
+        }
+    }
+
+    /// Brings rows to the device in `kind`; those that are kept there need at most be converted.
     pub(super) fn load<'a>(&self, rows: Rows<'a>, kind: Kind) -> Result<Borrowed<'a>, KernelError> {
-        Borrowed::rows(rows)?.to(self.device, kind)
+        match self.kept.find(rows, |kept| kept.tensor.shallow_clone()) {
+            Some(tensor) => Borrowed::kept(tensor).to(self.device, kind),
+            None => Borrowed::rows(rows)?.to(self.device, kind),
+        }
     }
 
     /// Copies ids to the device.
@@ -85,5 +120,14 @@ impl LibtorchKernel {
 impl Kernel for LibtorchKernel {
     fn id(&self) -> KernelId {
         self.id
+    }
+
+    fn hold<'a>(&self, rows: Rows<'a>) -> Result<HeldRows<'a>, KernelError> {
+        if self.device == Device::Cpu {
+            return Ok(HeldRows::default());
+        }
+        let norm = check::scan("rows", rows, self.dtype)?;
+        let tensor = Borrowed::rows(rows)?.f_to_device(self.device)?;
+        Ok(self.kept.put(rows, KeptRows { tensor, norm }))
     }
 }

@@ -47,6 +47,14 @@ impl<'a> Borrowed<'a> {
         })
     }
 
+    /// A tensor that owns its memory.
+    pub(super) fn kept(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            slice: PhantomData,
+        }
+    }
+
     /// The same values on `device` in `kind`; a view as before where nothing changes.
     pub(super) fn to(self, device: Device, kind: Kind) -> Result<Self, KernelError> {
         let tensor = self.tensor.f_to_device_(device, kind, false, false)?;

@@ -4,13 +4,17 @@
 pub mod bridge;
 mod device;
 mod heap;
+mod in_place;
 mod kernel;
 mod memory;
 mod operations;
+mod product;
 mod search;
 mod threads;
 
 pub(crate) use device::available_devices;
 pub use heap::keep_freed_memory;
+pub use in_place::{EmaInPlace, EnqueueInPlace};
 pub use kernel::LibtorchKernel;
+pub use product::Product;
 pub use threads::use_threads;

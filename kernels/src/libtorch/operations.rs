@@ -12,7 +12,12 @@ use crate::{Dtype, KernelError};
 impl InfoNce for LibtorchKernel {
     fn info_nce(&self, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
         job.check()?;
-        check::logit_range(job, Dtype::F32, self.dtype)?;
+        let norms = [
+            self.check(check::QUERY, job.query, Dtype::F32)?,
+            self.check("positive", job.positive, Dtype::F32)?,
+            self.check("queue", job.queue, self.dtype)?,
+        ];
+        check::logit_norms(norms, job.temperature)?;
         let leaf = |rows| -> Result<Tensor, KernelError> {
             // A handle of its own: the graph hangs on it, not on the borrowed view.
             let rows = self.load(rows, Kind::Float)?;

@@ -15,7 +15,11 @@ impl RankCounts for LibtorchKernel {
     /// otherwise, and counts of the parts would no longer add up.
     fn rank_counts(&self, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {
         job.check_shapes()?;
-        self.check_range(check::scan_job(job, self.dtype)?)?;
+        let longest = match (self.norm(job.query), self.norm(job.gallery)) {
+            (Some(query), Some(gallery)) => [query, gallery],
+            _ => check::scan_job(job, self.dtype)?,
+        };
+        self.check_range(longest)?;
         let all_rows = self.load(job.query, self.kind())?;
         let gallery = self.load(job.gallery, self.kind())?;
         let chosen = match job.chosen {

@@ -1,6 +1,6 @@
 //! The shared cases, on every kernel of this machine; a test for each family of kernels.
 
-use hitbench_kernels::conformance::{Verdict, verify};
+use hitbench_kernels::conformance::{OPERATIONS, Verdict, verify};
 use hitbench_kernels::{KernelError, KernelId, available_kernels, unavailable_kernels};
 
 fn check(family: &str) {
@@ -11,7 +11,7 @@ fn check(family: &str) {
         println!("skipped: {}", reason.unwrap().1);
     }
     for id in kernels {
-        let findings = verify(id, 0).unwrap();
+        let findings = verify(id, &OPERATIONS, 0).unwrap();
         let operations: Vec<_> = findings.iter().map(|finding| finding.operation).collect();
         assert_eq!(
             operations,
@@ -75,6 +75,9 @@ fn each_concrete_kernel_has_a_family_and_is_available_or_has_a_reason() {
     }
     for (id, reason) in unavailable {
         assert!(!available.contains(&id) && !reason.is_empty());
-        assert!(matches!(verify(id, 0), Err(KernelError::Unavailable { .. })));
+        assert!(matches!(
+            verify(id, &OPERATIONS, 0),
+            Err(KernelError::Unavailable { .. })
+        ));
     }
 }

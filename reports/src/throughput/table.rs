@@ -57,9 +57,17 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
         .to_owned();
     if view
         .timed()
+        .any(|(_, measured, timed)| measured.is_on_gpu() && timed.times.cache != CacheState::Transfer)
+    {
+        text += " On a GPU, inputs of warm and cold calls lay there, its second-level cache was overwritten before each \
+                 cold one, and times are those between its own events.";
+    }
+    if view
+        .timed()
         .any(|(_, _, timed)| timed.times.cache == CacheState::Transfer)
     {
-        text += " transfer: calls copied their inputs from the host to the device (a training step, its batch), and the results back.";
+        text += " transfer: calls copied their inputs from the host to the device (a training step, its batch), and \
+                 the results back.";
     }
     if view.peaks.is_some() {
         text += " FMA peak and copy: share of the peaks that this run measured on this machine, medians over \

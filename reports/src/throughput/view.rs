@@ -308,7 +308,7 @@ impl<'a> Entry<'a> {
 
     /// Whether it is what this project's kernels are held against.
     pub(crate) fn is_opponent(&self) -> bool {
-        ["libtorch", "gemm"].contains(&self.family())
+        ["libtorch", "gemm", "matmul"].contains(&self.family())
     }
 
     fn family(&self) -> &str {

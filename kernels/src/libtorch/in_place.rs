@@ -1,0 +1,219 @@
+//! `ema_update` and `enqueue` on tensors that stay on a GPU, as a training step has them, by our kernels or by libtorch's
+//! operations: something to be called again and again.
+
+use tch::{Device, Kind, Tensor};
+
+use super::device::device;
+use super::kernel::LibtorchKernel;
+use super::memory::Borrowed;
+use crate::cuda::TensorKernels;
+use crate::id::LibtorchDevice;
+use crate::momentum::{MIN_NORM, check_momentum};
+use crate::{Dtype, KernelError, KernelId, Rows};
+
+/// Whose operations run.
+#[derive(Debug)]
+enum By {
+    Ours(TensorKernels),
+    Libtorch,
+}
+
+/// The implementation that `id` names, and the device of its tensors.
+fn by(id: KernelId) -> Result<(By, Device), KernelError> {
+    let unavailable = |reason| KernelError::Unavailable {
+        id: id.to_string(),
+        reason,
+    };
+    let by = match id {
+        KernelId::Cuda { .. } => {
+            let kernels = TensorKernels::new()?;
+            if kernels.id() != id {
+                let reason = format!("tensors are given to {}, the fastest kernels here", kernels.id());
+                return Err(unavailable(reason));
+            }
+            By::Ours(kernels)
+        }
+        KernelId::Libtorch {
+            device: LibtorchDevice::Cuda,
+            dtype,
+        } => {
+            LibtorchKernel::new(LibtorchDevice::Cuda, dtype)?;
+            By::Libtorch
+        }
+        _ => return Err(unavailable("computes in the memory of the host".to_owned())),
+    };
+    Ok((by, device(LibtorchDevice::Cuda).map_err(unavailable)?))
+}
+
+/// Key tensors on their way to query tensors.
+#[derive(Debug)]
+pub struct EmaInPlace {
+    by: By,
+    keys: Vec<Tensor>,
+    queries: Vec<Tensor>,
+    momentum: f64,
+}
+
+impl EmaInPlace {
+    /// Copies pairs of tensors, as many keys as queries, to the GPU.
+    ///
+    /// # Errors
+    /// [`KernelError::Unavailable`] for a kernel that does not run on a GPU or not on this one, [`KernelError::Torch`]
+    /// when libtorch refuses.
+    pub fn new(
+        id: KernelId,
+        keys: &[Vec<f32>],
+        queries: &[Vec<f32>],
+        momentum: f64,
+    ) -> Result<Self, KernelError> {
+        check_momentum(momentum)?;
+        let (by, device) = by(id)?;
+        let load = |tensors: &[Vec<f32>]| -> Result<Vec<Tensor>, KernelError> {
+            let loaded = tensors
+                .iter()
+                .map(|tensor| Ok(Tensor::f_from_slice(tensor)?.f_to_device(device)?));
+            loaded.collect()
+        };
+        Ok(Self {
+            by,
+            keys: load(keys)?,
+            queries: load(queries)?,
+            momentum,
+        })
+    }
+
+    /// Starts to move all keys once.
+    ///
+    /// # Errors
+    /// [`KernelError`] of the implementation.
+    pub fn start(&self) -> Result<(), KernelError> {
+        let pairs: Vec<(&Tensor, &Tensor)> = self.keys.iter().zip(&self.queries).collect();
+        match &self.by {
+            By::Ours(kernels) => kernels.ema_update(self.momentum, &pairs),
+            By::Libtorch => {
+                let weight = 1.0 - self.momentum;
+                for (key, query) in pairs {
+                    let _ = key.shallow_clone().f_lerp_(query, weight)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The first `n` elements of a key, fewer if it is shorter.
+    ///
+    /// # Errors
+    /// [`KernelError::Torch`].
+    pub fn key(&self, index: usize, n: usize) -> Result<Vec<f32>, KernelError> {
+        let key = &self.keys[index];
+        Ok(Vec::try_from(key.f_narrow(0, 0, key.numel().min(n) as i64)?)?)
+    }
+}
+
+/// A queue that keys are written into, round and round.
+#[derive(Debug)]
+pub struct EnqueueInPlace {
+    by: By,
+    /// `[batch, dim]`.
+    keys: Tensor,
+    ids: Vec<i64>,
+    device_ids: Tensor,
+    /// `[queue_len, dim]`.
+    queue: Tensor,
+    queue_ids: Vec<i64>,
+    device_queue_ids: Tensor,
+    pointer: usize,
+}
+
+impl EnqueueInPlace {
+    /// Copies keys `[batch, dim]` with their ids to the GPU, and makes a queue of zeros `[queue_len, dim]` in the type of
+    /// the kernel; the batch is not larger.
+    ///
+    /// # Errors
+    /// As [`EmaInPlace::new`].
+    pub fn new(id: KernelId, keys: Rows<'_>, ids: &[i64], queue_len: usize) -> Result<Self, KernelError> {
+        let (by, device) = by(id)?;
+        let (n_keys, dim) = (keys.n_rows(), keys.dim());
+        crate::scores::check_len("ids", n_keys, ids.len())?;
+        if n_keys > queue_len {
+            return Err(KernelError::Argument {
+                name: "batch of keys",
+                problem: format!("has {n_keys} rows, the queue {queue_len}"),
+            });
+        }
+        let kind = match id.dtype() {
+            Dtype::F16 => Kind::Half,
+            Dtype::F32 | Dtype::F64 => Kind::Float,
+        };
+        let queue_size = [queue_len as i64, dim as i64];
+        Ok(Self {
+            by,
+            keys: Borrowed::rows(keys)?
+                .f_to_device(device)?
+                .f_to_kind(Kind::Float)?,
+            device_ids: Tensor::f_from_slice(ids)?.f_to_device(device)?,
+            ids: ids.to_vec(),
+            queue: Tensor::f_zeros(queue_size, (kind, device))?,
+            device_queue_ids: Tensor::f_full([queue_len as i64], -1, (Kind::Int64, device))?,
+            queue_ids: vec![-1; queue_len],
+            pointer: 0,
+        })
+    }
+
+    /// Starts to write the keys at the pointer, and moves it.
+    ///
+    /// # Errors
+    /// [`KernelError`] of the implementation.
+    pub fn start(&mut self) -> Result<(), KernelError> {
+        self.pointer = match &self.by {
+            By::Ours(kernels) => kernels.enqueue(
+                &self.keys,
+                &self.ids,
+                &self.queue,
+                &mut self.queue_ids,
+                self.pointer,
+            )?,
+            By::Libtorch => self.write()?,
+        };
+        Ok(())
+    }
+
+    /// The usual sequence of operations.
+    fn write(&self) -> Result<usize, KernelError> {
+        let norms = self
+            .keys
+            .f_norm_scalaropt_dim(2, [1].as_slice(), true)?
+            .f_clamp_min(MIN_NORM)?;
+        let keys = self.keys.f_div(&norms)?;
+        let (n_keys, queue_len) = (self.ids.len(), self.queue_ids.len());
+        let until_end = n_keys.min(queue_len - self.pointer);
+        for (to, from, len) in [(self.pointer, 0, until_end), (0, until_end, n_keys - until_end)] {
+            let (to, from, len) = (to as i64, from as i64, len as i64);
+            if len > 0 {
+                let new = keys.f_narrow(0, from, len)?;
+                self.queue.f_narrow(0, to, len)?.f_copy_(&new)?;
+                let new = self.device_ids.f_narrow(0, from, len)?;
+                self.device_queue_ids.f_narrow(0, to, len)?.f_copy_(&new)?;
+            }
+        }
+        Ok((self.pointer + n_keys) % queue_len.max(1))
+    }
+
+    /// Where the next keys go.
+    pub fn pointer(&self) -> usize {
+        self.pointer
+    }
+
+    /// The rows of the queue in f32, and its ids.
+    ///
+    /// # Errors
+    /// [`KernelError::Torch`].
+    pub fn read(&self) -> Result<(Vec<f32>, Vec<i64>), KernelError> {
+        let rows = Vec::try_from(self.queue.f_to_kind(Kind::Float)?.f_reshape([-1])?)?;
+        let ids = match self.by {
+            By::Ours(_) => self.queue_ids.clone(),
+            By::Libtorch => Vec::try_from(&self.device_queue_ids)?,
+        };
+        Ok((rows, ids))
+    }
+}
