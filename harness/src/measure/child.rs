@@ -405,7 +405,10 @@ mod tests {
                 dim: 16,
             }),
             kernel: "cpu/auto/f16".to_owned(),
-            measure: MeasureConfig::default(),
+            measure: MeasureConfig {
+                cache: vec![Cache::Transfer],
+                ..MeasureConfig::default()
+            },
         };
         for (device, n_done) in [("cuda:0", 1), ("cpu", 2)] {
             let cells = (0..2).map(|index| JobCell {

@@ -239,6 +239,46 @@ fn the_best_are_the_same_however_the_gallery_is_cut() {
 }
 
 #[test]
+fn rows_that_are_held_give_the_same_results() {
+    let mut random = Random(75);
+    let case = Tied::new(130, 300, 20, &mut random);
+    let contrast = ContrastCase::new(70, 400, 40, &mut random);
+    let (job, term) = (case.job(true), contrast.job(7, 0.05));
+    for (arch, part_bytes) in each_with(ARCHS, [PART, ONE_TILE]) {
+        let Some(kernel) = emulated_in_parts(arch, 3, part_bytes, 5) else {
+            return;
+        };
+        let results = || {
+            let mut scores = vec![f32::NAN; 130 * 300];
+            kernel.scores(job.query, job.gallery, &mut scores).unwrap();
+            (
+                kernel.rank_counts(&job).unwrap(),
+                kernel.top_k(job.query, job.gallery, 40).unwrap(),
+                kernel.info_nce(&term).unwrap(),
+                scores,
+            )
+        };
+        let expected = results();
+        let rows = [job.query, job.gallery, term.query, term.positive, term.queue];
+        // One side alone, then all.
+        for n_held in [1, rows.len()] {
+            let held: Vec<_> = rows[..n_held]
+                .iter()
+                .map(|rows| kernel.hold(*rows).unwrap())
+                .collect();
+            assert_eq!(results(), expected, "{arch:?}, {n_held} held");
+            drop(held);
+        }
+    }
+    let Some(kernel) = emulated(CudaArch::Sm80, 1, 1) else {
+        return;
+    };
+    let bad = [1.0, f32::NAN];
+    let bad = Rows::new(RowsData::F32(&bad), 1, 2).unwrap();
+    assert!(matches!(kernel.hold(bad), Err(KernelError::NotFinite { .. })));
+}
+
+#[test]
 fn losses_do_not_depend_on_how_the_keys_are_cut() {
     let mut random = Random(74);
     let case = ContrastCase::new(70, 400, 40, &mut random);

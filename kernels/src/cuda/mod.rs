@@ -31,5 +31,7 @@ pub(crate) use device::{guarded_kernel, kernel};
 pub(crate) use kernel::CudaKernel;
 pub use probe::{Device, Driver, Nvrtc, Unavailable};
 pub use stopwatch::{CacheFlush, Stopwatch};
+#[cfg(all(test, feature = "torch"))]
+pub(crate) use tensor_tests::kernels as emulated_tensor_kernels;
 #[cfg(feature = "torch")]
 pub use tensors::TensorKernels;

@@ -12,7 +12,8 @@ use crate::{ContrastIds, Dtype, KernelError};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-fn kernels() -> Option<TensorKernels> {
+/// The kernels on an emulated device, or none, with the reason told.
+pub(crate) fn kernels() -> Option<TensorKernels> {
     Emulator::gpu(CudaArch::Sm80, 2, 1 << 24, 5)
         .map(TensorKernels::emulated)
         .map_err(|reason| println!("skipped: {reason}"))

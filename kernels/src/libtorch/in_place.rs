@@ -66,8 +66,19 @@ impl EmaInPlace {
         queries: &[Vec<f32>],
         momentum: f64,
     ) -> Result<Self, KernelError> {
-        check_momentum(momentum)?;
         let (by, device) = by(id)?;
+        Self::on(by, device, keys, queries, momentum)
+    }
+
+    fn on(
+        by: By,
+        device: Device,
+        keys: &[Vec<f32>],
+        queries: &[Vec<f32>],
+        momentum: f64,
+    ) -> Result<Self, KernelError> {
+        check_momentum(momentum)?;
+        crate::scores::check_len("queries", keys.len(), queries.len())?;
         let load = |tensors: &[Vec<f32>]| -> Result<Vec<Tensor>, KernelError> {
             let loaded = tensors
                 .iter()
@@ -133,6 +144,20 @@ impl EnqueueInPlace {
     /// As [`EmaInPlace::new`].
     pub fn new(id: KernelId, keys: Rows<'_>, ids: &[i64], queue_len: usize) -> Result<Self, KernelError> {
         let (by, device) = by(id)?;
+        let kind = match id.dtype() {
+            Dtype::F16 => Kind::Half,
+            Dtype::F32 | Dtype::F64 => Kind::Float,
+        };
+        Self::on(by, (kind, device), keys, ids, queue_len)
+    }
+
+    fn on(
+        by: By,
+        (kind, device): (Kind, Device),
+        keys: Rows<'_>,
+        ids: &[i64],
+        queue_len: usize,
+    ) -> Result<Self, KernelError> {
         let (n_keys, dim) = (keys.n_rows(), keys.dim());
         crate::scores::check_len("ids", n_keys, ids.len())?;
         if n_keys > queue_len {
@@ -141,10 +166,6 @@ impl EnqueueInPlace {
                 problem: format!("has {n_keys} rows, the queue {queue_len}"),
             });
         }
-        let kind = match id.dtype() {
-            Dtype::F16 => Kind::Half,
-            Dtype::F32 | Dtype::F64 => Kind::Float,
-        };
         let queue_size = [queue_len as i64, dim as i64];
         Ok(Self {
             by,
@@ -215,5 +236,63 @@ impl EnqueueInPlace {
             By::Libtorch => Vec::try_from(&self.device_queue_ids)?,
         };
         Ok((rows, ids))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RowsData;
+    use crate::cuda::emulated_tensor_kernels;
+
+    /// Both implementations, with tensors in the memory of the host; libtorch's alone without the emulator.
+    fn both() -> Vec<By> {
+        let ours = emulated_tensor_kernels().map(By::Ours);
+        [By::Libtorch].into_iter().chain(ours).collect()
+    }
+
+    #[test]
+    fn keys_move_towards_queries_at_every_start() {
+        let keys = [vec![1.0, -2.0, 3.0], vec![0.5; 70]];
+        let queries = [vec![2.0, 0.0, -1.0], vec![-0.5; 70]];
+        for by in both() {
+            let ema = EmaInPlace::on(by, Device::Cpu, &keys, &queries, 0.75).unwrap();
+            ema.start().unwrap();
+            ema.start().unwrap();
+            // 9/16 of what the key was, 7/16 of the query: exact in f32.
+            assert_eq!(ema.key(0, 9).unwrap(), [1.4375, -1.125, 1.25], "{:?}", ema.by);
+            assert_eq!(ema.key(1, 2).unwrap(), [0.0625; 2], "{:?}", ema.by);
+        }
+        let uneven = EmaInPlace::on(By::Libtorch, Device::Cpu, &keys, &queries[..1], 0.75);
+        assert!(uneven.is_err());
+    }
+
+    #[test]
+    fn keys_are_written_round_and_round() {
+        let rows = [3.0, 4.0, 0.0, 2.0, -1.0, 0.0];
+        let keys = Rows::new(RowsData::F32(&rows), 3, 2).unwrap();
+        for by in both() {
+            for kind in [Kind::Float, Kind::Half] {
+                let by = match &by {
+                    By::Libtorch => By::Libtorch,
+                    By::Ours(_) => By::Ours(emulated_tensor_kernels().unwrap()),
+                };
+                let place = (kind, Device::Cpu);
+                let mut queue = EnqueueInPlace::on(by, place, keys, &[7, 8, 9], 5).unwrap();
+                queue.start().unwrap();
+                assert_eq!(queue.pointer(), 3);
+                assert_eq!(queue.read().unwrap().1, [7, 8, 9, -1, -1]);
+                queue.start().unwrap();
+                assert_eq!(queue.pointer(), 1);
+                let (found, ids) = queue.read().unwrap();
+                assert_eq!(ids, [9, 8, 9, 7, 8]);
+                let expected = [-1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.6, 0.8, 0.0, 1.0_f32];
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 5e-4, "{found} {expected}");
+                }
+            }
+        }
+        let large = EnqueueInPlace::on(By::Libtorch, (Kind::Float, Device::Cpu), keys, &[7, 8, 9], 2);
+        assert!(large.is_err());
     }
 }
