@@ -154,9 +154,13 @@ fn time(
     let is_alone = cell.work.operation() == Operation::TrainStep && !cell.is_on_gpu();
     let watch = if cell.is_on_gpu() { Watch::begin() } else { None };
     let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
+    let mut is_held = false;
     for cache in &cell.measure.cache {
-        let taken = if cell.is_held(*cache) {
-            bench.hold()?;
+        let was_held = std::mem::replace(&mut is_held, cell.is_held(*cache));
+        let taken = if is_held {
+            if !was_held {
+                bench.hold()?;
+            }
             time_on_device(&cell.measure, *cache, bench)?
         } else {
             bench.release();

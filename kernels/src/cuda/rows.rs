@@ -161,7 +161,8 @@ impl RowStore {
         let n = which.len();
         match self.find(rows) {
             Some(kept) => {
-                let numbers = RowNumbers::new(&self.gpu, which.map(|row| row as u32).collect())?;
+                let number = |row| u32::try_from(row).expect("rows on a device are numbered with 32 bits");
+                let numbers = RowNumbers::new(&self.gpu, which.map(number).collect())?;
                 Ok((LoadedRows::Kept(kept, 0..rows.n_rows()), numbers))
             }
             None => {
