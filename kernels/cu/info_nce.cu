@@ -134,7 +134,7 @@ inline void weigh(const Rows& queries, const Rows& keys, u32 tiles_per_chunk, co
                 float weight = 0.0f;
                 if (rows[h] < queries.n_rows && key < keys.n_rows && !leave_out.pair(rows[h], key)) {
                     const float reference = COLUMNS ? from_ordered_bits(best[key]) : row_best[h];
-                    weight = exp2_approximate((scores[j][e] - reference) * scale);
+                    weight = weight_of(scores[j][e], reference, scale);
                     if (COLUMNS) {
                         weight *= factors[key];
                     } else {

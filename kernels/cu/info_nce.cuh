@@ -92,3 +92,8 @@ struct Survey {
         }
     }
 };
+
+// The weight of a key, at most 1: the reference may be from other instructions than the score, by which it may be less.
+inline float weight_of(float score, float reference, float scale) {
+    return exp2_approximate(fminf(score - reference, 0.0f) * scale);
+}

@@ -156,7 +156,7 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
                 float weight = 0.0f;
                 if (rows[h] < n_queries && key < n_keys && !leave_out.pair(rows[h], key)) {
                     const float reference = COLUMNS ? from_ordered_bits(best[key]) : row_best[h];
-                    weight = exp2_approximate((scores[j][e] - reference) * scale);
+                    weight = weight_of(scores[j][e], reference, scale);
                     if (COLUMNS) {
                         weight *= factors[key];
                     } else {

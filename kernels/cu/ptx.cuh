@@ -12,9 +12,9 @@ using i64 = long long;
 
 constexpr u32 WARP = 32;
 
-// Dynamic shared memory of the block; its start is aligned to 16 bytes.
+// Dynamic shared memory of the block; its start is aligned to 1024 bytes, as the permutation of factors needs.
 inline u8* shared_memory() {
-    extern __shared__ __align__(16) u8 memory[];
+    extern __shared__ __align__(1024) u8 memory[];
     return memory;
 }
 

@@ -9,7 +9,8 @@ pub trait Kernel: Send + Sync {
 
     /// Keeps rows in the memory of the device until the returned value is dropped: calls of `rank_counts`, `scores`,
     /// `top_k` and `info_nce` with the very same rows find them checked and copied. A kernel that computes in the memory
-    /// of the host has nothing to keep.
+    /// of the host has nothing to keep. All rows are checked here, in the kernel's element type, also those that a call
+    /// would leave out. A value that is leaked keeps the rows for good: what lies at their place later is not looked at.
     ///
     /// # Errors
     /// [`KernelError::NotFinite`] or [`KernelError::Overflow`] for bad elements, and what the device refuses.

@@ -152,9 +152,21 @@ fn time(
 ) -> Result<Found, BenchError> {
     // What a GPU holds is no memory of the process.
     let is_alone = cell.work.operation() == Operation::TrainStep && !cell.is_on_gpu();
-    let watch = if cell.is_on_gpu() { Watch::begin() } else { None };
+    let mut is_held = cell
+        .measure
+        .cache
+        .first()
+        .is_some_and(|cache| cell.is_held(*cache));
+    let mut watch = None;
+    if cell.is_on_gpu() {
+        // The first calls of a process load modules and libraries, and find idle clocks.
+        if is_held {
+            bench.hold()?;
+        }
+        bench.call()?;
+        watch = Watch::begin();
+    }
     let (mut samples, mut peak_memory_bytes) = (Vec::new(), None);
-    let mut is_held = false;
     for cache in &cell.measure.cache {
         let was_held = std::mem::replace(&mut is_held, cell.is_held(*cache));
         let taken = if is_held {
@@ -187,7 +199,7 @@ fn time_on_host(
     evictor: &mut Option<Evictor>,
 ) -> Result<Vec<Sample>, BenchError> {
     if cell.is_on_gpu() {
-        // The first call of a process loads modules and libraries, and says nothing of the next.
+        // The first call in a state says nothing of the next.
         bench.call()?;
     }
     let first = timer::on_host(1, &mut || bench.call())?;
@@ -215,8 +227,14 @@ fn time_on_device(
         Ok(stopwatch.end()?)
     };
     let first = time(1)?;
-    let mut cache_flush = CacheFlush::new()?;
-    let mut evict = || Ok(cache_flush.flush()?);
+    let mut cache_flush = None;
+    let mut evict = || {
+        let flush = match &mut cache_flush {
+            Some(flush) => flush,
+            none => none.insert(CacheFlush::new()?),
+        };
+        Ok(flush.flush()?)
+    };
     timer::take(measure, cache, &mut evict, first, &mut time)
 }
 

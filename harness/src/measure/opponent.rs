@@ -70,13 +70,14 @@ impl<'a> MatmulBench<'a> {
 
 #[cfg(feature = "torch")]
 impl Bench for MatmulBench<'_> {
-    /// Without what is held, rows are copied; scores stay where they are.
+    /// Without what is held, rows are copied, and the product is waited for; scores stay where they are.
     fn call(&mut self) -> Result<(), BenchError> {
-        match &self.held {
-            Some(product) => product.start()?,
-            None => libtorch::Product::new(self.query, self.gallery)?.start()?,
+        if let Some(product) = &self.held {
+            return Ok(product.start()?);
         }
-        Ok(())
+        let product = libtorch::Product::new(self.query, self.gallery)?;
+        product.start()?;
+        Ok(product.wait()?)
     }
 
     fn verify(&mut self) -> Result<Judged, BenchError> {

@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
 use crate::rank::{PairIds, RankCounts, RankJob, RankOutput, TrueItems};
 use crate::scores::{Scores, TopK};
-use crate::{Dtype, InfoNce, KernelError, Rows, RowsData};
+use crate::{Dtype, InfoNce, InfoNceJob, KernelError, Rows, RowsData};
 
 /// So much of a side at a time that everything in these tests is one part.
 const PART: usize = 16 << 20;
@@ -125,6 +125,9 @@ fn counts_of_whole_numbers_are_exact_around_the_borders_of_tiles() {
         (129, 127, 17),
         (255, 257, 8),
         (257, 383, 130),
+        (3, 260, 260),
+        (130, 5, 513),
+        (2, 3, 580),
     ] {
         let case = Tied::new(n_queries, n_gallery, dim, &mut random);
         for with_ids in [false, true] {
@@ -233,6 +236,36 @@ fn the_best_are_the_same_however_the_gallery_is_cut() {
                 kernel.top_k(query, gallery, k).unwrap(),
                 expected,
                 "{n_queries} x {n_gallery}, k {k}"
+            );
+        }
+    }
+}
+
+/// Several blocks of queries, and rows that fill some of the boxes of 64 columns in which those of Hopper come.
+#[test]
+fn terms_of_many_queries_and_of_any_length_are_right() {
+    let mut random = Random(76);
+    for (batch, queue_len, dim, options) in [
+        (300, 300, 40, 7),
+        (140, 70, 264, 1),
+        (9, 130, 330, 4),
+        (20, 90, 520, 7),
+    ] {
+        let case = ContrastCase::new(batch, queue_len, dim, &mut random);
+        let job = InfoNceJob {
+            positive_gradient: true,
+            ..case.job(options, 0.07)
+        };
+        for arch in ARCHS {
+            let Some(kernel) = emulated(arch, 2, 6) else {
+                return;
+            };
+            let output = kernel.info_nce(&job).unwrap();
+            let all: Vec<usize> = (0..batch).collect();
+            let deviation = compare::info_nce(kernel.id(), &job, &output, &all).unwrap();
+            assert!(
+                deviation.is_within(),
+                "{arch:?}, {batch} x {queue_len} x {dim}: {deviation:?}"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel. Where a
-//! device has kernels of its own, their names follow the portable ones.
+//! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel. Docs name
+//! the portable kernel, `NAME_f16_v1`; that of Hopper is `NAME_sm90a_v1`.
 
 use half::f16;
 

@@ -43,6 +43,18 @@ impl Product {
         })
     }
 
+    /// Waits for products that were started.
+    ///
+    /// # Errors
+    /// [`KernelError::Torch`].
+    pub fn wait(&self) -> Result<(), KernelError> {
+        // Reading an element waits for everything before it.
+        if self.scores.numel() > 0 {
+            self.scores.f_double_value(&[0, 0])?;
+        }
+        Ok(())
+    }
+
     /// Starts the product.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ struct Product {
     bool a_in_registers, add;
     u64 a, b;
     u32 a_pairs[4];
+    // Its group is closed, so that it can be waited for.
+    bool closed = false;
 };
 
 inline std::vector<Waiting> waiting;
@@ -51,6 +53,8 @@ inline std::vector<u32> at_named_barrier[16];
 // Of each thread, and what its accumulators were when the first of them started.
 inline std::vector<std::vector<Product>> products;
 inline std::vector<std::vector<float>> accumulators;
+// Threads that have ordered their accumulators before products since they last waited.
+inline std::vector<bool> opened;
 
 inline u32 offset_in_shared(const void* address) {
     check_shared(address, 16);
@@ -122,6 +126,13 @@ inline void bring_box() {
     store(box.barrier, state);
 }
 
+// Whether nothing is under way that a block must not leave behind.
+inline bool is_quiet() {
+    const auto is_empty = [](const auto& list) { return list.empty(); };
+    return boxes.empty() && waiting.empty() && std::all_of(products.begin(), products.end(), is_empty)
+        && std::all_of(std::begin(at_named_barrier), std::end(at_named_barrier), is_empty);
+}
+
 // Brings boxes until some thread can go on.
 inline void bring_boxes() {
     while (ready.empty() && !boxes.empty()) {
@@ -190,6 +201,9 @@ inline void compute(const Product& product, float* d) {
 }
 
 inline void start_product(const Product& product) {
+    if (current >= opened.size() || !opened[current]) {
+        fail("a product before its accumulators are ordered");
+    }
     products.resize(threads.size());
     accumulators.resize(threads.size());
     const u32 n = product.n_columns / 2;
@@ -208,6 +222,7 @@ inline void init_barrier(Barrier* barrier, u32 n_arrivals) {
     const emulator::BarrierState state = {0, static_cast<u8>(n_arrivals), static_cast<u8>(n_arrivals), 0};
     std::memcpy(barrier, &state, sizeof state);
     emulator::work_beside = emulator::bring_boxes;
+    emulator::is_block_quiet = emulator::is_quiet;
 }
 
 inline void publish_barriers() {}
@@ -232,6 +247,9 @@ inline void wait_for_phase(Barrier* barrier, u32 parity) {
 
 inline void copy_box(void* to, const TensorMap& tensor, u32 column, u32 row, Barrier* barrier) {
     const u32 start = emulator::offset_in_shared(to);
+    if (column >> 31 || row >> 31) {
+        emulator::fail("a box begins beyond 31 bits");
+    }
     if (start % 1024 != 0 || tensor.address % 16 != 0 || tensor.stride % 8 != 0) {
         emulator::fail("a box or its tensor is not aligned");
     }
@@ -250,6 +268,9 @@ template <u32 N>
 inline void shrink_registers() {}
 
 inline void sync_warpgroup(u32 id) {
+    if (id == 0 || id > 15) {
+        emulator::fail("no barrier has this number");
+    }
     auto& others = emulator::at_named_barrier[id];
     if (others.size() + 1 == 128) {
         emulator::ready.insert(emulator::ready.end(), others.begin(), others.end());
@@ -268,9 +289,16 @@ inline u64 factor_of_rows(const void* rows, u32 box_bytes) {
     return emulator::offset_in_shared(rows) / 16 | static_cast<u64>(box_bytes / 16) << 16;
 }
 
-inline void open_products() {}
+inline void open_products() {
+    emulator::opened.resize(emulator::threads.size());
+    emulator::opened[emulator::current] = true;
+}
 
-inline void close_products() {}
+inline void close_products() {
+    for (auto& product : emulator::products[emulator::current]) {
+        product.closed = true;
+    }
+}
 
 inline void wait_for_products() {
     // All lanes have started theirs.
@@ -280,7 +308,11 @@ inline void wait_for_products() {
         return;
     }
     auto& d = emulator::accumulators[emulator::current];
+    emulator::opened[emulator::current] = false;
     for (const auto& product : own) {
+        if (!product.closed) {
+            emulator::fail("waits for a product whose group is open");
+        }
         emulator::compute(product, d.data());
     }
     std::copy(d.begin(), d.end(), own[0].d[0]);

@@ -98,6 +98,8 @@ inline Index block, grid_size, block_size;
 inline u64 random_state = 1, block_random = 1;
 // Does what others do beside the threads, of which something may make a thread ready; null: nobody does.
 inline void (*work_beside)() = nullptr;
+// Whether they have left nothing undone; null: there is nothing.
+inline bool (*is_block_quiet)() = nullptr;
 // The kernel with its arguments.
 inline void (*body)(void* context) = nullptr;
 inline void* body_context = nullptr;
@@ -267,6 +269,9 @@ inline void launch(void (*kernel)(Parameters...), const u32* grid, u32 n_threads
                 current = ready.back();
                 ready.pop_back();
                 emulator_switch(&main_stack_pointer, threads[current].stack_pointer);
+                if (is_block_quiet && !is_block_quiet()) {
+                    fail("the block ends with work under way");
+                }
             }
         }
     }

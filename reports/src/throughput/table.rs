@@ -51,16 +51,16 @@ pub fn throughput_table(
 /// What the columns mean.
 pub(super) fn legend(view: &ThroughputView<'_>) -> String {
     let mut text = "time: median of one call ± median absolute deviation over all samples; samples: how many, in how \
-                    many processes. warm: caches as the call before left them; cold: other memory was read in \
-                    between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a \
+                    many processes. warm: caches as the call before left them; cold: other memory was read (on a GPU: \
+                    written) in between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a \
                     multiply-add as two; k, M, G are powers of 1000."
         .to_owned();
     if view
         .timed()
         .any(|(_, measured, timed)| measured.is_on_gpu() && timed.times.cache != CacheState::Transfer)
     {
-        text += " On a GPU, inputs of warm and cold calls lay there, its second-level cache was overwritten before each \
-                 cold one, and times are those between its own events.";
+        text +=
+            " On a GPU, inputs of warm and cold calls lay there, and times are those between its own events.";
     }
     if view
         .timed()
