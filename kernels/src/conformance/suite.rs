@@ -57,8 +57,8 @@ pub const OPERATIONS: [&str; 6] = [
     "enqueue",
 ];
 
-/// Runs all cases of some of the [`OPERATIONS`] on a kernel: one finding an operation. Numbers are drawn from `seed`, the same on every machine. The
-/// memory of a CUDA device is poisoned and guarded meanwhile.
+/// Runs all cases of some of the [`OPERATIONS`] on a kernel: one finding an operation. Numbers are drawn from `seed`, the
+/// same on every machine. The memory of a CUDA device is poisoned and guarded meanwhile.
 ///
 /// # Errors
 /// [`KernelError::Unavailable`] when this machine or this build cannot run the kernel. A kernel that fails in a

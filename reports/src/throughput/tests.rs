@@ -56,11 +56,11 @@ fn the_tables_of_a_run() {
     noisy: in 2 of 8 timings the medians of processes differ by more than 5 %, by 6.1 % at most (libtorch/cpu/f32,
       warm, rank_counts: queries 1000, gallery 1000, dim 500).
     time: median of one call ± median absolute deviation over all samples; samples: how many, in how many
-      processes. warm: caches as the call before left them; cold: other memory was read in between. GFLOP/s and
-      GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of
-      1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes.
-      speed: median time of the reference (*) by the row's, in the same state; above 1 is faster. Brackets: range
-      over processes, from the least ratio of two process medians to the greatest.
+      processes. warm: caches as the call before left them; cold: other memory was read (on a GPU: written) in
+      between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a multiply-add as two;
+      k, M, G are powers of 1000. FMA peak and copy: share of the peaks that this run measured on this machine,
+      medians over processes. speed: median time of the reference (*) by the row's, in the same state; above 1 is
+      faster. Brackets: range over processes, from the least ratio of two process medians to the greatest.
     Of 8 measurements, 1 wrong, 1 unavailable, 1 failed.
     ");
 }
@@ -307,7 +307,7 @@ fn a_report_in_full() {
 
     **noisy: in 2 of 6 timings the medians of processes differ by more than 5 %, by 6.1 % at most (libtorch/cpu/f32, warm, rank_counts: queries 1000, gallery 1000, dim 500).**
 
-    time: median of one call ± median absolute deviation over all samples; samples: how many, in how many processes. warm: caches as the call before left them; cold: other memory was read in between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of 1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes. speed: median time of the reference (\*) by the row's, in the same state; above 1 is faster. Brackets: range over processes, from the least ratio of two process medians to the greatest.
+    time: median of one call ± median absolute deviation over all samples; samples: how many, in how many processes. warm: caches as the call before left them; cold: other memory was read (on a GPU: written) in between. GFLOP/s and GB/s count the operations and bytes that the definition needs, a multiply-add as two; k, M, G are powers of 1000. FMA peak and copy: share of the peaks that this run measured on this machine, medians over processes. speed: median time of the reference (\*) by the row's, in the same state; above 1 is faster. Brackets: range over processes, from the least ratio of two process medians to the greatest.
 
     **rank_counts: queries 1000, gallery 1000, dim 500; 2 threads**
 
