@@ -58,7 +58,7 @@ impl EmaInPlace {
     /// Copies pairs of tensors, as many keys as queries, to the GPU.
     ///
     /// # Errors
-    /// [`KernelError::Unavailable`] for a kernel that does not run on a GPU or not on this one, [`KernelError::Torch`]
+    /// [`KernelError::Unavailable`] for a kernel that does not run on a GPU or not on this one, [`KernelError::Libtorch`]
     /// when libtorch refuses.
     pub fn new(
         id: KernelId,
@@ -114,7 +114,7 @@ impl EmaInPlace {
     /// The first `n` elements of a key, fewer if it is shorter.
     ///
     /// # Errors
-    /// [`KernelError::Torch`].
+    /// [`KernelError::Libtorch`].
     pub fn key(&self, index: usize, n: usize) -> Result<Vec<f32>, KernelError> {
         let key = &self.keys[index];
         Ok(Vec::try_from(key.f_narrow(0, 0, key.numel().min(n) as i64)?)?)
@@ -228,7 +228,7 @@ impl EnqueueInPlace {
     /// The rows of the queue in f32, and its ids.
     ///
     /// # Errors
-    /// [`KernelError::Torch`].
+    /// [`KernelError::Libtorch`].
     pub fn read(&self) -> Result<(Vec<f32>, Vec<i64>), KernelError> {
         let rows = Vec::try_from(self.queue.f_to_kind(Kind::Float)?.f_reshape([-1])?)?;
         let ids = match self.by {

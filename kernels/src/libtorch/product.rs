@@ -23,7 +23,7 @@ impl Product {
     /// Copies rows `[n_queries, dim]` and `[n_gallery, dim]` to the device.
     ///
     /// # Errors
-    /// [`KernelError::Unavailable`] without a GPU, [`KernelError::Torch`] when libtorch refuses.
+    /// [`KernelError::Unavailable`] without a GPU, [`KernelError::Libtorch`] when libtorch refuses.
     pub fn new(query: Rows<'_>, gallery: Rows<'_>) -> Result<Self, KernelError> {
         crate::scores::check_dims(query, gallery)?;
         let device = device(LibtorchDevice::Cuda).map_err(|reason| KernelError::Unavailable {
@@ -46,7 +46,7 @@ impl Product {
     /// Waits for products that were started.
     ///
     /// # Errors
-    /// [`KernelError::Torch`].
+    /// [`KernelError::Libtorch`].
     pub fn wait(&self) -> Result<(), KernelError> {
         // Reading an element waits for everything before it.
         if self.scores.numel() > 0 {
@@ -58,7 +58,7 @@ impl Product {
     /// Starts the product.
     ///
     /// # Errors
-    /// [`KernelError::Torch`].
+    /// [`KernelError::Libtorch`].
     pub fn start(&self) -> Result<(), KernelError> {
         let (n_queries, n_gallery) = (self.query.size()[0], self.gallery.size()[0]);
         for first in (0..n_gallery).step_by(ITEMS as usize) {
