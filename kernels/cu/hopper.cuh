@@ -110,6 +110,26 @@ inline void wait_for_products() {
 
 #define ACCUMULATORS(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
 
+// All 128 of a thread of a [64 x 256] product, and their names in the instruction.
+#define ALL_ACCUMULATORS \
+    ACCUMULATORS(0), ACCUMULATORS(1), ACCUMULATORS(2), ACCUMULATORS(3), \
+    ACCUMULATORS(4), ACCUMULATORS(5), ACCUMULATORS(6), ACCUMULATORS(7), \
+    ACCUMULATORS(8), ACCUMULATORS(9), ACCUMULATORS(10), ACCUMULATORS(11), \
+    ACCUMULATORS(12), ACCUMULATORS(13), ACCUMULATORS(14), ACCUMULATORS(15), \
+    ACCUMULATORS(16), ACCUMULATORS(17), ACCUMULATORS(18), ACCUMULATORS(19), \
+    ACCUMULATORS(20), ACCUMULATORS(21), ACCUMULATORS(22), ACCUMULATORS(23), \
+    ACCUMULATORS(24), ACCUMULATORS(25), ACCUMULATORS(26), ACCUMULATORS(27), \
+    ACCUMULATORS(28), ACCUMULATORS(29), ACCUMULATORS(30), ACCUMULATORS(31)
+#define ALL_OPERANDS \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+    "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+    "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+    "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
+    "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+    "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
+    "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+    "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+
 // Starts `d = a * b + (add ? d : 0)` for a [64 x 16], b [16 x 256] of f16 (see `factor`) and d [64 x 256] of f32. The
 // accumulators may not be touched before they were waited for. A lane has the rows `16 (warp % 4) + lane / 4` and 8 below
 // it; `d[j][2h + c]` is that of row h and column `8j + 2 (lane % 4) + c`.
@@ -118,25 +138,10 @@ inline void multiply_async(float (&d)[32][4], u64 a, u64 b, bool add) {
         "{\n"
         ".reg .pred add;\n"
         "setp.ne.b32 add, %130, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {" ALL_OPERANDS "}, "
         "%128, %129, add, 1, 1, 0, 0;\n"
         "}"
-        : ACCUMULATORS(0), ACCUMULATORS(1), ACCUMULATORS(2), ACCUMULATORS(3),
-          ACCUMULATORS(4), ACCUMULATORS(5), ACCUMULATORS(6), ACCUMULATORS(7),
-          ACCUMULATORS(8), ACCUMULATORS(9), ACCUMULATORS(10), ACCUMULATORS(11),
-          ACCUMULATORS(12), ACCUMULATORS(13), ACCUMULATORS(14), ACCUMULATORS(15),
-          ACCUMULATORS(16), ACCUMULATORS(17), ACCUMULATORS(18), ACCUMULATORS(19),
-          ACCUMULATORS(20), ACCUMULATORS(21), ACCUMULATORS(22), ACCUMULATORS(23),
-          ACCUMULATORS(24), ACCUMULATORS(25), ACCUMULATORS(26), ACCUMULATORS(27),
-          ACCUMULATORS(28), ACCUMULATORS(29), ACCUMULATORS(30), ACCUMULATORS(31)
+        : ALL_ACCUMULATORS
         : "l"(a), "l"(b), "r"(static_cast<u32>(add)));
 }
 
@@ -160,24 +165,9 @@ inline void multiply_async(float (&d)[8][4], u64 a, u64 b, bool add) {
 // memory (see `factor_of_rows`), and d [64 x 256].
 inline void multiply_async(float (&d)[32][4], const u32 (&a)[4], u64 b) {
     asm volatile(
-        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {" ALL_OPERANDS "}, "
         "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;"
-        : ACCUMULATORS(0), ACCUMULATORS(1), ACCUMULATORS(2), ACCUMULATORS(3),
-          ACCUMULATORS(4), ACCUMULATORS(5), ACCUMULATORS(6), ACCUMULATORS(7),
-          ACCUMULATORS(8), ACCUMULATORS(9), ACCUMULATORS(10), ACCUMULATORS(11),
-          ACCUMULATORS(12), ACCUMULATORS(13), ACCUMULATORS(14), ACCUMULATORS(15),
-          ACCUMULATORS(16), ACCUMULATORS(17), ACCUMULATORS(18), ACCUMULATORS(19),
-          ACCUMULATORS(20), ACCUMULATORS(21), ACCUMULATORS(22), ACCUMULATORS(23),
-          ACCUMULATORS(24), ACCUMULATORS(25), ACCUMULATORS(26), ACCUMULATORS(27),
-          ACCUMULATORS(28), ACCUMULATORS(29), ACCUMULATORS(30), ACCUMULATORS(31)
+        : ALL_ACCUMULATORS
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
@@ -199,4 +189,6 @@ inline void hold(u32 (&a)[N][4]) {
     }
 }
 
+#undef ALL_OPERANDS
+#undef ALL_ACCUMULATORS
 #undef ACCUMULATORS

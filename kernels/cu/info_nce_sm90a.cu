@@ -52,42 +52,21 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
     const u32 slice = blockIdx.z;
     const u32 n_boxes = (stride + STAGE_COLUMNS - 1) / STAGE_COLUMNS;
     const u32 n_groups = (n_boxes + GROUP_BOXES - 1) / GROUP_BOXES;
-    const u32 query_bytes = n_boxes * TILE_BYTES;
-    const u32 n_fitting = (BOX_BYTES - query_bytes) / GROUP_BYTES;
-    const u32 n_stages = n_fitting < MAX_STAGES ? n_fitting : MAX_STAGES;
-    u8* stages = shared_memory() + query_bytes;
-    Barrier* full = reinterpret_cast<Barrier*>(shared_memory() + BOX_BYTES);
-    Barrier* empty = full + MAX_STAGES;
-    Barrier* queries_there = empty + MAX_STAGES;
+    Ring ring(n_boxes * TILE_BYTES, GROUP_BYTES);
 
-    if (threadIdx.x == 0) {
-        for (u32 slot = 0; slot < n_stages; slot++) {
-            init_barrier(full + slot, 1);
-            init_barrier(empty + slot, BLOCK_WARPS);
-        }
-        init_barrier(queries_there, 1);
-        publish_barriers();
-    }
-    sync_block();
-
-    const u32 warpgroup = shuffle(threadIdx.x / WARPGROUP, 0u);
-    Place place;
+    const u32 warpgroup = own_warpgroup();
     if (warpgroup == 2) {
         shrink_registers<40>();
         if (threadIdx.x == 2 * WARPGROUP) {
-            arrive_expecting(queries_there, query_bytes);
-            for (u32 box = 0; box < n_boxes; box++) {
-                copy_box(shared_memory() + box * TILE_BYTES, queries, box * STAGE_COLUMNS, first_query, queries_there);
-            }
+            Ring::load_queries(queries, first_query, n_boxes);
             for (u32 tile = 0; tile < part.n_tiles; tile++) {
                 for (u32 group = 0; group < n_groups; group++) {
-                    wait_for_phase(empty + place.slot, place.parity ^ 1);
-                    arrive_expecting(full + place.slot, GROUP_BYTES);
+                    ring.wait_empty();
                     for (u32 box = 0; box < GROUP_BOXES; box++) {
-                        copy_box(stages + place.slot * GROUP_BYTES + box * KEY_BOX_BYTES, keys,
-                                 group * SLICE + box * STAGE_COLUMNS, part.first + tile * KEYS, full + place.slot);
+                        copy_box(ring.stage(ring.slot) + box * KEY_BOX_BYTES, keys, group * SLICE + box * STAGE_COLUMNS,
+                                 part.first + tile * KEYS, Ring::full(ring.slot));
                     }
-                    place.advance(n_stages);
+                    ring.advance();
                 }
             }
         }
@@ -96,7 +75,6 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
 
     grow_registers<232>();
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    const bool first_lane = lane == 0;
     // A thread's two queries, and the largest score of each.
     const u64 rows[2] = {first_query + 16 * warp + lane / 4, first_query + 16 * warp + lane / 4 + 8};
     float row_best[2];
@@ -114,7 +92,7 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
         }
     }
     const u64 query_factor = factor(shared_memory() + warpgroup * (TILE_BYTES / 2));
-    wait_for_phase(queries_there, 0);
+    wait_for_phase(Ring::queries_there(), 0);
 
     for (u32 tile = 0; tile < part.n_tiles; tile++) {
         const u64 first = part.first + static_cast<u64>(tile) * KEYS;
@@ -123,8 +101,8 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
         hold(scores);
         u32 slice_slot = 0;
         for (u32 group = 0; group < n_groups; group++) {
-            wait_for_phase(full + place.slot, place.parity);
-            u8* keys_there = stages + place.slot * GROUP_BYTES;
+            ring.wait_full();
+            u8* keys_there = ring.stage(ring.slot);
             for (u32 box = 0; box < GROUP_BOXES && group * GROUP_BOXES + box < n_boxes; box++) {
                 open_products();
                 const u64 a = query_factor + (group * GROUP_BOXES + box) * (TILE_BYTES / 16);
@@ -137,11 +115,11 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
             }
             wait_for_products();
             if (group == slice) {
-                slice_slot = place.slot;
-            } else if (first_lane) {
-                arrive(empty + place.slot);
+                slice_slot = ring.slot;
+            } else {
+                Ring::leave(ring.slot);
             }
-            place.advance(n_stages);
+            ring.advance();
         }
         hold(scores);
 
@@ -176,7 +154,7 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
             }
         }
         hold(left);
-        const u64 slice_factor = factor_of_rows(stages + slice_slot * GROUP_BYTES, KEY_BOX_BYTES);
+        const u64 slice_factor = factor_of_rows(ring.stage(slice_slot), KEY_BOX_BYTES);
         hold(out);
         open_products();
 #pragma unroll
@@ -186,9 +164,7 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
         close_products();
         wait_for_products();
         hold(out);
-        if (first_lane) {
-            arrive(empty + slice_slot);
-        }
+        Ring::leave(slice_slot);
     }
 
     float* chunk_sums = key_sums + static_cast<u64>(blockIdx.y) * n_queries * stride;

@@ -61,16 +61,7 @@ struct ScoresOf {
     }
 
     void clear() {
-#pragma unroll
-        for (u32 i = 0; i < ROW_STEPS; i++) {
-#pragma unroll
-            for (u32 j = 0; j < COLUMN_STEPS; j++) {
-#pragma unroll
-                for (u32 e = 0; e < 4; e++) {
-                    at[i][j][e] = 0.0f;
-                }
-            }
-        }
+        each([](float& score, u32, u32, u32, u32) { score = 0.0f; });
     }
 
     // Calls `visit(score, i, h, j, c)` with each.
