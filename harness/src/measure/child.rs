@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use hitbench_kernels::KernelError;
 use hitbench_kernels::conformance::compare::Deviation;
 use hitbench_kernels::cuda::{CacheFlush, Stopwatch};
 use hitbench_reports::record::AccuracyRecord;
@@ -11,6 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use super::bench::{Bench, BenchError, bench, is_here};
 use super::cache::Evictor;
 use super::gpu::Watch;
+use super::gpu_peak;
 use super::inputs::Inputs;
 use super::peak::Peaks;
 use super::protocol::{Event, Found, Job, JobCell, Sample, Timed};
@@ -48,6 +50,14 @@ pub fn run_job(input: impl Read, out: &mut impl Write) -> Result<(), ChildError>
         Some(threads) => Some(pool(threads)?.install(Peaks::measure)),
         None => None,
     };
+    if job.gpu_peaks {
+        match gpu_peak::measure() {
+            Ok(peaks) => say(&Event::GpuPeaks(peaks))?,
+            // Cells say why.
+            Err(KernelError::Unavailable { .. }) => {}
+            Err(error) => tracing::warn!("no peaks of the GPU: {}", chain(&error)),
+        }
+    }
     let mut stage = Stage::new(job.verify);
     for JobCell { index, cell } in &job.cells {
         say(&Event::Started { index: *index })?;
@@ -130,7 +140,7 @@ fn judge_and_time(
     evictor: &mut Option<Evictor>,
 ) -> Result<Found, BenchError> {
     let mut judged = if verify { bench.verify()? } else { None };
-    if verify && cell.measure.cache.iter().any(|cache| cell.is_held(*cache)) {
+    if verify && cell.is_ever_held() {
         bench.hold()?;
         judged = judged
             .zip(bench.verify()?)
@@ -287,6 +297,7 @@ mod tests {
         let cells = cells.iter().enumerate().map(cell).collect();
         let job = Job {
             peak_threads,
+            gpu_peaks: false,
             verify,
             cells,
         };
@@ -439,6 +450,7 @@ mod tests {
             });
             let job = Job {
                 peak_threads: None,
+                gpu_peaks: false,
                 verify: false,
                 cells: cells.collect(),
             };

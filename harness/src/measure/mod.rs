@@ -8,6 +8,7 @@ mod cache;
 pub mod child;
 pub mod event;
 mod gpu;
+mod gpu_peak;
 mod inputs;
 mod opponent;
 mod peak;

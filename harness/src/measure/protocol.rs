@@ -1,7 +1,7 @@
 //! What parent and child say to each other: one [`Job`] as JSON to the child's standard input, then lines of
 //! [`Event`] from its standard output. Both are the same program, so there is no version.
 
-use hitbench_reports::record::{AccuracyRecord, GpuStateRecord, ProcessRecord};
+use hitbench_reports::record::{AccuracyRecord, GpuPeaksRecord, GpuStateRecord, ProcessRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::suite::KernelCell;
@@ -12,6 +12,8 @@ use crate::suite::kernel_cell::Cache;
 pub struct Job {
     /// Measures the machine's peaks first, on this many threads.
     pub peak_threads: Option<u64>,
+    /// Measures the GPU's peaks first.
+    pub gpu_peaks: bool,
     /// Compares results with the reference before anything is timed.
     pub verify: bool,
     /// What to measure, in this order.
@@ -43,8 +45,10 @@ pub enum Event {
         /// What came of it.
         found: Found,
     },
-    /// The peaks, when everything is done.
+    /// The peaks of the CPU, when everything is done.
     Peaks(ProcessRecord),
+    /// The peaks of the GPU, before anything else.
+    GpuPeaks(GpuPeaksRecord),
 }
 
 /// What came of a cell in one process.

@@ -153,6 +153,15 @@ struct Run<'a> {
     outcome: MeasureOutcome,
 }
 
+/// The peaks that a child measures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct WantedPeaks {
+    /// The CPU's, on so many threads.
+    threads: Option<u64>,
+    /// The GPU's.
+    gpu: bool,
+}
+
 impl Run<'_> {
     /// Measures every open cell once; false when the run is over.
     fn process(&mut self, process: u64) -> Result<bool, MeasureError> {
@@ -164,23 +173,40 @@ impl Run<'_> {
         }
         let trains = |index: &usize| self.tasks[*index].cell.work.operation() == Operation::TrainStep;
         let (alone, together): (Vec<usize>, Vec<usize>) = order.iter().partition(|index| trains(index));
-        // The peaks are the CPU's, which say nothing of kernels on a GPU.
-        let peak_threads = order
+        // Peaks are those of the devices that have cells.
+        let (on_gpu, on_cpu): (Vec<&KernelCell>, Vec<&KernelCell>) = order
             .iter()
             .map(|&index| self.tasks[index].cell)
-            .filter(|cell| !cell.is_on_gpu())
-            .map(|cell| cell.measure.threads)
-            .max();
+            .partition(|cell| cell.is_on_gpu());
+        let peaks = WantedPeaks {
+            threads: on_cpu.iter().map(|cell| cell.measure.threads).max(),
+            gpu: on_gpu.iter().any(|cell| cell.is_ever_held()),
+        };
         // They are measured in one process of each round, with or without kernels.
-        if !self.child(process, together, peak_threads)? {
+        if !self.child(process, together, peaks)? {
             return Ok(false);
         }
         for index in alone {
-            if !self.child(process, vec![index], None)? {
+            if !self.child(process, vec![index], WantedPeaks::default())? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn peaks(&mut self) -> &mut PeaksRecord {
+        self.peaks.get_or_insert_with(|| PeaksRecord {
+            format: FORMAT,
+            threads: 0,
+            processes: Vec::new(),
+            gpu: Vec::new(),
+        })
+    }
+
+    fn write_peaks(&self) -> Result<(), RecordError> {
+        self.peaks
+            .iter()
+            .try_for_each(|peaks| self.writer.write_peaks(peaks))
     }
 
     /// Measures cells in a child, and in another one what is left should it die or leave some; false when the run is over.
@@ -188,11 +214,13 @@ impl Run<'_> {
         &mut self,
         process: u64,
         mut cells: Vec<usize>,
-        mut peaks: Option<u64>,
+        mut peaks: WantedPeaks,
     ) -> Result<bool, MeasureError> {
-        while !cells.is_empty() || peaks.is_some() {
+        while !cells.is_empty() || peaks != WantedPeaks::default() {
+            let WantedPeaks { threads, gpu } = std::mem::take(&mut peaks);
             let job = Job {
-                peak_threads: peaks.take(),
+                peak_threads: threads,
+                gpu_peaks: gpu,
                 verify: process == 0,
                 cells: cells
                     .iter()
@@ -204,7 +232,7 @@ impl Run<'_> {
             };
             let n_open = cells.len();
             let mut current = None;
-            let (stop, threads) = (self.options.stop, job.peak_threads);
+            let stop = self.options.stop;
             let end = run_child(&job, stop, &mut |event| -> Result<(), MeasureError> {
                 match event {
                     Event::Started { index } => {
@@ -218,13 +246,14 @@ impl Run<'_> {
                         self.take(process, index, found)?;
                     }
                     Event::Peaks(found) => {
-                        let peaks = self.peaks.get_or_insert_with(|| PeaksRecord {
-                            format: FORMAT,
-                            threads: threads.unwrap_or(1),
-                            processes: Vec::new(),
-                        });
+                        let peaks = self.peaks();
+                        peaks.threads = threads.unwrap_or_default();
                         peaks.processes.push(found);
-                        self.writer.write_peaks(peaks)?;
+                        self.write_peaks()?;
+                    }
+                    Event::GpuPeaks(found) => {
+                        self.peaks().gpu.push(found);
+                        self.write_peaks()?;
                     }
                 }
                 Ok(())

@@ -103,6 +103,11 @@ impl KernelCell {
         self.is_on_gpu() && cache != Cache::Transfer
     }
 
+    /// Whether there is such a state among those of the cell.
+    pub(crate) fn is_ever_held(&self) -> bool {
+        self.measure.cache.iter().any(|cache| self.is_held(*cache))
+    }
+
     /// Whether kernels run on a GPU.
     pub(crate) fn is_on_gpu(&self) -> bool {
         self.device != "cpu"

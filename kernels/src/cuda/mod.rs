@@ -30,7 +30,7 @@ pub use compile::CompileError;
 pub(crate) use device::{guarded_kernel, kernel};
 pub(crate) use kernel::CudaKernel;
 pub use probe::{Device, Driver, Nvrtc, Unavailable};
-pub use stopwatch::{CacheFlush, Stopwatch};
+pub use stopwatch::{CacheFlush, DeviceCopy, Stopwatch};
 #[cfg(all(test, feature = "torch"))]
 pub(crate) use tensor_tests::kernels as emulated_tensor_kernels;
 #[cfg(feature = "torch")]

@@ -18,6 +18,14 @@ pub struct Stopwatch {
     end: CudaEvent,
 }
 
+/// Copies memory within the first device, of sixteen times the size of its second-level cache.
+#[derive(Debug)]
+pub struct DeviceCopy {
+    stream: Arc<CudaStream>,
+    from: CudaSlice<u8>,
+    to: CudaSlice<u8>,
+}
+
 /// Pushes everything out of the second-level cache of the first device, by writing twice its size.
 #[derive(Debug)]
 pub struct CacheFlush {
@@ -34,6 +42,16 @@ fn stream() -> Result<Arc<CudaStream>, KernelError> {
 
 fn failed(call: &'static str) -> impl Fn(DriverError) -> KernelError {
     move |source| KernelError::Cuda { call, source }
+}
+
+/// Zeros of `factor` times the size of the second-level cache.
+fn caches(stream: &Arc<CudaStream>, factor: usize) -> Result<CudaSlice<u8>, KernelError> {
+    let bytes = stream
+        .context()
+        .attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)
+        .map_err(failed("cuDeviceGetAttribute"))?;
+    let bytes = factor * bytes.unsigned_abs() as usize;
+    stream.alloc_zeros(bytes.max(1)).map_err(failed("cuMemAlloc"))
 }
 
 impl Stopwatch {
@@ -78,6 +96,36 @@ impl Stopwatch {
     }
 }
 
+impl DeviceCopy {
+    /// Memory of the first device.
+    ///
+    /// # Errors
+    /// As [`Stopwatch::new`].
+    pub fn new() -> Result<Self, KernelError> {
+        let stream = stream()?;
+        Ok(Self {
+            from: caches(&stream, 16)?,
+            to: caches(&stream, 16)?,
+            stream,
+        })
+    }
+
+    /// Bytes that a copy reads; it writes as many.
+    pub fn bytes(&self) -> usize {
+        self.from.len()
+    }
+
+    /// Starts a copy.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub fn start(&mut self) -> Result<(), KernelError> {
+        self.stream
+            .memcpy_dtod(&self.from, &mut self.to)
+            .map_err(failed("cuMemcpyDtoDAsync"))
+    }
+}
+
 impl CacheFlush {
     /// Memory for the first device's cache.
     ///
@@ -85,13 +133,8 @@ impl CacheFlush {
     /// As [`Stopwatch::new`].
     pub fn new() -> Result<Self, KernelError> {
         let stream = stream()?;
-        let cache_bytes = stream
-            .context()
-            .attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)
-            .map_err(failed("cuDeviceGetAttribute"))?;
-        let bytes = 2 * cache_bytes.unsigned_abs() as usize;
         Ok(Self {
-            written: stream.alloc_zeros(bytes.max(1)).map_err(failed("cuMemAlloc"))?,
+            written: caches(&stream, 2)?,
             stream,
         })
     }

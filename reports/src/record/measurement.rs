@@ -176,15 +176,28 @@ pub struct TimesRecord {
     pub process_medians_ns: Vec<f64>,
 }
 
-/// `peaks.json`: what the machine did at most, measured in the same run, process by process.
+/// `peaks.json`: what the machine did at most, measured in the same run, process by process. Of CPU and GPU those are
+/// measured that the suite has cells of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PeaksRecord {
     /// [`FORMAT`](super::FORMAT) when written.
     pub format: u32,
-    /// CPU threads that measured.
+    /// CPU threads that measured the CPU; 0 where it was not.
     pub threads: u64,
-    /// One entry a process, in the order in which they ran.
+    /// The CPU: one entry a process, in the order in which they ran.
     pub processes: Vec<ProcessRecord>,
+    /// The GPU, alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu: Vec<GpuPeaksRecord>,
+}
+
+/// What one process found of the GPU before it measured kernels, on the device alone, by its own clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuPeaksRecord {
+    /// Most floating-point operations a second of libtorch's product of large f16 matrices; none without libtorch.
+    pub product_flops_per_s: Option<f64>,
+    /// Most bytes read and written a second by copying memory much larger than the cache within the device.
+    pub copy_bytes_per_s: f64,
 }
 
 /// What one process found of the machine before it measured kernels.

@@ -17,8 +17,8 @@ pub use comparison::{ComparisonRecord, ComparisonsFile, Verdict};
 pub use error::RecordError;
 pub use folder::RunFolder;
 pub use measurement::{
-    AccuracyRecord, CacheState, GpuStateRecord, MeasurementOutcome, MeasurementRecord, MeasurementResult,
-    PeaksRecord, ProcessRecord, TimesRecord, WorkRecord,
+    AccuracyRecord, CacheState, GpuPeaksRecord, GpuStateRecord, MeasurementOutcome, MeasurementRecord,
+    MeasurementResult, PeaksRecord, ProcessRecord, TimesRecord, WorkRecord,
 };
 pub use metrics::{
     Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord, headline_cutoff,

@@ -454,6 +454,10 @@ fn measurements_and_peaks_come_back_as_written() {
             cpu_clock_hz: Some([3_000_000_000, 2_900_000_000]),
             load_average: None,
         }],
+        gpu: vec![GpuPeaksRecord {
+            product_flops_per_s: None,
+            copy_bytes_per_s: 4e12,
+        }],
     };
     writer.write_peaks(&peaks).unwrap();
     let folder = RunFolder::new(dir.path());

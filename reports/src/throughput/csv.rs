@@ -14,7 +14,7 @@ const IDENTITY: [&str; 7] = [
     "reason",
     "cache",
 ];
-const TIMES: [&str; 19] = [
+const TIMES: [&str; 20] = [
     "median_ns",
     "mad_ns",
     "n_samples",
@@ -29,6 +29,7 @@ const TIMES: [&str; 19] = [
     "bytes_per_s",
     "items_per_s",
     "fma_peak_share",
+    "f16_product_share",
     "copy_share",
     "speed",
     "speed_low",
@@ -161,6 +162,7 @@ fn times(view: &ThroughputView<'_>, block: &Block<'_>, entry: &Entry<'_>, timed:
         timed.bytes_per_s(),
         Some(timed.items_per_s()),
         view.fma_share(entry, timed),
+        view.product_share(entry, timed),
         view.copy_share(entry, timed).map(|share| share.value),
         speed.map(|speed| speed.value),
         range(0),

@@ -200,5 +200,6 @@ pub(crate) fn peaks() -> PeaksRecord {
             process(400.0, 20.2, 2_650_000_000, None),
             process(405.0, 19.6, 2_550_000_000, Some(1.5)),
         ],
+        gpu: Vec::new(),
     }
 }

@@ -61,7 +61,16 @@ pub(super) fn times_grid(view: &ThroughputView<'_>, block: &Block<'_>, detail: D
         let text = move |at: usize, timed: Timed<'_>| share(view.fma_share(&block.entries[at], timed));
         columns.push(("FMA peak, %".to_owned(), Box::new(text)));
     }
-    if view.peaks.is_some() && with_bytes {
+    if view
+        .gpu_peaks
+        .as_ref()
+        .is_some_and(|peaks| peaks.product.is_some())
+        && with_flops
+    {
+        let text = move |at: usize, timed: Timed<'_>| share(view.product_share(&block.entries[at], timed));
+        columns.push(("f16 product, %".to_owned(), Box::new(text)));
+    }
+    if (view.peaks.is_some() || view.gpu_peaks.is_some()) && with_bytes {
         let text = move |at: usize, timed: Timed<'_>| {
             share(view.copy_share(&block.entries[at], timed).map(|one| one.value))
         };
@@ -186,7 +195,7 @@ pub(super) fn opponents_grid(view: &ThroughputView<'_>, block: &Block<'_>) -> Op
     let ours = || block.entries.iter().filter(|entry| entry.is_ours());
     let with_copy = ours().any(|entry| {
         let mut timed = entry.timed();
-        timed.any(|timed| view.is_memory_bound(timed) && view.copy_share(entry, timed).is_some())
+        timed.any(|timed| view.is_memory_bound(entry, timed) && view.copy_share(entry, timed).is_some())
     });
     let mut header: Vec<String> = vec!["speed of".to_owned(), "caches".to_owned()];
     header.extend(opponents.iter().map(|entry| format!("to {}", entry.label)));
@@ -206,7 +215,7 @@ pub(super) fn opponents_grid(view: &ThroughputView<'_>, block: &Block<'_>) -> Op
             if with_copy {
                 let share = view
                     .copy_share(entry, timed)
-                    .filter(|_| view.is_memory_bound(timed));
+                    .filter(|_| view.is_memory_bound(entry, timed));
                 row.push(share.map(ratio_text).unwrap_or_default());
             }
             rows.push(row);

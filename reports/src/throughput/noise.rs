@@ -9,27 +9,41 @@ use crate::grid::Grid;
 /// Processes or clocks that differ by more than this share are called noisy.
 const NOISY: f64 = 0.05;
 
-/// The peaks in one sentence.
-pub(super) fn peaks_line(view: &ThroughputView<'_>) -> Option<String> {
-    let peaks = view.peaks.as_ref()?;
+/// The peaks in a sentence a device.
+pub(super) fn peaks_lines(view: &ThroughputView<'_>) -> Vec<String> {
     let text = |range: Range, unit: &str| {
         let [median, min, max] =
             [range.median, range.min, range.max].map(|value| significant(value / 1e9, 4));
         format!("{median} {unit} [{min}, {max}]")
     };
-    let threads = peaks.record.threads;
-    Some(format!(
-        "Peaks of this machine with {threads} thread{}, median and range of {} process{}: FMA in f32 {}, copy {}.",
-        if threads == 1 { "" } else { "s" },
-        peaks.record.processes.len(),
-        if peaks.record.processes.len() == 1 {
-            ""
-        } else {
-            "es"
-        },
-        text(peaks.fma, "GFLOP/s"),
-        text(peaks.copy, "GB/s"),
-    ))
+    let plural = |n: usize, end: &'static str| if n == 1 { "" } else { end };
+    let mut lines = Vec::new();
+    if let Some(peaks) = &view.peaks {
+        let (threads, n) = (peaks.record.threads, peaks.record.processes.len());
+        lines.push(format!(
+            "Peaks of this machine with {threads} thread{}, median and range of {n} process{}: FMA in f32 {}, copy {}.",
+            plural(threads as usize, "s"),
+            plural(n, "es"),
+            text(peaks.fma, "GFLOP/s"),
+            text(peaks.copy, "GB/s"),
+        ));
+    }
+    if let Some(peaks) = &view.gpu_peaks {
+        let n = peaks.processes.len();
+        let product = match peaks.product {
+            Some(product) => format!(
+                "libtorch's product of large f16 matrices {}, ",
+                text(product, "GFLOP/s")
+            ),
+            None => String::new(),
+        };
+        lines.push(format!(
+            "Peaks of the GPU, median and range of {n} process{}: {product}copy within its memory {}.",
+            plural(n, "es"),
+            text(peaks.copy, "GB/s"),
+        ));
+    }
+    lines
 }
 
 /// One row a process: its peaks, clock before and after, and load.
@@ -90,10 +104,15 @@ pub(super) fn warnings(view: &ThroughputView<'_>) -> Vec<String> {
         ));
     }
     lines.extend(throttling(view));
-    let Some(peaks) = &view.peaks else {
-        return lines;
-    };
-    for (range, name) in [(peaks.fma, "FMA peak"), (peaks.copy, "copy bandwidth")] {
+    let mut peaks = Vec::new();
+    if let Some(own) = &view.peaks {
+        peaks.extend([(own.fma, "FMA peak"), (own.copy, "copy bandwidth")]);
+    }
+    if let Some(own) = &view.gpu_peaks {
+        peaks.extend(own.product.map(|product| (product, "GPU's f16 product")));
+        peaks.push((own.copy, "GPU's copy bandwidth"));
+    }
+    for (range, name) in peaks {
         if range.spread() > NOISY {
             lines.push(format!(
                 "noisy: the {name} differs by {} % between processes.",
@@ -101,6 +120,9 @@ pub(super) fn warnings(view: &ThroughputView<'_>) -> Vec<String> {
             ));
         }
     }
+    let Some(peaks) = &view.peaks else {
+        return lines;
+    };
     let clocks = peaks
         .record
         .processes

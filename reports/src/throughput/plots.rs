@@ -82,9 +82,9 @@ fn measure(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Measure> 
         blocks
             .iter()
             .flat_map(|block| &block.entries)
-            .flat_map(Entry::timed)
+            .flat_map(|entry| entry.timed().map(move |timed| (entry, timed)))
     };
-    let first = all().next()?;
+    let (_, first) = all().next()?;
     let (flops, bytes): (OfCall, OfCall) = (
         |timed| timed.result.work.flops.unwrap_or_default() as f64,
         |timed| timed.result.work.bytes.unwrap_or_default() as f64,
@@ -94,15 +94,17 @@ fn measure(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Measure> 
         of,
         scale,
     };
-    Some(if all().all(|timed| view.is_memory_bound(timed)) {
-        is("GB/s", bytes, 1e9)
-    } else if all().all(|timed| timed.result.work.flops.is_some()) {
-        is("GFLOP/s", flops, 1e9)
-    } else {
-        let (prefix, scale) = prefix(all().map(|timed| timed.items_per_s()).fold(0.0, f64::max));
-        let label = format!("{prefix}{}/s", first.result.work.item);
-        is(&label, |timed| timed.result.work.items as f64, scale)
-    })
+    Some(
+        if all().all(|(entry, timed)| view.is_memory_bound(entry, timed)) {
+            is("GB/s", bytes, 1e9)
+        } else if all().all(|(_, timed)| timed.result.work.flops.is_some()) {
+            is("GFLOP/s", flops, 1e9)
+        } else {
+            let (prefix, scale) = prefix(all().map(|(_, timed)| timed.items_per_s()).fold(0.0, f64::max));
+            let label = format!("{prefix}{}/s", first.result.work.item);
+            is(&label, |timed| timed.result.work.items as f64, scale)
+        },
+    )
 }
 
 /// Labels of all entries of some blocks, in order of first use.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::gpu::gpu_grid;
 use super::grids::{Detail, opponents_grid, times_grid};
-use super::noise::{peaks_line, processes_grid, warnings};
+use super::noise::{peaks_lines, processes_grid, warnings};
 use super::table::{legend, notes};
 use super::view::ThroughputView;
 use crate::markdown::{Embedded, embed, escaped, grid_md, line, machine, plural, reproduce, section};
@@ -20,7 +20,7 @@ pub(crate) fn report_md(view: &ThroughputView<'_>, plots: &[Embedded]) -> String
     peaks(&mut out, view);
     gpu(&mut out, view);
     machine(&mut out, view.run);
-    let peaks = if view.peaks.is_some() {
+    let peaks = if view.peaks.is_some() || view.gpu_peaks.is_some() {
         " and `peaks.json`"
     } else {
         ""
@@ -102,12 +102,17 @@ fn results(out: &mut String, view: &ThroughputView<'_>) {
 }
 
 fn peaks(out: &mut String, view: &ThroughputView<'_>) {
-    let (Some(text), Some(grid)) = (peaks_line(view), processes_grid(view)) else {
+    let lines = peaks_lines(view);
+    if lines.is_empty() {
         return;
-    };
+    }
     section(out, "Peaks, clocks and load");
-    line(out, &format!("{}\n", escaped(&text)));
-    grid_md(out, &grid);
+    for text in lines {
+        line(out, &format!("{}\n", escaped(&text)));
+    }
+    if let Some(grid) = processes_grid(view) {
+        grid_md(out, &grid);
+    }
 }
 
 fn gpu(out: &mut String, view: &ThroughputView<'_>) {

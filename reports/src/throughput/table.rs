@@ -1,7 +1,7 @@
 //! The tables of a throughput suite on the console, and what stands below them.
 
 use super::grids::{Detail, opponents_grid, times_grid};
-use super::noise::{peaks_line, warnings};
+use super::noise::{peaks_lines, warnings};
 use super::numbers::error_text;
 use super::view::ThroughputView;
 use crate::grid::{fitted, wrapped};
@@ -25,7 +25,7 @@ pub fn throughput_table(
         }
     }
     let mut lines: Vec<String> = notes(&view);
-    lines.extend(peaks_line(&view));
+    lines.extend(peaks_lines(&view));
     lines.extend(warnings(&view));
     if !view.blocks.is_empty() {
         lines.push(legend(&view));
@@ -69,9 +69,21 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
         text += " transfer: calls copied their inputs from the host to the device (a training step, its batch), and \
                  the results back.";
     }
-    if view.peaks.is_some() {
-        text += " FMA peak and copy: share of the peaks that this run measured on this machine, medians over \
-                 processes.";
+    let product = view.gpu_peaks.as_ref().and_then(|peaks| peaks.product);
+    let columns = [
+        view.peaks.as_ref().map(|_| "FMA peak"),
+        product.map(|_| "f16 product"),
+        (view.peaks.is_some() || view.gpu_peaks.is_some()).then_some("copy"),
+    ];
+    let columns: Vec<&str> = columns.into_iter().flatten().collect();
+    if !columns.is_empty() {
+        text += &format!(
+            " {}: share of the peaks that this run measured on this machine, medians over processes.",
+            columns.join(" and ")
+        );
+    }
+    if view.gpu_peaks.is_some() {
+        text += " On a GPU, times with transfer have none.";
     }
     if view.blocks.iter().any(|block| block.reference.is_some()) {
         text +=

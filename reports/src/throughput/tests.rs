@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
-use super::fixture::{self, RANKS, libtorch, measurement, ok, peaks, rank_shape, similarity};
+use super::fixture::{self, EMA, RANKS, libtorch, measurement, ok, peaks, rank_shape, similarity};
 use super::noise::warnings;
 use super::report::report_md;
+use super::view::Entry;
 use super::*;
 use crate::markdown::Embedded;
-use crate::record::{CacheState, GpuStateRecord, MeasurementOutcome, MeasurementRecord, PeaksRecord};
+use crate::record::{
+    CacheState, GpuPeaksRecord, GpuStateRecord, MeasurementOutcome, MeasurementRecord, PeaksRecord,
+};
 
 fn table(measurements: &[MeasurementRecord], peaks: Option<&PeaksRecord>, width: Option<u16>) -> String {
     let run = fixture::run(measurements, libtorch());
@@ -143,12 +146,12 @@ fn hand_computed_rates_shares_and_ratios() {
     assert_eq!(ours.bytes_per_s(), Some(0.4e9));
     assert_eq!(ours.items_per_s(), 200e6);
     assert_eq!(view.fma_share(&ranks.entries[0], ours), Some(0.5));
-    assert!(!view.is_memory_bound(ours));
+    assert!(!view.is_memory_bound(&ranks.entries[0], ours));
     let reference = ranks.reference_timed(CacheState::Warm).unwrap();
     let speed = ours.speed_against(reference);
     assert_eq!((speed.value, speed.range), (4.0, Some([19.6 / 5.2, 20.8 / 4.9])));
     let ema_timed = ema.entries[0].timed_in(CacheState::Warm).unwrap();
-    assert!(view.is_memory_bound(ema_timed));
+    assert!(view.is_memory_bound(&ema.entries[0], ema_timed));
     let share = view.copy_share(&ema.entries[0], ema_timed).unwrap();
     assert!(
         (share.value - 0.8).abs() < 1e-12,
@@ -380,18 +383,18 @@ fn the_summary_has_a_row_for_all_that_was_planned() {
     let peaks = peaks();
     let view = ThroughputView::new(&run, &measurements, Some(&peaks));
     insta::assert_snapshot!(String::from_utf8(summary_csv(&view)).unwrap(), @"
-    measurement,name,cell,kernel,operation,shape,kernel,threads,status,reason,cache,median_ns,mad_ns,n_samples,n_processes,process_min_ns,process_max_ns,flops,bytes,items,item,flops_per_s,bytes_per_s,items_per_s,fma_peak_share,copy_share,speed,speed_low,speed_high,peak_memory_bytes,error,tolerance,n_compared
-    rank_counts-1000-1000-500-cpu-avx512-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx512-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx512-f16-s0,cpu/avx512/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx512/f16,2,ok,,warm,5000000,50000,60,3,4900000,5200000,1000000000,2000000,1000000,pairs,200000000000,400000000,200000000,0.5,0.02,4,3.769230769230769,4.244897959183674,,0.000000125,0.000002,320
-    rank_counts-1000-1000-500-cpu-avx512-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx512-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx512-f16-s0,cpu/avx512/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx512/f16,2,ok,,cold,6250000,62500,60,3,6200000,6300000,1000000000,2000000,1000000,pairs,160000000000,320000000,160000000,0.4,0.016,4,3.9682539682539684,4.032258064516129,,0.000000125,0.000002,320
-    rank_counts-1000-1000-500-libtorch-cpu-f32-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f32-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f32-s0,libtorch/cpu/f32,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f32,2,ok,,warm,20000000,200000,60,3,19600000,20800000,1000000000,2000000,1000000,pairs,50000000000,100000000,50000000,0.125,0.005,1,,,,0.000000125,0.000002,320
-    rank_counts-1000-1000-500-libtorch-cpu-f32-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f32-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f32-s0,libtorch/cpu/f32,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f32,2,ok,,cold,25000000,250000,60,3,25000000,25000000,1000000000,2000000,1000000,pairs,40000000000,80000000,40000000,0.1,0.004,1,,,,0.000000125,0.000002,320
-    rank_counts-1000-1000-500-gemm-f32-s0,similarity/rank_counts-1000-1000-500-gemm-f32-s0,hash-of-rank_counts-1000-1000-500-gemm-f32-s0,gemm/f32,rank_counts,queries=1000 gallery=1000 dim=500,gemm/f32,2,ok,,warm,4000000,40000,60,3,4000000,4100000,1000000000,2000000,1000000,pairs,250000000000,500000000,250000000,0.625,0.025,5,4.780487804878049,5.2,,,,
-    rank_counts-1000-1000-500-gemm-f32-s0,similarity/rank_counts-1000-1000-500-gemm-f32-s0,hash-of-rank_counts-1000-1000-500-gemm-f32-s0,gemm/f32,rank_counts,queries=1000 gallery=1000 dim=500,gemm/f32,2,ok,,cold,5000000,50000,60,3,5000000,5100000,1000000000,2000000,1000000,pairs,200000000000,400000000,200000000,0.5,0.02,5,4.901960784313726,5,,,,
-    rank_counts-1000-1000-500-cpu-avx2-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx2-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx2-f16-s0,cpu/avx2/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx2/f16,2,wrong,query 3 of odd-dims,,,,,,,,,,,,,,,,,,,,,0.031,0.000002,320
-    rank_counts-1000-1000-500-libtorch-cpu-f16-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f16-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f16-s0,libtorch/cpu/f16,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f16,2,unavailable,built without libtorch,,,,,,,,,,,,,,,,,,,,,,,
-    rank_counts-1000-1000-500-cpu-scalar-f16-s0,similarity/rank_counts-1000-1000-500-cpu-scalar-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-scalar-f16-s0,cpu/scalar/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/scalar/f16,2,failed,process 2 stopped; killed by signal 9,,,,,,,,,,,,,,,,,,,,,,,
-    ema_update-1000000-110-cpu-avx512-f32-s0,similarity/ema_update-1000000-110-cpu-avx512-f32-s0,hash-of-ema_update-1000000-110-cpu-avx512-f32-s0,cpu/avx512/f32,ema_update,parameters=1000000 tensors=110,cpu/avx512/f32,2,ok,,warm,750000,7500,60,3,740000,760000,3000000,12000000,1000000,parameters,4000000000,16000000000,1333333333.3333333,0.01,0.8,,,,,0.000000125,0.000002,320
-    ema_update-1000000-110-libtorch-cpu-f32-s0,similarity/ema_update-1000000-110-libtorch-cpu-f32-s0,hash-of-ema_update-1000000-110-libtorch-cpu-f32-s0,libtorch/cpu/f32,,,,,missing,,,,,,,,,,,,,,,,,,,,,,,,
+    measurement,name,cell,kernel,operation,shape,kernel,threads,status,reason,cache,median_ns,mad_ns,n_samples,n_processes,process_min_ns,process_max_ns,flops,bytes,items,item,flops_per_s,bytes_per_s,items_per_s,fma_peak_share,f16_product_share,copy_share,speed,speed_low,speed_high,peak_memory_bytes,error,tolerance,n_compared
+    rank_counts-1000-1000-500-cpu-avx512-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx512-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx512-f16-s0,cpu/avx512/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx512/f16,2,ok,,warm,5000000,50000,60,3,4900000,5200000,1000000000,2000000,1000000,pairs,200000000000,400000000,200000000,0.5,,0.02,4,3.769230769230769,4.244897959183674,,0.000000125,0.000002,320
+    rank_counts-1000-1000-500-cpu-avx512-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx512-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx512-f16-s0,cpu/avx512/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx512/f16,2,ok,,cold,6250000,62500,60,3,6200000,6300000,1000000000,2000000,1000000,pairs,160000000000,320000000,160000000,0.4,,0.016,4,3.9682539682539684,4.032258064516129,,0.000000125,0.000002,320
+    rank_counts-1000-1000-500-libtorch-cpu-f32-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f32-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f32-s0,libtorch/cpu/f32,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f32,2,ok,,warm,20000000,200000,60,3,19600000,20800000,1000000000,2000000,1000000,pairs,50000000000,100000000,50000000,0.125,,0.005,1,,,,0.000000125,0.000002,320
+    rank_counts-1000-1000-500-libtorch-cpu-f32-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f32-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f32-s0,libtorch/cpu/f32,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f32,2,ok,,cold,25000000,250000,60,3,25000000,25000000,1000000000,2000000,1000000,pairs,40000000000,80000000,40000000,0.1,,0.004,1,,,,0.000000125,0.000002,320
+    rank_counts-1000-1000-500-gemm-f32-s0,similarity/rank_counts-1000-1000-500-gemm-f32-s0,hash-of-rank_counts-1000-1000-500-gemm-f32-s0,gemm/f32,rank_counts,queries=1000 gallery=1000 dim=500,gemm/f32,2,ok,,warm,4000000,40000,60,3,4000000,4100000,1000000000,2000000,1000000,pairs,250000000000,500000000,250000000,0.625,,0.025,5,4.780487804878049,5.2,,,,
+    rank_counts-1000-1000-500-gemm-f32-s0,similarity/rank_counts-1000-1000-500-gemm-f32-s0,hash-of-rank_counts-1000-1000-500-gemm-f32-s0,gemm/f32,rank_counts,queries=1000 gallery=1000 dim=500,gemm/f32,2,ok,,cold,5000000,50000,60,3,5000000,5100000,1000000000,2000000,1000000,pairs,200000000000,400000000,200000000,0.5,,0.02,5,4.901960784313726,5,,,,
+    rank_counts-1000-1000-500-cpu-avx2-f16-s0,similarity/rank_counts-1000-1000-500-cpu-avx2-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-avx2-f16-s0,cpu/avx2/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/avx2/f16,2,wrong,query 3 of odd-dims,,,,,,,,,,,,,,,,,,,,,,0.031,0.000002,320
+    rank_counts-1000-1000-500-libtorch-cpu-f16-s0,similarity/rank_counts-1000-1000-500-libtorch-cpu-f16-s0,hash-of-rank_counts-1000-1000-500-libtorch-cpu-f16-s0,libtorch/cpu/f16,rank_counts,queries=1000 gallery=1000 dim=500,libtorch/cpu/f16,2,unavailable,built without libtorch,,,,,,,,,,,,,,,,,,,,,,,,
+    rank_counts-1000-1000-500-cpu-scalar-f16-s0,similarity/rank_counts-1000-1000-500-cpu-scalar-f16-s0,hash-of-rank_counts-1000-1000-500-cpu-scalar-f16-s0,cpu/scalar/f16,rank_counts,queries=1000 gallery=1000 dim=500,cpu/scalar/f16,2,failed,process 2 stopped; killed by signal 9,,,,,,,,,,,,,,,,,,,,,,,,
+    ema_update-1000000-110-cpu-avx512-f32-s0,similarity/ema_update-1000000-110-cpu-avx512-f32-s0,hash-of-ema_update-1000000-110-cpu-avx512-f32-s0,cpu/avx512/f32,ema_update,parameters=1000000 tensors=110,cpu/avx512/f32,2,ok,,warm,750000,7500,60,3,740000,760000,3000000,12000000,1000000,parameters,4000000000,16000000000,1333333333.3333333,0.01,,0.8,,,,,0.000000125,0.000002,320
+    ema_update-1000000-110-libtorch-cpu-f32-s0,similarity/ema_update-1000000-110-libtorch-cpu-f32-s0,hash-of-ema_update-1000000-110-libtorch-cpu-f32-s0,libtorch/cpu/f32,,,,,missing,,,,,,,,,,,,,,,,,,,,,,,,,
     ");
 }
 
@@ -437,4 +440,53 @@ fn a_gpu_kernel_has_no_share_of_the_peaks_of_the_cpu() {
     let timed = entry.timed_in(CacheState::Warm).unwrap();
     assert!(view.fma_share(entry, timed).is_none() && view.copy_share(entry, timed).is_none());
     assert!(entry.is_ours() && !matches!(entry.record.outcome, MeasurementOutcome::Wrong { .. }));
+}
+
+#[test]
+fn work_on_a_gpu_alone_has_shares_of_the_gpus_peaks() {
+    let states: [(CacheState, &[f64]); 2] = [(CacheState::Warm, &[1e6]), (CacheState::Transfer, &[2e6])];
+    let ranks = |kernel: &str| measurement("rank_counts", &rank_shape(), kernel, ok(RANKS, &states));
+    let moved = measurement(
+        "ema_update",
+        &fixture::shape(&[("parameters", 1_000_000)]),
+        "cuda/sm80/f16",
+        ok(EMA, &states[..1]),
+    );
+    let measurements = [ranks("cuda/sm80/f16"), ranks("libtorch/cuda/f32"), moved];
+    let run = fixture::run(&measurements, serde_json::Map::new());
+    let gpu = |product_flops_per_s, copy_bytes_per_s| GpuPeaksRecord {
+        product_flops_per_s,
+        copy_bytes_per_s,
+    };
+    let peaks = PeaksRecord {
+        processes: Vec::new(),
+        gpu: vec![gpu(Some(2e12), 24e9), gpu(Some(2e12), 24e9)],
+        ..peaks()
+    };
+    let view = ThroughputView::new(&run, &measurements, Some(&peaks));
+    assert!(view.peaks.is_none());
+    let (ranks, moved) = (&view.blocks[0], &view.blocks[1]);
+    let shares = |entry: &Entry<'_>, state| {
+        let timed = entry.timed_in(state).unwrap();
+        let copy = view.copy_share(entry, timed).map(|share| share.value);
+        (view.product_share(entry, timed), copy)
+    };
+    // 1 GFLOP and 2 MB in a millisecond.
+    let (product, copy) = shares(&ranks.entries[0], CacheState::Warm);
+    assert_eq!(product, Some(0.5));
+    assert!((copy.unwrap() - 2e9 / 24e9).abs() < 1e-12);
+    assert_eq!(shares(&ranks.entries[0], CacheState::Transfer), (None, None));
+    assert_eq!(shares(&ranks.entries[1], CacheState::Warm).0, None);
+    assert_eq!(shares(&moved.entries[0], CacheState::Warm), (None, Some(0.5)));
+    assert!(view.is_memory_bound(&moved.entries[0], moved.entries[0].timed().next().unwrap()));
+
+    let text = throughput_table(&run, &measurements, Some(&peaks), None);
+    assert!(
+        text.contains("f16 product, %") && !text.contains("FMA peak"),
+        "{text}"
+    );
+    let line = "Peaks of the GPU, median and range of 2 processes: libtorch's product of large f16 matrices 2000 \
+                GFLOP/s [2000, 2000], copy within its memory 24.00 GB/s [24.00, 24.00].";
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(line), "{text}");
 }

@@ -6,14 +6,15 @@ use serde_json::{Map, Value};
 
 use super::ratio::{Range, Ratio};
 use crate::record::{
-    AxisValues, CacheState, MeasurementOutcome, MeasurementRecord, MeasurementResult, PeaksRecord,
-    PlannedCell, PlannedTrial, RunRecord, TimesRecord, value_text,
+    AxisValues, CacheState, GpuPeaksRecord, MeasurementOutcome, MeasurementRecord, MeasurementResult,
+    PeaksRecord, PlannedCell, PlannedTrial, RunRecord, TimesRecord, value_text,
 };
 
 /// A run in plan order, whatever order its measurements finished in.
 pub(crate) struct ThroughputView<'a> {
     pub(crate) run: &'a RunRecord,
     pub(crate) peaks: Option<Peaks<'a>>,
+    pub(crate) gpu_peaks: Option<GpuPeaks<'a>>,
     /// Measurements of one operation at one shape together, in plan order.
     pub(crate) blocks: Vec<Block<'a>>,
     /// The whole plan with what is known of each measurement.
@@ -35,6 +36,16 @@ pub(crate) struct Peaks<'a> {
     pub(crate) record: &'a PeaksRecord,
     /// Floating-point operations a second.
     pub(crate) fma: Range,
+    /// Bytes read and written a second.
+    pub(crate) copy: Range,
+}
+
+/// What the GPU does at most.
+pub(crate) struct GpuPeaks<'a> {
+    /// One entry a process.
+    pub(crate) processes: &'a [GpuPeaksRecord],
+    /// Floating-point operations a second of a product of f16 matrices.
+    pub(crate) product: Option<Range>,
     /// Bytes read and written a second.
     pub(crate) copy: Range,
 }
@@ -95,6 +106,7 @@ impl<'a> ThroughputView<'a> {
         Self {
             run,
             peaks: peaks.and_then(Peaks::new),
+            gpu_peaks: peaks.and_then(GpuPeaks::new),
             blocks,
             planned,
         }
@@ -134,31 +146,55 @@ impl<'a> ThroughputView<'a> {
             .flat_map(|(block, entry)| entry.timed().map(move |timed| (block, entry, timed)))
     }
 
-    /// Share of the FMA peak; `None` where operations were not counted, or on another device than the peak's.
+    /// Share of the FMA peak; `None` where operations were not counted, or on a GPU.
     pub(crate) fn fma_share(&self, entry: &Entry<'_>, timed: Timed<'_>) -> Option<f64> {
         let peaks = self.peaks.as_ref().filter(|_| !entry.is_on_gpu())?;
         Some(timed.flops_per_s()? / peaks.fma.median)
     }
 
-    /// Share of the copy bandwidth; `None` where bytes were not counted, or on another device than the peak's.
-    pub(crate) fn copy_share(&self, entry: &Entry<'_>, timed: Timed<'_>) -> Option<Ratio> {
-        let peaks = self.peaks.as_ref().filter(|_| !entry.is_on_gpu())?;
-        let bytes = timed.result.work.bytes? as f64 * 1e9;
-        let copies: Vec<f64> = peaks
-            .record
-            .processes
-            .iter()
-            .map(|one| bytes / one.copy_bytes_per_s)
-            .collect();
-        Some(Ratio::of((bytes / peaks.copy.median, &copies), timed.medians()))
+    /// Share of the GPU's product of f16 matrices; `None` where operations were not counted or moving bytes takes longer,
+    /// of rows of another type, and of times that are not of the GPU alone.
+    pub(crate) fn product_share(&self, entry: &Entry<'_>, timed: Timed<'_>) -> Option<f64> {
+        let product = self.gpu_peaks_of(entry, timed)?.product?;
+        let is_f16 = entry.record.kernel.ends_with("/f16");
+        Some(timed.flops_per_s()? / product.median).filter(|_| is_f16 && !self.is_memory_bound(entry, timed))
     }
 
-    /// Whether moving the operation's bytes takes longer than its arithmetic, at the machine's peaks.
-    pub(crate) fn is_memory_bound(&self, timed: Timed<'_>) -> bool {
+    /// Share of the copy bandwidth of the entry's device; `None` where bytes were not counted, and of times on a GPU that
+    /// are not of it alone.
+    pub(crate) fn copy_share(&self, entry: &Entry<'_>, timed: Timed<'_>) -> Option<Ratio> {
+        let bytes = timed.result.work.bytes? as f64 * 1e9;
+        let (median, copies): (f64, Vec<f64>) = if entry.is_on_gpu() {
+            let peaks = self.gpu_peaks_of(entry, timed)?;
+            let copies = peaks.processes.iter().map(|one| one.copy_bytes_per_s);
+            (peaks.copy.median, copies.collect())
+        } else {
+            let peaks = self.peaks.as_ref()?;
+            let copies = peaks.record.processes.iter().map(|one| one.copy_bytes_per_s);
+            (peaks.copy.median, copies.collect())
+        };
+        let times: Vec<f64> = copies.iter().map(|copy| bytes / copy).collect();
+        Some(Ratio::of((bytes / median, &times), timed.medians()))
+    }
+
+    /// The peaks that a time on a GPU has shares of.
+    fn gpu_peaks_of(&self, entry: &Entry<'_>, timed: Timed<'_>) -> Option<&GpuPeaks<'a>> {
+        let is_alone = entry.is_on_gpu() && timed.times.cache != CacheState::Transfer;
+        self.gpu_peaks.as_ref().filter(|_| is_alone)
+    }
+
+    /// Whether moving the operation's bytes takes longer than its arithmetic, at the peaks of the entry's device.
+    pub(crate) fn is_memory_bound(&self, entry: &Entry<'_>, timed: Timed<'_>) -> bool {
+        let peaks = if entry.is_on_gpu() {
+            self.gpu_peaks_of(entry, timed)
+                .and_then(|peaks| Some((peaks.copy, peaks.product?)))
+        } else {
+            self.peaks.as_ref().map(|peaks| (peaks.copy, peaks.fma))
+        };
         let work = &timed.result.work;
-        match (&self.peaks, work.bytes) {
-            (Some(peaks), Some(bytes)) => {
-                bytes as f64 / peaks.copy.median > work.flops.unwrap_or(0) as f64 / peaks.fma.median
+        match (peaks, work.bytes) {
+            (Some((copy, flops)), Some(bytes)) => {
+                bytes as f64 / copy.median > work.flops.unwrap_or(0) as f64 / flops.median
             }
             _ => false,
         }
@@ -203,6 +239,19 @@ impl<'a> Peaks<'a> {
             record,
             fma: of(|process| process.fma_flops_per_s)?,
             copy: of(|process| process.copy_bytes_per_s)?,
+        })
+    }
+}
+
+impl<'a> GpuPeaks<'a> {
+    fn new(record: &'a PeaksRecord) -> Option<Self> {
+        let processes = record.gpu.as_slice();
+        let products = processes.iter().map(|process| process.product_flops_per_s);
+        Some(Self {
+            processes,
+            // A build without libtorch has none in any process.
+            product: products.collect::<Option<Vec<f64>>>().and_then(Range::of),
+            copy: Range::of(processes.iter().map(|process| process.copy_bytes_per_s))?,
         })
     }
 }
