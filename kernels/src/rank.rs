@@ -272,6 +272,11 @@ impl<'a> Side<'a> {
         self.chosen.map_or(self.rows.n_rows(), <[u32]>::len)
     }
 
+    /// The rows, where every row is an item.
+    pub(crate) fn whole(&self) -> Option<Rows<'a>> {
+        self.chosen.is_none().then_some(self.rows)
+    }
+
     /// The row of an item.
     pub(crate) fn row(&self, item: usize) -> usize {
         self.chosen.map_or(item, |chosen| chosen[item] as usize)

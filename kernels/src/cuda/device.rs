@@ -13,11 +13,12 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 
 use super::compile::{arch_name, compiled};
-use super::gpu::{Argument, Gpu, Tensor};
+use super::gpu::{Argument, Fill, Gpu, Mark, Tensor};
 use super::guarded::Guarded;
 use super::kernel::CudaKernel;
 use super::probe::{self, Version};
 use super::source::{Kernel, SOURCES};
+use super::staging::Staging;
 use crate::KernelError;
 use crate::id::CudaArch;
 
@@ -97,6 +98,7 @@ struct CudaDevice {
     arch_name: String,
     n_processors: u32,
     loaded: Mutex<Loaded>,
+    staging: Mutex<Staging>,
 }
 
 /// What was compiled so far.
@@ -140,14 +142,16 @@ impl CudaDevice {
         }
         let text = |error: DriverError| format!("{error:?}");
         let context = CudaContext::new(0).map_err(text)?;
-        // Everything is on one stream; events for each buffer would order nothing.
-        // SAFETY: no slice of another stream exists in this context's name, now or later: we make no stream.
+        // Everything is on one stream but for the copies of `Staging`, which have events of their own; events for each
+        // buffer would order nothing.
+        // SAFETY: no slice of another stream exists in this context's name, now or later: those copies take addresses.
         unsafe { context.disable_event_tracking() };
         keep_freed_memory(&context).map_err(text)?;
         let n_processors = context
             .attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
             .map_err(text)?;
         Ok(Self {
+            staging: Mutex::new(Staging::new(&context).map_err(text)?),
             stream: context.default_stream(),
             context,
             arch,
@@ -293,6 +297,37 @@ impl Gpu for CudaDevice {
         // when the call returns, so that the slice may change.
         unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }
             .map_err(failed("cuMemcpyHtoDAsync"))
+    }
+
+    fn mark(&self) -> Result<Mark, KernelError> {
+        let event = self.stream.record_event(None);
+        event.map(Mark::Event).map_err(failed("cuEventRecord"))
+    }
+
+    unsafe fn upload(
+        &self,
+        address: u64,
+        bytes: usize,
+        unit: usize,
+        after: &Mark,
+        fill: Fill<'_>,
+    ) -> Result<(), KernelError> {
+        #[cfg_attr(
+            not(test),
+            expect(
+                clippy::infallible_destructuring_match,
+                reason = "the emulator's marks are for tests"
+            )
+        )]
+        let after = match after {
+            Mark::Event(event) => event,
+            #[cfg(test)]
+            Mark::Count(_) => unreachable!("a mark of the emulator"),
+        };
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the caller's promise; all other work on the memory is in the order of the stream.
+        unsafe { staging.copy(&self.stream, after, address, bytes, unit, fill) }
+            .map_err(failed("a copy to the device"))
     }
 
     unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), KernelError> {

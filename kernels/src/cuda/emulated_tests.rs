@@ -506,3 +506,29 @@ fn memory_is_guarded_and_poisoned() {
     }));
     assert!(beyond.is_err());
 }
+
+#[test]
+fn nothing_is_copied_over_memory_that_work_may_still_read() {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, 16 * 12, 1) else {
+        return;
+    };
+    let mut buffer: Buffer<u32> = Buffer::unspecified(&gpu, 12).unwrap();
+    let mark = gpu.mark().unwrap();
+    let mut places = Vec::new();
+    let count_up = |at: usize, piece: &mut [u32]| {
+        places.push((at, piece.len()));
+        for (own, x) in piece.iter_mut().enumerate() {
+            *x = (at + own) as u32;
+        }
+    };
+    buffer.upload(12, 3, &mark, count_up).unwrap();
+    assert_eq!(places, [(0, 3), (3, 3), (6, 3), (9, 3)]);
+    assert_eq!(buffer.read(0..12).unwrap(), (0..12).collect::<Vec<u32>>());
+    buffer.clear().unwrap();
+    let early = catch_unwind(AssertUnwindSafe(|| buffer.upload(12, 3, &mark, |_, _| ())));
+    assert!(early.is_err());
+    buffer
+        .upload(12, 12, &gpu.mark().unwrap(), |_, piece| piece.fill(7))
+        .unwrap();
+    assert_eq!(buffer.read(0..12).unwrap(), [7; 12]);
+}

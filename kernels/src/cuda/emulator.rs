@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use libloading::Library;
 use sha2::{Digest, Sha256};
 
-use super::gpu::{Argument, Gpu};
+use super::gpu::{Argument, Fill, Gpu, Mark};
 use super::source::{HEADERS, Kernel, SOURCES, kernels};
 use crate::KernelError;
 use crate::id::CudaArch;
@@ -40,6 +40,8 @@ pub(super) struct Emulator {
     seed: AtomicU64,
     /// Start and length of the pages of each allocation, by its address.
     allocations: Mutex<HashMap<u64, Pages>>,
+    /// What was done so far that other work may have to wait for.
+    count: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,8 @@ struct Pages {
     start: u64,
     len: usize,
     bytes: usize,
+    /// The count when they were used last.
+    last_use: u64,
 }
 
 impl Emulator {
@@ -68,7 +72,23 @@ impl Emulator {
             part_bytes,
             seed: AtomicU64::new(seed),
             allocations: Mutex::default(),
+            count: AtomicU64::new(0),
         }))
+    }
+
+    /// Gives the allocation that an address lies in to `take`, if there is one.
+    fn with_pages<R>(&self, address: u64, take: impl FnOnce(&mut Pages) -> R) -> Option<R> {
+        let mut allocations = self.allocations.lock().unwrap_or_else(PoisonError::into_inner);
+        let pages = allocations
+            .values_mut()
+            .find(|pages| (pages.start..pages.start + pages.len as u64).contains(&address));
+        pages.map(take)
+    }
+
+    /// Counts work on the allocation that an address lies in.
+    fn touch(&self, address: u64) {
+        let count = self.count.fetch_add(1, Relaxed) + 1;
+        self.with_pages(address, |pages| pages.last_use = count);
     }
 }
 
@@ -216,6 +236,7 @@ impl Gpu for Emulator {
             start: start as u64,
             len,
             bytes,
+            last_use: self.count.fetch_add(1, Relaxed) + 1,
         };
         let address = (end - used) as u64;
         self.allocations.lock().unwrap().insert(address, pages);
@@ -243,14 +264,51 @@ impl Gpu for Emulator {
     }
 
     unsafe fn fill(&self, address: u64, byte: u8, bytes: usize) -> Result<(), KernelError> {
+        self.touch(address);
         // SAFETY: the caller's promise: addresses are those of this process.
         unsafe { std::ptr::write_bytes(address as *mut u8, byte, bytes) };
         Ok(())
     }
 
     unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        self.touch(address);
         // SAFETY: as for `fill`; the slice is not part of an allocation of this device.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) };
+        Ok(())
+    }
+
+    fn mark(&self) -> Result<Mark, KernelError> {
+        Ok(Mark::Count(self.count.load(Relaxed)))
+    }
+
+    unsafe fn upload(
+        &self,
+        address: u64,
+        bytes: usize,
+        unit: usize,
+        after: &Mark,
+        fill: Fill<'_>,
+    ) -> Result<(), KernelError> {
+        let Mark::Count(after) = after else {
+            panic!("a mark of a real device");
+        };
+        let last_use = self.with_pages(address, |pages| pages.last_use).unwrap();
+        assert!(last_use <= *after, "copied over memory that may still be in use");
+        // Few units, so that there are several pieces.
+        let at_once = (self.part_bytes / 16 / unit).max(1) * unit;
+        for at in (0..bytes).step_by(at_once) {
+            let mut piece = vec![[GUARD; 16]; at_once.min(bytes - at).div_ceil(16)];
+            let piece = &mut piece.as_flattened_mut()[..at_once.min(bytes - at)];
+            fill(at, piece);
+            // SAFETY: as for `write`.
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    piece.as_ptr(),
+                    (address as usize + at) as *mut u8,
+                    piece.len(),
+                );
+            }
+        }
         Ok(())
     }
 
@@ -266,6 +324,13 @@ impl Gpu for Emulator {
         grid: [u32; 3],
         arguments: &[Argument],
     ) -> Result<(), KernelError> {
+        for argument in arguments {
+            match argument {
+                Argument::Pointer(address) => self.touch(*address),
+                Argument::Tensor(tensor) => self.touch(tensor.address),
+                Argument::U32(_) | Argument::F32(_) => {}
+            }
+        }
         // Each in the first bytes of its place; a tensor takes all four.
         let mut values: Vec<[u64; 4]> = arguments
             .iter()

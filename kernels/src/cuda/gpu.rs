@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use cudarc::driver::CudaEvent;
+
 use super::source::{Kernel, Parameter};
 use crate::KernelError;
 use crate::id::CudaArch;
@@ -40,7 +42,21 @@ impl Argument {
     }
 }
 
-/// A device, with one queue of work: everything happens in the order in which it was asked for.
+/// A place in a device's order of work.
+#[derive(Debug)]
+pub(super) enum Mark {
+    /// Of a real device.
+    Event(CudaEvent),
+    /// How much the emulator did before.
+    #[cfg(test)]
+    Count(u64),
+}
+
+/// Makes a piece of what is copied to a device: the bytes from this place on.
+pub(super) type Fill<'a> = &'a mut dyn FnMut(usize, &mut [u8]);
+
+/// A device, with one queue of work: everything happens in the order in which it was asked for, but for
+/// [`upload`](Self::upload).
 pub(super) trait Gpu: Debug + Send + Sync {
     /// Which kernels are used, where there are several of one meaning.
     fn arch(&self) -> CudaArch;
@@ -80,6 +96,30 @@ pub(super) trait Gpu: Debug + Send + Sync {
     /// # Errors
     /// [`KernelError::Cuda`].
     unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<(), KernelError>;
+
+    /// The place after everything that was asked for so far.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    fn mark(&self) -> Result<Mark, KernelError>;
+
+    /// Copies `bytes` bytes to the device, which `fill` makes in pieces of whole units of `unit` bytes, aligned to 16.
+    /// Copies wait for what was asked for before `after`, and may overtake what was asked for since; what is asked for from
+    /// now on waits for them.
+    ///
+    /// # Safety
+    /// The `bytes` bytes at `address` belong to the caller, and have since before `after`.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    unsafe fn upload(
+        &self,
+        address: u64,
+        bytes: usize,
+        unit: usize,
+        after: &Mark,
+        fill: Fill<'_>,
+    ) -> Result<(), KernelError>;
 
     /// Copies from the device once everything before is done.
     ///

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::gpu::{Argument, Gpu};
+use super::gpu::{Argument, Fill, Gpu, Mark};
 use super::source::Kernel;
 use crate::KernelError;
 use crate::id::CudaArch;
@@ -97,6 +97,22 @@ impl Gpu for Guarded {
     unsafe fn write(&self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         // SAFETY: the caller's promise.
         unsafe { self.inner.write(address, bytes) }
+    }
+
+    fn mark(&self) -> Result<Mark, KernelError> {
+        self.inner.mark()
+    }
+
+    unsafe fn upload(
+        &self,
+        address: u64,
+        bytes: usize,
+        unit: usize,
+        after: &Mark,
+        fill: Fill<'_>,
+    ) -> Result<(), KernelError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.upload(address, bytes, unit, after, fill) }
     }
 
     unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), KernelError> {

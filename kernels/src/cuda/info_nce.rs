@@ -10,9 +10,9 @@ use super::rank::chunks;
 use super::rows::{DeviceView, RowNumbers, RowStore};
 use super::same_ids::SameIds;
 use super::search::from_ordered_bits;
+use crate::KernelError;
 use crate::check::{self, QUERY};
 use crate::info_nce::{ContrastIds, InfoNceJob, InfoNceOutput};
-use crate::{KernelError, Rows};
 
 /// What the kernel's sums of weights count.
 const WEIGHT_SUM_UNIT: f64 = 1.0 / (1_u64 << 40) as f64;
@@ -29,8 +29,11 @@ pub(super) fn info_nce(store: &RowStore, job: &InfoNceJob<'_>) -> Result<InfoNce
     check::logit_norms(norms, job.temperature)?;
     let gpu = &store.gpu;
     let (batch, dim) = (job.query.n_rows(), job.query.dim());
-    let load = |rows: Rows<'_>| store.load(rows, 0..rows.n_rows());
-    let (query, positive, queue) = (load(job.query)?, load(job.positive)?, load(job.queue)?);
+    let (query, positive, queue) = (
+        store.load(job.query)?,
+        store.load(job.positive)?,
+        store.load(job.queue)?,
+    );
     let term = DeviceTerm {
         gpu,
         query: query.view(),

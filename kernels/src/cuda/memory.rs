@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Mark};
 use crate::KernelError;
 
 /// Elements in device memory, given back on drop.
@@ -87,6 +87,33 @@ impl<T: Pod> Buffer<T> {
         unsafe { self.gpu.write(address, bytemuck::cast_slice(elements)) }
     }
 
+    /// Writes the first `n` elements, which `fill` makes in pieces of whole units of `unit` elements: it gets the place of
+    /// the first of a piece. Waits only for what was asked of the device before `after`, which is no earlier than the
+    /// buffer or what used it last.
+    ///
+    /// # Panics
+    /// When they do not fit, or are no whole units.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn upload(
+        &mut self,
+        n: usize,
+        unit: usize,
+        after: &Mark,
+        mut fill: impl FnMut(usize, &mut [T]),
+    ) -> Result<(), KernelError> {
+        assert!(n <= self.len, "{n} of {}", self.len);
+        assert!(n.is_multiple_of(unit), "{n} elements in units of {unit}");
+        let size = size_of::<T>();
+        let mut fill = |at, bytes: &mut [u8]| fill(at / size, bytemuck::cast_slice_mut(bytes));
+        // SAFETY: the buffer owns this memory, and has since before `after`; the elements fit, as was just checked.
+        unsafe {
+            self.gpu
+                .upload(self.address, n * size, unit * size, after, &mut fill)
+        }
+    }
+
     /// Reads the elements `range`.
     ///
     /// # Panics
@@ -127,6 +154,23 @@ impl<T: Pod> Buffer<T> {
         View {
             address: self.address,
             len: self.len,
+            elements: PhantomData,
+        }
+    }
+
+    /// The elements `range`, to be written by kernels.
+    ///
+    /// # Panics
+    /// When the range is not within the buffer.
+    pub(super) fn part_mut(&mut self, range: Range<usize>) -> ViewMut<'_, T> {
+        let View {
+            address,
+            len,
+            elements: _,
+        } = self.view().part(range);
+        ViewMut {
+            address,
+            len,
             elements: PhantomData,
         }
     }

@@ -19,6 +19,7 @@ mod rows;
 mod same_ids;
 mod search;
 mod source;
+mod staging;
 mod stopwatch;
 #[cfg(all(test, feature = "torch"))]
 mod tensor_tests;

@@ -1,13 +1,14 @@
 //! `rank_counts`: first the scores of the true pairs, then every tile of products is counted where it was made.
 //!
-//! Queries and gallery are copied to the device in parts, so that both may be larger than its memory.
+//! Queries and gallery come to the device in parts, so that both may be larger than its memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::gpu::Gpu;
 use super::launch::{self, Chunks, Counters, MAX_TILES, Tile, score_tile};
 use super::memory::Buffer;
-use super::rows::{DeviceRows, LoadedRows, RowStore, stride};
+use super::rows::{RowParts, RowStore, parts, stride};
 use super::same_ids::SameIds;
 use crate::check;
 use crate::rank::{Direction, RankCount, RankJob, RankOutput};
@@ -57,52 +58,48 @@ pub(super) fn rank_counts(store: &RowStore, job: &RankJob<'_>) -> Result<RankOut
         None => None,
     };
     let dim = job.query.dim();
-    let same_ids = job.ids.map(|ids| SameIds::new(ids.query, ids.gallery));
     let part_rows = rows_within(gpu.part_bytes(), dim);
-    for start in (0..job.n_queries()).step_by(part_rows) {
-        let queries = start..job.n_queries().min(start + part_rows);
-        let side = t2v_direction.query;
-        let rows = match job.chosen {
-            Some(_) => {
-                let chosen = queries.clone().map(|query| side.row(query));
-                LoadedRows::Copied(DeviceRows::new(gpu, job.query, chosen)?)
-            }
-            None => store.load(job.query, queries.clone())?,
-        };
-        let mut t2v_counters = OnDevice::new(gpu, &t2v[queries.clone()])?;
-        let query_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.left[queries.clone()]))?;
-        for start in job.part.clone().step_by(part_rows) {
-            let items = start..job.part.end.min(start + part_rows);
-            let in_part = start - job.part.start..items.end - job.part.start;
-            let item_rows = store.load(job.gallery, items.clone())?;
-            let item_ids = part_of_ids(gpu, same_ids.as_ref().map(|ids| &ids.right[items.clone()]))?;
-            let mut v2t_counters = match &v2t {
-                Some(v2t) => Some(OnDevice::new(gpu, &v2t[in_part.clone()])?),
-                None => None,
-            };
-            launch::rank_counts(
-                &**gpu,
-                rows.view(),
-                item_rows.view(),
-                chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim),
-                &t2v_counters.counters(),
-                v2t_counters.as_mut().map(OnDevice::counters).as_ref(),
-                query_ids
-                    .as_ref()
-                    .zip(item_ids.as_ref())
-                    .map(|(query, item)| [query.view(), item.view()]),
-            )?;
-            if let (Some(counters), Some(v2t)) = (v2t_counters, v2t.as_mut()) {
-                counters.add_to(&mut v2t[in_part])?;
-            }
+    let queries = 0..job.n_queries();
+    let mut query_parts = RowParts::new(store, t2v_direction.query, queries.clone(), part_rows)?;
+    let mut item_parts = RowParts::new(store, t2v_direction.gallery, job.part.clone(), part_rows)?;
+    let mut t2v_counters = OnDevice::new(gpu, &t2v)?;
+    let mut v2t_counters = v2t.as_deref().map(|v2t| OnDevice::new(gpu, v2t)).transpose()?;
+    let ids = match job.ids {
+        Some(ids) => {
+            let ids = SameIds::new(ids.query, ids.gallery);
+            Some([Buffer::of(gpu, &ids.left)?, Buffer::of(gpu, &ids.right)?])
         }
-        t2v_counters.add_to(&mut t2v[queries])?;
+        None => None,
+    };
+    for queries in parts(queries, part_rows) {
+        query_parts.with(queries.clone(), |rows| {
+            for items in parts(job.part.clone(), part_rows) {
+                let counted = items.start - job.part.start..items.end - job.part.start;
+                item_parts.with(items.clone(), |item_rows| {
+                    launch::rank_counts(
+                        &**gpu,
+                        rows,
+                        item_rows,
+                        chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim),
+                        &t2v_counters.counters(queries.clone()),
+                        v2t_counters
+                            .as_mut()
+                            .map(|counters| counters.counters(counted))
+                            .as_ref(),
+                        ids.as_ref().map(|[query, item]| {
+                            [query.view().part(queries.clone()), item.view().part(items)]
+                        }),
+                    )
+                })?;
+            }
+            Ok(())
+        })?;
+    }
+    t2v_counters.add_to(&mut t2v)?;
+    if let (Some(counters), Some(v2t)) = (v2t_counters, v2t.as_mut()) {
+        counters.add_to(v2t)?;
     }
     Ok(RankOutput { t2v, v2t })
-}
-
-fn part_of_ids(gpu: &Arc<dyn Gpu>, ids: Option<&[u32]>) -> Result<Option<Buffer<u32>>, KernelError> {
-    ids.map(|ids| Buffer::of(gpu, ids)).transpose()
 }
 
 /// Thresholds and counters of the rows of one side.
@@ -123,11 +120,12 @@ impl OnDevice {
         })
     }
 
-    fn counters(&mut self) -> Counters<'_> {
+    /// Those of some rows.
+    fn counters(&mut self, rows: Range<usize>) -> Counters<'_> {
         Counters {
-            thresholds: self.thresholds.view(),
-            greater: self.greater.view_mut(),
-            equal: self.equal.view_mut(),
+            thresholds: self.thresholds.view().part(rows.clone()),
+            greater: self.greater.part_mut(rows.clone()),
+            equal: self.equal.part_mut(rows),
         }
     }
 

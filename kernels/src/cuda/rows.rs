@@ -7,11 +7,12 @@ use std::sync::Arc;
 use half::f16;
 use rayon::prelude::*;
 
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Mark};
 use super::memory::{Buffer, View};
 use crate::check::{self, RowNorm};
 use crate::held::{HeldRows, Shelf};
 use crate::matrix::RowsData;
+use crate::rank::Side;
 use crate::{Dtype, KernelError, Rows};
 
 /// Elements from one row to the next.
@@ -25,6 +26,8 @@ pub(super) struct DeviceRows {
     data: Buffer<f16>,
     n_rows: usize,
     dim: usize,
+    /// After all work on the memory.
+    used: Mark,
 }
 
 /// Rows on the device, borrowed.
@@ -45,23 +48,46 @@ impl DeviceRows {
         rows: Rows<'_>,
         which: impl ExactSizeIterator<Item = usize>,
     ) -> Result<Self, KernelError> {
-        let (n_rows, dim, stride) = (which.len(), rows.dim(), stride(rows.dim()));
-        let mut data = Buffer::unspecified(gpu, n_rows * stride)?;
-        // What is converted, then copied, at a time.
-        let staging_bytes = gpu.part_bytes() / 16;
-        let rows_at_once = (staging_bytes / (stride * size_of::<f16>())).clamp(1, n_rows.max(1));
-        let mut staging = vec![f16::ZERO; rows_at_once * stride];
+        let mut copied = Self::with_capacity(gpu, which.len(), rows.dim())?;
+        copied.replace(rows, which)?;
+        Ok(copied)
+    }
+
+    /// Memory for `n_rows` rows, and none yet.
+    fn with_capacity(gpu: &Arc<dyn Gpu>, n_rows: usize, dim: usize) -> Result<Self, KernelError> {
+        Ok(Self {
+            data: Buffer::unspecified(gpu, n_rows * stride(dim))?,
+            n_rows: 0,
+            dim,
+            used: gpu.mark()?,
+        })
+    }
+
+    /// As [`Self::new`], over rows that are there, once they were used.
+    ///
+    /// # Panics
+    /// When there are too many, or of another length.
+    fn replace(
+        &mut self,
+        rows: Rows<'_>,
+        which: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(), KernelError> {
+        let (dim, stride) = (self.dim, stride(self.dim));
+        assert_eq!(rows.dim(), dim, "length of rows");
         let which: Vec<usize> = which.collect();
-        for (chunk, which) in which.chunks(rows_at_once).enumerate() {
-            let staging = &mut staging[..which.len() * stride];
-            staging
+        self.n_rows = which.len();
+        let fill = |at: usize, piece: &mut [f16]| {
+            piece
                 .par_chunks_mut(stride)
-                .zip(which)
+                .zip(&which[at / stride..])
                 .with_min_len(64)
-                .for_each(|(out, row)| convert(rows, *row, &mut out[..dim]));
-            data.write(chunk * rows_at_once * stride, staging)?;
-        }
-        Ok(Self { data, n_rows, dim })
+                .for_each(|(out, row)| {
+                    let (out, pad) = out.split_at_mut(dim);
+                    convert(rows, *row, out);
+                    pad.fill(f16::ZERO);
+                });
+        };
+        self.data.upload(which.len() * stride, stride, &self.used, fill)
     }
 
     /// All rows of `rows`.
@@ -73,10 +99,11 @@ impl DeviceRows {
     }
 
     pub(super) fn view(&self) -> DeviceView<'_> {
+        let stride = stride(self.dim);
         DeviceView {
-            data: self.data.view(),
+            data: self.data.view().part(0..self.n_rows * stride),
             n_rows: self.n_rows,
-            stride: stride(self.dim),
+            stride,
         }
     }
 }
@@ -137,14 +164,14 @@ impl RowStore {
         }
     }
 
-    /// A part of rows on the device: of those that are kept, else a copy.
+    /// Rows on the device: those that are kept, else a copy.
     ///
     /// # Errors
     /// [`KernelError::Cuda`].
-    pub(super) fn load(&self, rows: Rows<'_>, part: Range<usize>) -> Result<LoadedRows, KernelError> {
+    pub(super) fn load(&self, rows: Rows<'_>) -> Result<LoadedRows, KernelError> {
         match self.find(rows) {
-            Some(kept) => Ok(LoadedRows::Kept(kept, part)),
-            None => DeviceRows::new(&self.gpu, rows, part).map(LoadedRows::Copied),
+            Some(kept) => Ok(LoadedRows::Kept(kept)),
+            None => DeviceRows::all(&self.gpu, rows).map(LoadedRows::Copied),
         }
     }
 
@@ -163,7 +190,7 @@ impl RowStore {
             Some(kept) => {
                 let number = |row| u32::try_from(row).expect("rows on a device are numbered with 32 bits");
                 let numbers = RowNumbers::new(&self.gpu, which.map(number).collect())?;
-                Ok((LoadedRows::Kept(kept, 0..rows.n_rows()), numbers))
+                Ok((LoadedRows::Kept(kept), numbers))
             }
             None => {
                 let copied = DeviceRows::new(&self.gpu, rows, which)?;
@@ -179,16 +206,97 @@ impl RowStore {
 pub(super) enum LoadedRows {
     /// A copy.
     Copied(DeviceRows),
-    /// Some of those that are kept.
-    Kept(Arc<KeptRows>, Range<usize>),
+    /// All of those that are kept.
+    Kept(Arc<KeptRows>),
 }
 
 impl LoadedRows {
     pub(super) fn view(&self) -> DeviceView<'_> {
         match self {
             Self::Copied(rows) => rows.view(),
-            Self::Kept(kept, part) => kept.rows.view().part(part.clone()),
+            Self::Kept(kept) => kept.rows.view(),
         }
+    }
+}
+
+/// `items` in parts of `part_rows`, the last of what is left.
+pub(super) fn parts(items: Range<usize>, part_rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = items.end;
+    items
+        .step_by(part_rows)
+        .map(move |start| start..end.min(start + part_rows))
+}
+
+/// Rows that come to the device in parts: while it works with one, the next is converted and copied.
+#[derive(Debug)]
+pub(super) struct RowParts<'a> {
+    gpu: Arc<dyn Gpu>,
+    side: Side<'a>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// All are there.
+    Kept(Arc<KeptRows>),
+    /// Memory for as many parts as are there at one time, used in turn, and which these are.
+    Slots(Vec<(Range<usize>, DeviceRows)>),
+}
+
+impl<'a> RowParts<'a> {
+    /// Takes memory for parts of `items` of a side, of at most `part_rows` rows; none where all of its rows are kept.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`].
+    pub(super) fn new(
+        store: &RowStore,
+        side: Side<'a>,
+        items: Range<usize>,
+        part_rows: usize,
+    ) -> Result<Self, KernelError> {
+        let source = match side.whole().and_then(|rows| store.find(rows)) {
+            Some(kept) => Source::Kept(kept),
+            None => {
+                let slots = parts(items, part_rows).take(2).map(|part| {
+                    let memory = DeviceRows::with_capacity(&store.gpu, part.len(), side.rows.dim())?;
+                    Ok((0..0, memory))
+                });
+                Source::Slots(slots.collect::<Result<_, KernelError>>()?)
+            }
+        };
+        Ok(Self {
+            gpu: Arc::clone(&store.gpu),
+            side,
+            source,
+        })
+    }
+
+    /// Brings a part, one of [`parts`], unless it is there, and starts work that reads it.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`], and what `start` returns.
+    pub(super) fn with(
+        &mut self,
+        part: Range<usize>,
+        start: impl FnOnce(DeviceView<'_>) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        let slots = match &mut self.source {
+            Source::Kept(kept) => return start(kept.rows.view().part(part)),
+            Source::Slots(slots) => slots,
+        };
+        // The first was used longest ago.
+        let at = slots.iter().position(|(held, _)| *held == part).unwrap_or(0);
+        slots[at..].rotate_left(1);
+        let (held, rows) = slots.last_mut().expect("memory for a part of at least one row");
+        if *held != part {
+            // Nothing is there until all of the part is.
+            *held = 0..0;
+            rows.replace(self.side.rows, part.clone().map(|item| self.side.row(item)))?;
+            *held = part;
+        }
+        start(rows.view())?;
+        rows.used = self.gpu.mark()?;
+        Ok(())
     }
 }
 

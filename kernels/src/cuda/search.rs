@@ -1,10 +1,14 @@
 //! `scores` and `top_k`.
 
+use std::sync::Arc;
+
+use super::gpu::Gpu;
 use super::launch::{self, Chunks, LIST, score_tile};
 use super::memory::Buffer;
 use super::rank::{chunks, long_chunks, rows_within};
-use super::rows::{LoadedRows, RowStore};
+use super::rows::{DeviceView, RowParts, RowStore, parts};
 use crate::check::{self, GALLERY, QUERY};
+use crate::rank::Side;
 use crate::scores::{Hit, check_dims, check_len};
 use crate::{KernelError, Rows};
 
@@ -29,20 +33,25 @@ pub(super) fn scores(
     let part_bytes = gpu.part_bytes() / 4;
     let gallery_rows = rows_within(part_bytes, dim);
     let query_rows = (part_bytes / (4 * gallery_rows.min(n_gallery.max(1)))).clamp(1, gallery_rows);
-    for start in (0..n_queries).step_by(query_rows) {
-        let queries = start..n_queries.min(start + query_rows);
-        let rows = store.load(query, queries.clone())?;
-        for start in (0..n_gallery).step_by(gallery_rows) {
-            let items = start..n_gallery.min(start + gallery_rows);
-            let item_rows = store.load(gallery, items.clone())?;
-            let mut block: Buffer<f32> = Buffer::unspecified(gpu, queries.len() * items.len())?;
-            let chunks = chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim);
-            launch::scores(&**gpu, rows.view(), item_rows.view(), chunks, &block.view_mut())?;
-            for (at, query) in queries.clone().enumerate() {
-                let row = &mut out[query * n_gallery..][items.clone()];
-                block.read_to(at * items.len(), row)?;
+    let mut query_parts = RowParts::new(store, Side::all(query), 0..n_queries, query_rows)?;
+    let mut item_parts = RowParts::new(store, Side::all(gallery), 0..n_gallery, gallery_rows)?;
+    let mut block: Buffer<f32> =
+        Buffer::unspecified(gpu, n_queries.min(query_rows) * n_gallery.min(gallery_rows))?;
+    for queries in parts(0..n_queries, query_rows) {
+        query_parts.with(queries.clone(), |rows| {
+            for items in parts(0..n_gallery, gallery_rows) {
+                let n = queries.len() * items.len();
+                item_parts.with(items.clone(), |item_rows| {
+                    let chunks = chunks(&**gpu, queries.len(), items.len(), score_tile(&**gpu), dim);
+                    launch::scores(&**gpu, rows, item_rows, chunks, &block.part_mut(0..n))
+                })?;
+                for (at, query) in queries.clone().enumerate() {
+                    let row = &mut out[query * n_gallery..][items.clone()];
+                    block.read_to(at * items.len(), row)?;
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -66,38 +75,44 @@ pub(super) fn top_k(
     // Few queries are cut into many chunks, many into few; a list is small either way.
     let query_rows =
         (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).clamp(tile.queries, gallery_rows);
-    for start in (0..n_queries).step_by(query_rows) {
-        let queries = start..n_queries.min(start + query_rows);
-        let search = Search {
-            store,
-            rows: store.load(query, queries.clone())?,
-            gallery,
-            gallery_rows,
-            chunks: cut(queries.len()),
-        };
+    let mut query_parts = RowParts::new(store, Side::all(query), 0..n_queries, query_rows)?;
+    let mut item_parts = RowParts::new(store, Side::all(gallery), 0..n_gallery, gallery_rows)?;
+    for queries in parts(0..n_queries, query_rows) {
         let mut best: Vec<Vec<u64>> = vec![Vec::with_capacity(k); queries.len()];
-        while best.first().is_some_and(|best| best.len() < k) {
-            search.extend(&mut best, k)?;
-        }
+        query_parts.with(queries.clone(), |rows| {
+            let mut search = Search {
+                gpu,
+                rows,
+                items: &mut item_parts,
+                n_items: n_gallery,
+                part_rows: gallery_rows,
+                chunks: cut(queries.len()),
+            };
+            while best.first().is_some_and(|best| best.len() < k) {
+                search.extend(&mut best, k)?;
+            }
+            Ok(())
+        })?;
         hits.extend(best.into_iter().flatten().map(hit));
     }
     Ok(hits)
 }
 
 /// Some queries on their way through a gallery.
-struct Search<'a> {
-    store: &'a RowStore,
-    rows: LoadedRows,
-    gallery: Rows<'a>,
-    gallery_rows: usize,
+struct Search<'a, 'b> {
+    gpu: &'a Arc<dyn Gpu>,
+    rows: DeviceView<'a>,
+    items: &'a mut RowParts<'b>,
+    n_items: usize,
+    part_rows: usize,
     /// How a whole part of the gallery is cut.
     chunks: Chunks,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// Adds to each query's keys the next ones, at most [`LIST`], until there are `k`: those below the last one so far.
-    fn extend(&self, best: &mut [Vec<u64>], k: usize) -> Result<(), KernelError> {
-        let gpu = &self.store.gpu;
+    fn extend(&mut self, best: &mut [Vec<u64>], k: usize) -> Result<(), KernelError> {
+        let gpu = self.gpu;
         let n_next = (k - best[0].len()).min(LIST);
         let bounds: Vec<u64> = best
             .iter()
@@ -105,19 +120,20 @@ impl Search<'_> {
             .collect();
         let bounds = Buffer::of(gpu, &bounds)?;
         let mut lists = Buffer::zeroed(gpu, self.chunks.n * best.len() * LIST)?;
-        for start in (0..self.gallery.n_rows()).step_by(self.gallery_rows) {
-            let items = start..self.gallery.n_rows().min(start + self.gallery_rows);
-            let item_rows = self.store.load(self.gallery, items.clone())?;
-            launch::top_k(
-                &**gpu,
-                self.rows.view(),
-                item_rows.view(),
-                Chunks::new(items.len(), score_tile(&**gpu).items, self.chunks.tiles),
-                start,
-                n_next,
-                bounds.view(),
-                &lists.view_mut(),
-            )?;
+        for items in parts(0..self.n_items, self.part_rows) {
+            let (rows, tiles) = (self.rows, self.chunks.tiles);
+            self.items.with(items.clone(), |item_rows| {
+                launch::top_k(
+                    &**gpu,
+                    rows,
+                    item_rows,
+                    Chunks::new(items.len(), score_tile(&**gpu).items, tiles),
+                    items.start,
+                    n_next,
+                    bounds.view(),
+                    &lists.view_mut(),
+                )
+            })?;
         }
         launch::merge_lists(&**gpu, &lists.view_mut(), best.len(), self.chunks.n)?;
         let merged = lists.read(0..best.len() * LIST)?;
