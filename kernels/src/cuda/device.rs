@@ -98,7 +98,8 @@ struct CudaDevice {
     arch_name: String,
     n_processors: u32,
     loaded: Mutex<Loaded>,
-    staging: Mutex<Staging>,
+    /// Those that nobody uses: as many as there were calls at the same time.
+    staging: Mutex<Vec<Staging>>,
 }
 
 /// What was compiled so far.
@@ -151,7 +152,7 @@ impl CudaDevice {
             .attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
             .map_err(text)?;
         Ok(Self {
-            staging: Mutex::new(Staging::new(&context).map_err(text)?),
+            staging: Mutex::default(),
             stream: context.default_stream(),
             context,
             arch,
@@ -324,10 +325,18 @@ impl Gpu for CudaDevice {
             #[cfg(test)]
             Mark::Count(_) => unreachable!("a mark of the emulator"),
         };
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = || self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = idle().pop();
+        let mut staging = match one {
+            Some(staging) => staging,
+            None => Staging::new(&self.context).map_err(failed("cuStreamCreate"))?,
+        };
+        // Not under the lock: while threads of a pool wait for `fill` they may take other work, which copies too.
         // SAFETY: the caller's promise; all other work on the memory is in the order of the stream.
         unsafe { staging.copy(&self.stream, after, address, bytes, unit, fill) }
-            .map_err(failed("a copy to the device"))
+            .map_err(failed("cuMemcpyHtoDAsync"))?;
+        idle().push(staging);
+        Ok(())
     }
 
     unsafe fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), KernelError> {

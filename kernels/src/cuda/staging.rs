@@ -39,6 +39,13 @@ impl Piece {
     }
 }
 
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The memory is given back next. Where this fails the context is lost, and nothing reads it any more.
+        let _ = self.copied.synchronize();
+    }
+}
+
 impl Staging {
     /// No memory yet.
     ///
