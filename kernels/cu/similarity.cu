@@ -12,7 +12,7 @@
 // scores_f16_v1       Writes the scores.
 // top_k_f16_v1        Keeps the best 32 items of each query and chunk below a bound, as sorted keys in global memory:
 //                     few scores beat the worst of them, and those that do are collected in shared memory and merged by
-//                     one warp a query. `top_k_merge_v1` merges the chunks.
+//                     one warp a query. `top_k_merge_v1` merges the chunks and sets the next bound.
 //
 // Each needs: (threads a block, most registers a thread, dynamic shared memory in bytes)
 // @kernel pair_scores_f16_v1 threads=128 registers=64 shared=0
@@ -300,17 +300,24 @@ extern "C" __global__ void __launch_bounds__(256)
     });
 }
 
-// Grid: one block for 8 queries. Merges the lists of all chunks into those of the first.
-extern "C" __global__ void __launch_bounds__(256) top_k_merge_v1(u64* lists, u32 n_queries, u32 n_chunks) {
+// Grid: one block for 8 queries. Merges a query's lists of all chunks; the first `n` of the result become `out[query * k]`
+// and on, the last of them its bound.
+extern "C" __global__ void __launch_bounds__(256)
+    top_k_merge_v1(const u64* lists, u32 n_queries, u32 n_chunks, u32 n, u32 k, u64* bounds, u64* out) {
     const u32 lane = threadIdx.x % WARP;
     const u32 query = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (query >= n_queries) {
         return;
     }
-    u64* list = lists + static_cast<u64>(query) * LIST + lane;
+    const u64* list = lists + static_cast<u64>(query) * LIST + lane;
     u64 merged = *list;
     for (u32 chunk = 1; chunk < n_chunks; chunk++) {
         merged = merge_descending(merged, list[static_cast<u64>(chunk) * n_queries * LIST]);
     }
-    *list = merged;
+    if (lane < n) {
+        out[static_cast<u64>(query) * k + lane] = merged;
+    }
+    if (lane == n - 1) {
+        bounds[query] = merged;
+    }
 }

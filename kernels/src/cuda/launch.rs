@@ -399,19 +399,38 @@ pub(super) fn top_k(
     unsafe { start(gpu, name, grid, &arguments) }
 }
 
-/// Merges `lists [n_chunks, n_queries, 32]` into those of the first chunk: `top_k_merge_v1`.
+/// Merges `lists [n_chunks, n_queries, 32]`: the first `n` keys of each query go to the beginning of its row of
+/// `out [n_queries, k]`, which may begin within the first row, and the last of them to `bounds`: `top_k_merge_v1`.
 pub(super) fn merge_lists(
     gpu: &dyn Gpu,
-    lists: &ViewMut<'_, u64>,
-    n_queries: usize,
+    lists: View<'_, u64>,
     n_chunks: usize,
+    n: usize,
+    k: usize,
+    bounds: &ViewMut<'_, u64>,
+    out: &ViewMut<'_, u64>,
 ) -> Result<(), KernelError> {
+    let n_queries = bounds.len();
     assert!(
-        n_chunks > 0 && lists.len() == n_chunks * n_queries * LIST,
+        n_queries > 0 && n_chunks > 0 && lists.len() == n_chunks * n_queries * LIST,
         "lists of {n_chunks} chunks"
     );
-    let arguments = [pointer_mut(lists), number(n_queries), number(n_chunks)];
-    // SAFETY: the lists have the length that the two numbers say, as was just checked; the kernel writes to them.
+    assert!(
+        (1..=LIST.min(k)).contains(&n) && out.len() >= (n_queries - 1) * k + n,
+        "{n} of {k} keys of {n_queries} queries in {}",
+        out.len()
+    );
+    let arguments = [
+        pointer(lists),
+        number(n_queries),
+        number(n_chunks),
+        number(n),
+        number(k),
+        pointer_mut(bounds),
+        pointer_mut(out),
+    ];
+    // SAFETY: lists and rows of keys have the lengths that the numbers say, as was just checked; the kernel writes to `n`
+    // keys of each row and to the bounds.
     unsafe { start(gpu, "top_k_merge_v1", [n_queries.div_ceil(8), 1, 1], &arguments) }
 }
 

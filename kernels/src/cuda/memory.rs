@@ -25,7 +25,7 @@ impl<T: Pod> Buffer<T> {
     /// [`KernelError::Cuda`].
     pub(super) fn zeroed(gpu: &Arc<dyn Gpu>, len: usize) -> Result<Self, KernelError> {
         let mut buffer = Self::unspecified(gpu, len)?;
-        buffer.clear()?;
+        buffer.fill(0)?;
         Ok(buffer)
     }
 
@@ -53,16 +53,16 @@ impl<T: Pod> Buffer<T> {
         })
     }
 
-    /// Sets every byte to zero.
+    /// Sets every byte.
     ///
     /// # Errors
     /// [`KernelError::Cuda`].
-    pub(super) fn clear(&mut self) -> Result<(), KernelError> {
+    pub(super) fn fill(&mut self, byte: u8) -> Result<(), KernelError> {
         if self.len == 0 {
             return Ok(());
         }
         // SAFETY: the buffer owns this memory.
-        unsafe { self.gpu.fill(self.address, 0, self.len * size_of::<T>()) }
+        unsafe { self.gpu.fill(self.address, byte, self.len * size_of::<T>()) }
     }
 
     /// Writes `elements` from place `at` on.
@@ -147,6 +147,11 @@ impl<T: Pod> Buffer<T> {
         let address = self.address + (at * size_of::<T>()) as u64;
         // SAFETY: the buffer owns this memory, and has as many elements, as was just checked.
         unsafe { self.gpu.read(address, bytemuck::cast_slice_mut(elements)) }
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// All elements, to be read by kernels.

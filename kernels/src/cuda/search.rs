@@ -1,5 +1,6 @@
 //! `scores` and `top_k`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::gpu::Gpu;
@@ -72,75 +73,98 @@ pub(super) fn top_k(
     let tile = score_tile(&**gpu);
     let cut = |n_queries| long_chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), tile);
     let mut hits = Vec::with_capacity(n_queries * k);
-    // Few queries are cut into many chunks, many into few; a list is small either way.
+    if k == 0 {
+        return Ok(hits);
+    }
+    // Few queries are cut into many chunks, many into few; lists and keys are small either way.
     let query_rows =
-        (gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n.max(1))).clamp(tile.queries, gallery_rows);
+        (gpu.part_bytes() / 8 / (8 * (LIST * cut(n_queries).n + k))).clamp(tile.queries, gallery_rows);
     let mut query_parts = RowParts::new(store, Side::all(query), 0..n_queries, query_rows)?;
     let mut item_parts = RowParts::new(store, Side::all(gallery), 0..n_gallery, gallery_rows)?;
     for queries in parts(0..n_queries, query_rows) {
-        let mut best: Vec<Vec<u64>> = vec![Vec::with_capacity(k); queries.len()];
-        query_parts.with(queries.clone(), |rows| {
-            let mut search = Search {
-                gpu,
-                rows,
-                items: &mut item_parts,
-                n_items: n_gallery,
-                part_rows: gallery_rows,
-                chunks: cut(queries.len()),
-            };
-            while best.first().is_some_and(|best| best.len() < k) {
-                search.extend(&mut best, k)?;
+        let mut best = Best::new(gpu, queries.len(), k, cut(queries.len()))?;
+        query_parts.with(queries, |rows| {
+            for found in parts(0..k, LIST) {
+                best.begin()?;
+                for items in parts(0..n_gallery, gallery_rows) {
+                    item_parts.with(items.clone(), |item_rows| {
+                        best.meet(rows, item_rows, items.start, found.len())
+                    })?;
+                }
+                best.merge(found)?;
             }
             Ok(())
         })?;
-        hits.extend(best.into_iter().flatten().map(hit));
+        hits.extend(best.keys.read(0..best.keys.len())?.into_iter().map(hit));
     }
     Ok(hits)
 }
 
-/// Some queries on their way through a gallery.
-struct Search<'a, 'b> {
+/// The best items of some queries, found from the first on, at most [`LIST`] a sweep through the gallery.
+struct Best<'a> {
     gpu: &'a Arc<dyn Gpu>,
-    rows: DeviceView<'a>,
-    items: &'a mut RowParts<'b>,
-    n_items: usize,
-    part_rows: usize,
+    k: usize,
     /// How a whole part of the gallery is cut.
     chunks: Chunks,
+    /// Keys of each chunk and query `[n_chunks, n_queries, 32]` in this sweep.
+    lists: Buffer<u64>,
+    /// The least key of each query so far.
+    bounds: Buffer<u64>,
+    /// `[n_queries, k]`.
+    keys: Buffer<u64>,
 }
 
-impl Search<'_, '_> {
-    /// Adds to each query's keys the next ones, at most [`LIST`], until there are `k`: those below the last one so far.
-    fn extend(&mut self, best: &mut [Vec<u64>], k: usize) -> Result<(), KernelError> {
-        let gpu = self.gpu;
-        let n_next = (k - best[0].len()).min(LIST);
-        let bounds: Vec<u64> = best
-            .iter()
-            .map(|best| best.last().copied().unwrap_or(u64::MAX))
-            .collect();
-        let bounds = Buffer::of(gpu, &bounds)?;
-        let mut lists = Buffer::zeroed(gpu, self.chunks.n * best.len() * LIST)?;
-        for items in parts(0..self.n_items, self.part_rows) {
-            let (rows, tiles) = (self.rows, self.chunks.tiles);
-            self.items.with(items.clone(), |item_rows| {
-                launch::top_k(
-                    &**gpu,
-                    rows,
-                    item_rows,
-                    Chunks::new(items.len(), score_tile(&**gpu).items, tiles),
-                    items.start,
-                    n_next,
-                    bounds.view(),
-                    &lists.view_mut(),
-                )
-            })?;
-        }
-        launch::merge_lists(&**gpu, &lists.view_mut(), best.len(), self.chunks.n)?;
-        let merged = lists.read(0..best.len() * LIST)?;
-        for (best, list) in best.iter_mut().zip(merged.chunks_exact(LIST)) {
-            best.extend_from_slice(&list[..n_next]);
-        }
-        Ok(())
+impl<'a> Best<'a> {
+    fn new(gpu: &'a Arc<dyn Gpu>, n_queries: usize, k: usize, chunks: Chunks) -> Result<Self, KernelError> {
+        let mut bounds: Buffer<u64> = Buffer::unspecified(gpu, n_queries)?;
+        // Every key is below the largest number.
+        bounds.fill(0xff)?;
+        Ok(Self {
+            gpu,
+            k,
+            chunks,
+            lists: Buffer::unspecified(gpu, chunks.n * n_queries * LIST)?,
+            bounds,
+            keys: Buffer::unspecified(gpu, n_queries * k)?,
+        })
+    }
+
+    /// Begins a sweep with empty lists.
+    fn begin(&mut self) -> Result<(), KernelError> {
+        self.lists.fill(0)
+    }
+
+    /// Meets a part of the gallery, whose first item is `first`, in a sweep for the next `n` keys of each query.
+    fn meet(
+        &mut self,
+        rows: DeviceView<'_>,
+        items: DeviceView<'_>,
+        first: usize,
+        n: usize,
+    ) -> Result<(), KernelError> {
+        launch::top_k(
+            &**self.gpu,
+            rows,
+            items,
+            Chunks::new(items.n_rows, score_tile(&**self.gpu).items, self.chunks.tiles),
+            first,
+            n,
+            self.bounds.view(),
+            &self.lists.view_mut(),
+        )
+    }
+
+    /// Ends a sweep, which found the keys `found` of each query.
+    fn merge(&mut self, found: Range<usize>) -> Result<(), KernelError> {
+        launch::merge_lists(
+            &**self.gpu,
+            self.lists.view(),
+            self.chunks.n,
+            found.len(),
+            self.k,
+            &self.bounds.view_mut(),
+            &self.keys.part_mut(found.start..self.keys.len()),
+        )
     }
 }
 
