@@ -1,4 +1,4 @@
-//! Batches of a data set: what is drawn at which step, and in which order the test split is embedded.
+//! Batches of a data set: what is drawn at which step; [`test_split`] has those that are embedded.
 //!
 //! A batch is a pure function of data set, configuration, seed and step. So a trial that goes on from a
 //! checkpoint needs no state of the loader, and a batch can be made ahead of time on another thread.
@@ -8,50 +8,35 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use hitbench_models::batch::{ExpertView, VideoView};
-use hitbench_models::config::{MissingExperts, VideoInputConfig};
-use hitbench_models::{InputSpec, PairBatch, TextBatch, TextConfig, Tokenizer, TokenizerError, VideoBatch};
+use hitbench_models::{InputSpec, PairBatch, TextBatch, TextConfig, Tokenizer, TokenizerError};
 
 use super::dataset::{Dataset, Split};
 use super::draw::Draws;
 use super::error::DataError;
-use super::random_state::RandomState;
 use crate::suite::CellConfig;
 use crate::suite::config::CaptionChoice;
 
-/// Rows of a batch when the test split is embedded.
-const EVAL_BATCH: usize = 64;
+mod test_split;
+mod videos;
+
+pub use test_split::{EvalBatch, TestLoader};
 
 /// Most threads that make batches; each has one batch ready while the model computes.
 const MAX_WORKERS: usize = 4;
 
-/// A batch of the test split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EvalBatch<B> {
-    /// Place of each row in the order of the split.
-    pub places: Vec<usize>,
-    /// The batch.
-    pub batch: B,
-}
-
 /// Makes the batches of one trial.
 #[derive(Debug)]
 pub struct Loader<'a> {
-    data: &'a Dataset,
-    tokenizer: Tokenizer,
-    inputs: InputSpec,
-    /// Token ids of every text that is trained with or tested.
+    /// What is embedded after training, and what both have in common.
+    test: TestLoader<'a>,
+    /// Token ids of every text that is trained with.
     tokens: Vec<Vec<i64>>,
-    /// Which of `tokens` stand for each video in training.
+    /// Which of `tokens` stand for each video.
     texts_of: Vec<Vec<usize>>,
-    /// Which of `tokens` are the captions of the test split.
-    test_texts: Vec<usize>,
     /// Training videos that have a caption.
     train: Vec<usize>,
     batch: usize,
     shuffle_pairs: bool,
-    video_input: VideoInputConfig,
-    max_positions: usize,
     seed: u64,
     /// The epoch that was last drawn, and its order of training videos.
     order: Mutex<Option<(u64, Arc<[usize]>)>>,
@@ -85,11 +70,6 @@ impl<'a> Loader<'a> {
                 tokens.push(encode(&text)?);
             }
         }
-        let mut test_texts = Vec::new();
-        for caption in data.split_captions(Split::Test) {
-            test_texts.push(tokens.len());
-            tokens.push(encode(&data.captions[caption].text)?);
-        }
         let train = data.training_videos();
         let batch = cell.train.batch;
         if batch > train.len() {
@@ -105,20 +85,12 @@ impl<'a> Loader<'a> {
             });
         }
         Ok(Self {
-            data,
-            inputs: InputSpec {
-                experts: data.experts.clone(),
-                vocab_size: tokenizer.vocab_size(),
-            },
-            tokenizer,
+            test: TestLoader::new(data, tokenizer, &cell.model)?,
             tokens,
             texts_of,
-            test_texts,
             train,
             batch,
             shuffle_pairs: cell.train.shuffle_pairs,
-            video_input: cell.model.video_input.clone(),
-            max_positions: cell.model.video.max_positions,
             seed,
             order: Mutex::new(None),
         })
@@ -126,12 +98,12 @@ impl<'a> Loader<'a> {
 
     /// What the data decides about the model.
     pub fn inputs(&self) -> &InputSpec {
-        &self.inputs
+        self.test.inputs()
     }
 
-    /// The tokenizer, whose vocabulary belongs to a checkpoint.
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+    /// What is embedded after training.
+    pub fn test(&self) -> &TestLoader<'a> {
+        &self.test
     }
 
     /// The pairs of a step, counted from 0.
@@ -149,6 +121,7 @@ impl<'a> Loader<'a> {
         let first = (step % per_epoch) as usize * self.batch;
         let videos = &order[first..first + self.batch];
 
+        let batches = self.test.video_batches();
         let mut draws = Draws::new(self.seed, "draws of a step", &[step]);
         let mut captions = Vec::with_capacity(videos.len());
         for &video in videos {
@@ -159,18 +132,16 @@ impl<'a> Loader<'a> {
             captions.push(self.tokens[*draws.pick(&self.texts_of[source])].as_slice());
         }
         let mut pick = |n_rows| {
-            let rows = draws
-                .subset(n_rows, self.video_input.max_expert_tokens)
-                .into_iter();
+            let rows = draws.subset(n_rows, batches.max_expert_tokens()).into_iter();
             rows.map(|row| row as u32).collect()
         };
         let chosen: Vec<_> = videos
             .iter()
-            .map(|&video| self.choose(video, &mut pick))
+            .map(|&video| batches.choose(video, &mut pick))
             .collect();
         Ok(PairBatch {
-            text: TextBatch::from_captions(&captions, self.tokenizer.pad_id())?,
-            video: self.video_batch(videos, &chosen)?,
+            text: TextBatch::from_captions(&captions, self.test.tokenizer().pad_id())?,
+            video: batches.batch(videos, &chosen)?,
             video_ids: videos.iter().map(|&video| video as i64).collect(),
         })
     }
@@ -226,100 +197,6 @@ impl<'a> Loader<'a> {
             Ok(())
         })
     }
-
-    /// The captions of the test split, short ones first, so that little is padded.
-    pub fn test_texts(&self) -> impl Iterator<Item = Result<EvalBatch<TextBatch>, DataError>> {
-        let captions = &self.test_texts;
-        let places = by_length(captions.len(), |place| self.tokens[captions[place]].len());
-        places.into_iter().map(move |places| {
-            let captions: Vec<_> = places
-                .iter()
-                .map(|&place| self.tokens[captions[place]].as_slice())
-                .collect();
-            let batch = TextBatch::from_captions(&captions, self.tokenizer.pad_id())?;
-            Ok(EvalBatch { places, batch })
-        })
-    }
-
-    /// The videos of the test split, short ones first. Of an expert with more than `max_expert_tokens` rows those are
-    /// taken that MMT takes: `sorted(RandomState(0).choice(n_rows, max_expert_tokens, replace=False))`.
-    pub fn test_videos(&self) -> impl Iterator<Item = Result<EvalBatch<VideoBatch>, DataError>> {
-        let videos = &self.data.splits.test;
-        let places = by_length(videos.len(), |place| self.video_len(videos[place]));
-        places.into_iter().map(move |places| {
-            let videos: Vec<usize> = places.iter().map(|&place| videos[place]).collect();
-            let pick = |n_rows| RandomState::new(0).subset(n_rows, self.video_input.max_expert_tokens);
-            let chosen: Vec<_> = videos.iter().map(|&video| self.choose(video, pick)).collect();
-            Ok(EvalBatch {
-                places,
-                batch: self.video_batch(&videos, &chosen)?,
-            })
-        })
-    }
-
-    /// Rows of each expert that become tokens, picked from where there are too many; `None` takes all.
-    fn choose(&self, video: usize, mut pick: impl FnMut(usize) -> Vec<u32>) -> Vec<Option<Vec<u32>>> {
-        let n_rows = self.n_rows(video);
-        n_rows
-            .map(|n_rows| (n_rows > self.video_input.max_expert_tokens).then(|| pick(n_rows)))
-            .collect()
-    }
-
-    /// Rows of each expert, 0 where it is absent.
-    fn n_rows(&self, video: usize) -> impl Iterator<Item = usize> {
-        let experts = self.data.videos[video].experts.iter().zip(&self.inputs.experts);
-        experts.map(|(features, spec)| {
-            features
-                .as_ref()
-                .map_or(0, |features| features.rows.n_rows(spec.dim))
-        })
-    }
-
-    /// Tokens of a video: `[CLS]`, and for each expert its aggregated row and its rows.
-    fn video_len(&self, video: usize) -> usize {
-        let of_expert = |n_rows: usize| match (n_rows, self.video_input.missing_experts) {
-            (0, MissingExperts::Drop) => 0,
-            _ => 1 + n_rows.min(self.video_input.max_expert_tokens),
-        };
-        1 + self.n_rows(video).map(of_expert).sum::<usize>()
-    }
-
-    fn video_batch(
-        &self,
-        videos: &[usize],
-        chosen: &[Vec<Option<Vec<u32>>>],
-    ) -> Result<VideoBatch, DataError> {
-        for features in videos
-            .iter()
-            .flat_map(|&video| self.data.videos[video].experts.iter().flatten())
-        {
-            features.rows.check()?;
-        }
-        let views: Vec<VideoView<'_>> = videos
-            .iter()
-            .zip(chosen)
-            .map(|(&video, chosen)| {
-                let experts = self.data.videos[video].experts.iter().zip(chosen);
-                let view = experts.map(|(features, selected)| {
-                    features.as_ref().map(|features| ExpertView {
-                        rows: features.rows.view(),
-                        times_s: features.times_s.as_deref(),
-                        selected: selected.as_deref(),
-                    })
-                });
-                VideoView {
-                    experts: view.collect(),
-                }
-            })
-            .collect();
-        let missing = self.video_input.missing_experts;
-        Ok(VideoBatch::from_videos(
-            &self.inputs,
-            &views,
-            self.max_positions,
-            missing,
-        )?)
-    }
 }
 
 /// The vocabulary file, or a vocabulary of the training captions.
@@ -335,13 +212,6 @@ pub fn tokenizer(data: &Dataset, config: &TextConfig) -> Result<Tokenizer, Token
             Tokenizer::from_captions(texts, config.vocab_size, config.lower_case)
         }
     }
-}
-
-/// Places `0..n` in batches, ordered by length, equal lengths by place.
-fn by_length(n: usize, length: impl Fn(usize) -> usize) -> Vec<Vec<usize>> {
-    let mut places: Vec<usize> = (0..n).collect();
-    places.sort_by_key(|&place| length(place));
-    places.chunks(EVAL_BATCH).map(<[usize]>::to_vec).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,6 @@ mod youcook2;
 pub use config::DataConfig;
 pub use dataset::{Caption, Dataset, ExpertFeatures, Split, Video};
 pub use error::DataError;
-pub use loader::{EvalBatch, Loader, tokenizer};
+pub use loader::{EvalBatch, Loader, TestLoader, tokenizer};
 pub use summary::Summary;
 pub use tfidf::{LexicalScores, lexical_scores};

@@ -101,8 +101,8 @@ pub(super) fn train(
         Ok(())
     })?;
     observer.on_event(&TrialEvent::Evaluating);
-    let texts = embed(loader.test_texts(), |batch| trainer.embed_texts(batch))?;
-    let videos = embed(loader.test_videos(), |batch| trainer.embed_videos(batch))?;
+    let texts = embed(loader.test().texts(), |batch| trainer.embed_texts(batch))?;
+    let videos = embed(loader.test().videos(), |batch| trainer.embed_videos(batch))?;
     Ok(Trained { state, texts, videos })
 }
 

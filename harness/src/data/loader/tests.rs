@@ -146,7 +146,7 @@ fn joined_captions_are_one_text_a_video() {
             .iter()
             .filter(|caption| caption.video == video as usize);
         let text: Vec<&str> = of_video.map(|caption| caption.text.as_str()).collect();
-        let tokens = loader.tokenizer().encode(&text.join(" "), 100).unwrap();
+        let tokens = loader.test().tokenizer().encode(&text.join(" "), 100).unwrap();
         let found = &batch.text.token_ids[row * batch.text.seq_len..][..batch.text.lengths[row]];
         assert_eq!((text.len(), found), (3, &tokens[..]));
     }
@@ -163,7 +163,7 @@ fn long_experts_are_cut_to_a_random_part_in_training_and_a_fixed_one_at_test() {
     // `[CLS]`, and at most an aggregated row and two rows of each of five experts.
     assert!(batch.video.lengths.iter().all(|&len| (2..=16).contains(&len)));
     let video = (0..80)
-        .find(|&video| loader.n_rows(video).next() > Some(4))
+        .find(|&video| loader.test().video_batches().n_rows(video).next() > Some(4))
         .unwrap();
     let position = |batch: &PairBatch| {
         let rows = batch.video_ids.iter().position(|&id| id as usize == video);
@@ -174,12 +174,21 @@ fn long_experts_are_cut_to_a_random_part_in_training_and_a_fixed_one_at_test() {
         .collect();
     assert!(chosen.len() > 5, "{chosen:?}");
     assert!(chosen.iter().all(|times| times[2] <= times[3]), "{chosen:?}");
-    let picked = loader.choose(video, |n_rows| vec![n_rows as u32])[0].clone();
+    let picked = loader
+        .test()
+        .video_batches()
+        .choose(video, |n_rows| vec![n_rows as u32])[0]
+        .clone();
     assert_eq!(
         picked,
-        loader.n_rows(video).next().map(|n_rows| vec![n_rows as u32])
+        loader
+            .test()
+            .video_batches()
+            .n_rows(video)
+            .next()
+            .map(|n_rows| vec![n_rows as u32])
     );
-    let test = |loader: &Loader<'_>| loader.test_videos().map(Result::unwrap).collect::<Vec<_>>();
+    let test = |loader: &Loader<'_>| loader.test().videos().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(test(&loader), test(&other));
 }
 
@@ -187,8 +196,8 @@ fn long_experts_are_cut_to_a_random_part_in_training_and_a_fixed_one_at_test() {
 fn the_test_split_comes_whole_short_ones_first() {
     let data = data();
     let loader = Loader::new(&data, &cell(), 0).unwrap();
-    let texts: Vec<_> = loader.test_texts().map(Result::unwrap).collect();
-    let videos: Vec<_> = loader.test_videos().map(Result::unwrap).collect();
+    let texts: Vec<_> = loader.test().texts().map(Result::unwrap).collect();
+    let videos: Vec<_> = loader.test().videos().map(Result::unwrap).collect();
     let mut places: Vec<usize> = texts.iter().flat_map(|batch| batch.places.clone()).collect();
     let lengths: Vec<usize> = texts
         .iter()
@@ -196,7 +205,11 @@ fn the_test_split_comes_whole_short_ones_first() {
         .collect();
     assert!(lengths.is_sorted());
     let captions = data.split_captions(Split::Test);
-    let expected = places.iter().map(|&place| loader.tokens[captions[place]].len());
+    let most = cell().model.max_text_tokens;
+    let expected = places.iter().map(|&place| {
+        let text = &data.captions[captions[place]].text;
+        loader.test().tokenizer().encode(text, most).unwrap().len()
+    });
     assert!(expected.eq(lengths));
     places.sort_unstable();
     assert!(places.iter().copied().eq(0..210));
@@ -207,7 +220,7 @@ fn the_test_split_comes_whole_short_ones_first() {
     let places = videos.iter().flat_map(|batch| batch.places.clone());
     assert!(
         places
-            .map(|place| loader.video_len(data.splits.test[place]))
+            .map(|place| loader.test().video_batches().n_tokens(data.splits.test[place]))
             .eq(lengths.iter().copied())
     );
     assert!(lengths.is_sorted() && lengths.len() == 70);
