@@ -6,6 +6,8 @@ pub mod cmd;
 pub mod compare;
 pub mod data;
 pub mod diff;
+#[cfg(feature = "torch")]
+pub mod embed;
 pub mod eval;
 pub mod exit_code;
 pub mod format;

@@ -13,6 +13,8 @@ pub mod count;
 #[cfg(feature = "torch")]
 mod device;
 #[cfg(feature = "torch")]
+pub mod embedder;
+#[cfg(feature = "torch")]
 pub mod encoder;
 #[cfg(feature = "torch")]
 pub mod error;
@@ -48,6 +50,8 @@ extern crate self as hitbench_models;
 pub use batch::{PairBatch, TextBatch, VideoBatch};
 pub use config::{ConfigError, HitConfig, InputSpec, MomentumConfig, TrainKernels};
 pub use count::{HeldCounts, ParameterCounts};
+#[cfg(feature = "torch")]
+pub use embedder::Embedder;
 #[cfg(feature = "torch")]
 pub use error::ModelError;
 #[cfg(feature = "torch")]

@@ -5,12 +5,13 @@
 //! the CPU. libtorch's generator and thread count belong to the process: train one model at a time.
 
 use hitbench_kernels::KernelError;
-use hitbench_kernels::libtorch::keep_freed_memory;
+use hitbench_kernels::libtorch::{keep_freed_memory, use_threads};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::{ExpertRows, PairBatch, TextBatch, VideoBatch};
 use crate::config::{ExpertSpec, InputSpec, MomentumConfig};
 use crate::device::parse_device;
+use crate::embedder::{text_rows, video_rows};
 use crate::encoder::DualEncoder;
 use crate::error::ModelError;
 use crate::hcm::{HcmInputs, HcmLoss, PairRows, hcm_loss};
@@ -287,8 +288,7 @@ impl Trainer {
     /// [`ModelError`] when the batch does not fit the model.
     pub fn embed_texts(&self, batch: &TextBatch) -> Result<LevelRows, ModelError> {
         use_threads(self.spec.threads);
-        let _no_grad = tch::no_grad_guard();
-        self.rows(&self.query.encode_text(batch, self.levels, false)?, batch.n_texts)
+        text_rows(&self.query, self.levels, batch)
     }
 
     /// Embeds videos with the query encoder, without dropout.
@@ -297,26 +297,7 @@ impl Trainer {
     /// [`ModelError`] when the batch does not fit the model.
     pub fn embed_videos(&self, batch: &VideoBatch) -> Result<LevelRows, ModelError> {
         use_threads(self.spec.threads);
-        let _no_grad = tch::no_grad_guard();
-        self.rows(
-            &self.query.encode_video(batch, self.levels, false)?,
-            batch.n_videos,
-        )
-    }
-
-    fn rows(&self, embeddings: &LevelEmbeddings, n_rows: usize) -> Result<LevelRows, ModelError> {
-        let to_host = |rows: &Option<Tensor>| -> Result<Option<Vec<f32>>, ModelError> {
-            let Some(rows) = rows else { return Ok(None) };
-            Ok(Some(Vec::try_from(
-                rows.f_to_device(Device::Cpu)?.f_reshape([-1])?,
-            )?))
-        };
-        Ok(LevelRows {
-            n_rows,
-            dim: self.spec.model.embed_dim,
-            feature: to_host(&embeddings.feature)?,
-            semantic: to_host(&embeddings.semantic)?,
-        })
+        video_rows(&self.query, self.levels, batch)
     }
 
     /// Parameters of the query encoders, those of untrained levels included.
@@ -407,11 +388,6 @@ fn trained_variables(
     Ok(named
         .map(|((name, variable), _)| (name.clone(), variable.shallow_clone()))
         .collect())
-}
-
-/// Uses `threads` CPU threads for what follows.
-fn use_threads(threads: usize) {
-    tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
 }
 
 /// One generator seed from a trial's seed and a step (SplitMix64's finalizer over both).

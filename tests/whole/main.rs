@@ -5,6 +5,8 @@ mod audit;
 mod cli;
 mod compare;
 mod diff;
+#[cfg(feature = "torch")]
+mod embed;
 mod eval;
 mod files;
 mod gate;

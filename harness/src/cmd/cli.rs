@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    baseline, bless, calibrate, compare, data, diff, doctor, eval, gate, measure_cells, merge, plan,
+    baseline, bless, calibrate, compare, data, diff, doctor, embed, eval, gate, measure_cells, merge, plan,
     protocols, report, run, schema, status, verify,
 };
 use crate::exit_code::ExitCode;
@@ -32,6 +32,7 @@ enum Command {
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Eval(Box<eval::EvalArgs>),
+    Embed(embed::EmbedArgs),
     Merge(merge::MergeArgs),
     Diff(diff::DiffArgs),
     Bless(bless::BlessArgs),
@@ -60,6 +61,7 @@ impl Cli {
             Command::Report(args) => report::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Eval(args) => eval::run(args),
+            Command::Embed(args) => embed::run(args),
             Command::Merge(args) => merge::run(args),
             Command::Diff(args) => diff::run(args),
             Command::Bless(args) => bless::run(args),
@@ -86,6 +88,7 @@ impl Cli {
             Command::Report(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Eval(args) => args.show.json,
+            Command::Embed(args) => args.json,
             Command::Merge(args) => args.show.json,
             Command::Diff(args) => args.json,
             Command::Bless(args) => args.json,

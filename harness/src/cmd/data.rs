@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use self::source::SourceArgs;
+#[cfg(feature = "torch")]
+pub(super) use self::source::config;
 use super::audit::{self, AuditArgs};
 use super::console::stdout;
 use super::failure::Failure;

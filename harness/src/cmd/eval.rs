@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::embed::{self, EmbeddingArgs};
 use super::failure::Failure;
 use super::inputs::{InputArgs, option, switch};
 use super::lists::ListArgs;
@@ -43,13 +44,21 @@ const RESAMPLING: Resampling = Resampling {
     hitbench eval --sim sims.npy --text-ids captions.csv::caption_id --video-ids videos.txt --map captions-of.csv\n  \
     hitbench eval --sim sims.npy --format latex --write-trec run.txt --trec-depth 1000 --write-qrels qrels.txt\n  \
     hitbench eval --trec run.txt --qrels qrels.txt\n  \
-    hitbench eval --predictions value.json --map captions-of.csv --video-ids videos.txt"
+    hitbench eval --predictions value.json --map captions-of.csv --video-ids videos.txt\n  \
+    hitbench eval --checkpoint runs/quick/weights/TRIAL.safetensors --data data/other"
 )]
 pub struct EvalArgs {
     #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
     lists: ListArgs,
+    /// Weights that `run --keep-weights` wrote (feature `torch`): the model embeds a test split, which is evaluated.
+    #[arg(long, value_name = "FILE", group = "embeddings")]
+    #[arg(conflicts_with_all = ["sim", "video", "text_ids", "video_ids", "map", "mask", "allow_missing"])]
+    #[arg(conflicts_with_all = ["normalize", "trec", "predictions"])]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    embedding: EmbeddingArgs,
     /// How equal scores become a rank; default that of the protocol.
     #[arg(long, value_name = "RULE")]
     ties: Option<TieRule>,
@@ -213,17 +222,21 @@ impl Files {
 
 impl EvalArgs {
     /// Reads everything that the arguments name.
-    fn asked(&self, protocol: Protocol) -> Result<Asked, EvalError> {
-        let (given, names, joined) = match self.lists.read(&self.inputs)? {
-            Some(Retrieved::Lists(lists)) => return Ok(Asked::Lists(lists)),
-            Some(Retrieved::Scores(scores)) => {
+    fn asked(&self, protocol: Protocol) -> Result<Asked, Failure> {
+        let (given, names, joined) = match (&self.checkpoint, self.lists.read(&self.inputs)?) {
+            (_, Some(Retrieved::Lists(lists))) => return Ok(Asked::Lists(lists)),
+            (_, Some(Retrieved::Scores(scores))) => {
                 let (matrix, joined) = *scores;
                 (Given::Scores(matrix), Names::default(), Some(Box::new(joined)))
             }
-            None => {
+            (Some(checkpoint), None) => {
+                let (given, names) = embed::given(checkpoint, &self.embedding, self.inputs.kernel())?;
+                (given, names, None)
+            }
+            (None, None) => {
                 let given = self.inputs.given()?.ok_or(EvalError::Usage {
                     problem: "nothing to evaluate",
-                    remedy: "give --sim, --text and --video, --trec and --qrels, or --predictions",
+                    remedy: "give --sim, --text and --video, --checkpoint, --trec and --qrels, or --predictions",
                 })?;
                 (given, self.inputs.names()?, None)
             }
@@ -293,6 +306,11 @@ impl EvalArgs {
         let mut words = vec!["hitbench".to_owned(), "eval".to_owned()];
         words.extend(self.inputs.words());
         words.extend(self.lists.words());
+        words.extend(option(
+            "checkpoint",
+            self.checkpoint.as_ref().map(|path| path.display()).as_ref(),
+        ));
+        words.extend(self.embedding.words());
         words.extend(option("bank", self.bank.as_ref()));
         words.extend(option("bank-v2t", self.bank_v2t.as_ref()));
         words.extend(option("ties", self.ties.as_ref().map(word).as_ref()));

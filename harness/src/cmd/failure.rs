@@ -9,6 +9,8 @@ use super::plan::PlanError;
 use crate::audit::AuditError;
 use crate::data::DataError;
 use crate::diff::DiffError;
+#[cfg(feature = "torch")]
+use crate::embed::EmbedError;
 use crate::eval::EvalError;
 use crate::exit_code::ExitCode;
 use crate::gate::GateError;
@@ -75,6 +77,18 @@ impl Failure {
             file: None,
             position: None,
         }
+    }
+
+    /// What `text` says needs libtorch, which this build does not have.
+    #[cfg(not(feature = "torch"))]
+    pub(super) fn needs_libtorch(text: String) -> Self {
+        Self::message(
+            ExitCode::Input,
+            "needs-libtorch",
+            text,
+            "set libtorch up and build with it: `cargo xtask setup`, then \
+             `cargo build --release -p hitbench --features torch`",
+        )
     }
 
     /// A command line that cannot be understood.
@@ -159,6 +173,34 @@ impl From<EvalError> for Failure {
                 position: error.line().map(|line| (line, 1)),
                 report: miette::Report::new(error),
             },
+        }
+    }
+}
+
+#[cfg(feature = "torch")]
+impl From<EmbedError> for Failure {
+    fn from(error: EmbedError) -> Self {
+        let (code, reason) = match &error {
+            EmbedError::Data(_) | EmbedError::Expert { .. } | EmbedError::Split { .. } => {
+                (ExitCode::Input, "data")
+            }
+            EmbedError::Write { .. } => (ExitCode::CannotWrite, "cannot-write"),
+            EmbedError::Memory(error) => (ExitCode::Input, error.reason()),
+            _ => (ExitCode::Input, "checkpoint"),
+        };
+        let file = match &error {
+            EmbedError::NoModel { path }
+            | EmbedError::Model { path, .. }
+            | EmbedError::Vocabulary { path, .. }
+            | EmbedError::Write { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        Self {
+            code,
+            reason,
+            file,
+            position: None,
+            report: miette::Report::new(error),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "video"])]
     sim: Option<Location>,
     /// Text embeddings, a row a text.
-    #[arg(long, value_name = "FILE", requires = "video")]
+    #[arg(long, value_name = "FILE", requires = "video", group = "embeddings")]
     text: Option<Location>,
     /// Video embeddings, a row a video.
     #[arg(long, value_name = "FILE", requires = "text")]
@@ -39,7 +39,7 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "NAME", default_value = "custom")]
     protocol: String,
     /// Kernel that scores embeddings; default cpu/auto/f32.
-    #[arg(long, value_name = "ID", conflicts_with = "sim", requires = "text")]
+    #[arg(long, value_name = "ID", conflicts_with = "sim", requires = "embeddings")]
     kernel: Option<KernelId>,
     /// Scales embeddings to length 1 first, so that scores are cosines.
     #[arg(long, conflicts_with = "sim", requires = "text")]
@@ -47,6 +47,11 @@ pub(super) struct InputArgs {
 }
 
 impl InputArgs {
+    /// The kernel of embeddings.
+    pub(super) fn kernel(&self) -> KernelId {
+        self.kernel.unwrap_or(F32_KERNEL)
+    }
+
     /// Reads the scores or embeddings; `None` when neither are named.
     pub(super) fn given(&self) -> Result<Option<Given>, EvalError> {
         Ok(match (&self.sim, &self.text, &self.video) {
@@ -54,7 +59,7 @@ impl InputArgs {
             (None, Some(text), Some(video)) => Some(Given::Embeddings {
                 text: Matrix::read(text)?,
                 video: Matrix::read(video)?,
-                kernel: self.kernel.unwrap_or(F32_KERNEL),
+                kernel: self.kernel(),
                 normalize: self.normalize,
             }),
             _ => None,

@@ -10,6 +10,7 @@ mod conclude;
 pub mod data;
 pub mod diff;
 pub mod doctor;
+pub mod embed;
 pub mod eval;
 pub mod failure;
 mod folder;

@@ -163,3 +163,36 @@ impl Drop for Pairs {
         }
     }
 }
+
+/// A bar over the captions and videos that a model embeds, on a terminal.
+#[cfg(feature = "torch")]
+pub(super) struct Rows {
+    bar: Option<ProgressBar>,
+}
+
+#[cfg(feature = "torch")]
+impl Rows {
+    pub(super) fn new() -> Self {
+        Self { bar: None }
+    }
+
+    /// Draws how far embedding has come.
+    pub(super) fn show(&mut self, n_done: usize, n_rows: usize) {
+        let bar = self.bar.get_or_insert_with(|| {
+            ProgressBar::with_draw_target(Some(n_rows as u64), ProgressDrawTarget::stderr_with_hz(10))
+                .with_style(style(
+                    "captions and videos {bar:30} {pos}/{len}  {elapsed} elapsed, {eta} left",
+                ))
+        });
+        bar.set_position(n_done as u64);
+    }
+}
+
+#[cfg(feature = "torch")]
+impl Drop for Rows {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

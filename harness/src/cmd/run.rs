@@ -29,7 +29,8 @@ pub struct RunArgs {
     /// Stops at the first trial that fails, or kernel that is wrong.
     #[arg(long)]
     pub(super) fail_fast: bool,
-    /// Keeps the weights of each trial that is trained as `weights/TRIAL.safetensors`, for `train.init_from`.
+    /// Keeps the weights of each trial that is trained as `weights/TRIAL.safetensors`, for `eval --checkpoint`, `embed` and
+    /// `train.init_from`.
     #[arg(long)]
     pub(super) keep_weights: bool,
     /// Prints one JSON object (schema hitbench.run/1) on standard output.
@@ -50,16 +51,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 
 #[cfg(not(feature = "torch"))]
 fn train(_: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
-    Err(Failure::message(
-        ExitCode::Input,
-        "needs-libtorch",
-        format!(
-            "suite `{}` trains a model, and this build of hitbench has no libtorch",
-            suite.name
-        ),
-        "set libtorch up and build with it: `cargo xtask setup`, then \
-         `cargo build --release -p hitbench --features torch`",
-    ))
+    Err(Failure::needs_libtorch(format!(
+        "suite `{}` trains a model, and this build of hitbench has no libtorch",
+        suite.name
+    )))
 }
 
 #[cfg(feature = "torch")]

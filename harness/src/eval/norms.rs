@@ -34,14 +34,19 @@ impl Value for f64 {
     }
 }
 
-/// Rows among `chosen` whose Euclidean length is further than [`NORM_TOLERANCE`] from 1.
+/// Rows among `chosen` whose Euclidean length is further than [`NORM_TOLERANCE`] from 1; none where all have one length to
+/// within as much, so that dot products rank them as cosines do.
 pub(super) fn count_off_unit(matrix: &Matrix, chosen: &[u32]) -> usize {
     fn count<T: Value>(values: &[T], dim: usize, chosen: &[u32]) -> usize {
-        let off = |&&row: &&u32| {
-            let norm = norm(&values[row as usize * dim..][..dim]);
-            (norm - 1.0).abs() > NORM_TOLERANCE
-        };
-        chosen.par_iter().filter(off).count()
+        let norm = |&row: &u32| norm(&values[row as usize * dim..][..dim]);
+        let norms: Vec<f64> = chosen.par_iter().map(norm).collect();
+        let largest = norms.iter().copied().fold(0.0, f64::max);
+        let smallest = norms.iter().copied().fold(f64::INFINITY, f64::min);
+        if largest - smallest <= NORM_TOLERANCE * largest {
+            return 0;
+        }
+        let is_off = |norm: &&f64| (**norm - 1.0).abs() > NORM_TOLERANCE;
+        norms.iter().filter(is_off).count()
     }
     let dim = matrix.n_columns();
     match matrix.rows().data() {
@@ -157,6 +162,15 @@ mod tests {
             assert!((found - expected).abs() < 1e-7, "{values:?}");
         }
         assert_eq!(count_off_unit(&unit, &[0, 1, 2]), 0);
+    }
+
+    #[test]
+    fn rows_of_one_length_are_as_good_as_unit_rows() {
+        let (_folder, matrix) = matrix_f32(&[&[3.0, 4.0], &[5.0, 0.001], &[0.0, 6.0], &[0.0, 0.0]]);
+        assert_eq!(count_off_unit(&matrix, &[0, 1]), 0);
+        assert_eq!(count_off_unit(&matrix, &[0, 1, 2]), 3);
+        assert_eq!(count_off_unit(&matrix, &[3]), 0);
+        assert_eq!(count_off_unit(&matrix, &[2, 3]), 2);
     }
 
     #[test]

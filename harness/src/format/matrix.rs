@@ -157,6 +157,27 @@ impl Matrix {
         })
     }
 
+    /// A matrix that was never stored: `n_rows * n_columns` values, row-major, under the name of where they come from.
+    ///
+    /// # Errors
+    /// [`FormatError::Memory`].
+    #[cfg(feature = "torch")]
+    pub(crate) fn of_f32(
+        location: Location,
+        [n_rows, n_columns]: [usize; 2],
+        values: &[f32],
+    ) -> Result<Self, FormatError> {
+        debug_assert_eq!(values.len(), n_rows * n_columns);
+        let copied = Aligned::copy(bytemuck::cast_slice(values));
+        Ok(Self {
+            buffer: Buffer::Owned(copied.map_err(|error| FormatError::memory(&location, error))?),
+            location,
+            dtype: Dtype::F32,
+            n_rows,
+            n_columns,
+        })
+    }
+
     /// A matrix of f64 that was not stored as one: `n_rows * n_columns` values, row-major, from `location`.
     pub(crate) fn of_f64(location: Location, [n_rows, n_columns]: [usize; 2], values: Aligned) -> Self {
         debug_assert_eq!(values.bytes().len(), n_rows * n_columns * size_of::<f64>());

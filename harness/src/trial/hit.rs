@@ -1,6 +1,6 @@
 //! Adapts the model crate: trains HiT for one trial and embeds the test split.
 //!
-//! The only module of the harness that touches the trainer. Everything is a function of the cell and the
+//! The only module of trials that touches the trainer. Everything is a function of the cell and the
 //! seed; a checkpoint carries the rest, so a stopped trial goes on to the same bytes.
 
 use std::fs;
@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hitbench_models::trainer::Trainer;
-use hitbench_models::{
-    InputSpec, LevelRows, ModelError, OptimizerConfig, OptimizerRule, StepStats, TrainerSpec,
-};
+use hitbench_models::{InputSpec, LevelRows, OptimizerConfig, OptimizerRule, StepStats, TrainerSpec};
 use hitbench_reports::record::CurveRow;
 
 use super::checkpoint::{CheckpointFolder, TrainingState};
@@ -20,7 +18,8 @@ use super::event::{Observer, TrialEvent};
 use super::run::TrialTask;
 use super::schedule::learning_rate;
 use super::weights::initial_weights;
-use crate::data::{DataError, EvalBatch, Loader};
+use crate::data::Loader;
+use crate::embed::{SavedModel, in_order};
 use crate::suite::CellConfig;
 use crate::suite::config::Optimizer;
 
@@ -101,8 +100,8 @@ pub(super) fn train(
         Ok(())
     })?;
     observer.on_event(&TrialEvent::Evaluating);
-    let texts = embed(loader.test().texts(), |batch| trainer.embed_texts(batch))?;
-    let videos = embed(loader.test().videos(), |batch| trainer.embed_videos(batch))?;
+    let texts = in_order::<_, TrialError>(loader.test().texts(), |batch| trainer.embed_texts(batch))?;
+    let videos = in_order::<_, TrialError>(loader.test().videos(), |batch| trainer.embed_videos(batch))?;
     Ok(Trained { state, texts, videos })
 }
 
@@ -127,36 +126,25 @@ fn resume(
     }
 }
 
-/// Embeds batches and puts their rows into the order of the split.
-fn embed<B>(
-    batches: impl Iterator<Item = Result<EvalBatch<B>, DataError>>,
-    embed_batch: impl Fn(&B) -> Result<LevelRows, ModelError>,
-) -> Result<LevelRows, TrialError> {
-    let mut placed: Vec<(Vec<usize>, LevelRows)> = Vec::new();
-    for batch in batches {
-        let EvalBatch { places, batch } = batch?;
-        placed.push((places, embed_batch(&batch)?));
+/// What the weights of a trial say of their model.
+pub(super) fn saved_model(
+    task: &TrialTask<'_>,
+    build_id: &str,
+    loader: &Loader<'_>,
+    steps: u64,
+) -> SavedModel {
+    let tokenizer = loader.test().tokenizer();
+    SavedModel {
+        trial: task.name.to_owned(),
+        build_id: build_id.to_owned(),
+        steps,
+        model: task.cell.model.clone(),
+        inputs: loader.inputs().clone(),
+        lower_case: tokenizer.lower_case(),
+        vocabulary: tokenizer.vocab_text(),
+        threads: task.cell.train.threads,
+        data: task.cell.data.clone(),
     }
-    let dim = placed.first().map_or(0, |(_, rows)| rows.dim);
-    let n_rows = placed.iter().map(|(places, _)| places.len()).sum();
-    let gather = |level: fn(&LevelRows) -> Option<&Vec<f32>>| {
-        placed.iter().all(|(_, rows)| level(rows).is_some()).then(|| {
-            let mut all = vec![0.0; n_rows * dim];
-            for (places, rows) in &placed {
-                let rows = level(rows).map_or(&[][..], Vec::as_slice);
-                for (&place, row) in places.iter().zip(rows.chunks_exact(dim)) {
-                    all[place * dim..][..dim].copy_from_slice(row);
-                }
-            }
-            all
-        })
-    };
-    Ok(LevelRows {
-        n_rows,
-        dim,
-        feature: gather(|rows| rows.feature.as_ref()),
-        semantic: gather(|rows| rows.semantic.as_ref()),
-    })
 }
 
 /// Keeps the weights of a trial's last checkpoint as `weights/TRIAL.safetensors` of the run folder.
@@ -167,15 +155,15 @@ pub(super) fn keep_weights(
     checkpoints: &CheckpointFolder,
     run: &Path,
     trial: &str,
+    model: &SavedModel,
 ) -> Result<(), TrialError> {
     let Some(file) = Trainer::saved_weights(&checkpoints.model())? else {
         return Ok(());
     };
     let folder = run.join(WEIGHTS);
     let kept = folder.join(format!("{trial}.safetensors"));
-    // The checkpoint is about to go, and lies in the same folder: no copy.
-    let moved = fs::create_dir_all(&folder).and_then(|()| fs::rename(&file, &kept));
-    moved.map_err(|source| TrialError::Write { path: kept, source })
+    let written = fs::create_dir_all(&folder).and_then(|()| model.write(&file, &kept));
+    written.map_err(|source| TrialError::Write { path: kept, source })
 }
 
 fn trainer_spec(cell: &CellConfig, seed: u64, inputs: InputSpec) -> TrainerSpec {

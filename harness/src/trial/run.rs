@@ -17,6 +17,7 @@ use super::error::TrialError;
 use super::event::{Observer, TrialEvent};
 use super::{hit, score};
 use crate::data::{Dataset, Loader};
+use crate::embed::{SavedModel, TestSplit};
 use crate::memory;
 use crate::suite::CellConfig;
 
@@ -161,7 +162,12 @@ fn run_recorded(
     let ran = catch_unwind(AssertUnwindSafe(|| {
         run_one(task, &checkpoints, options, observer)
     }));
-    let Ran { result, state, ranks } = match ran {
+    let Ran {
+        result,
+        state,
+        ranks,
+        model,
+    } = match ran {
         Ok(ran) => ran?,
         Err(panic) => {
             let text = panic
@@ -185,7 +191,7 @@ fn run_recorded(
     let record = record(task, options, TrialOutcome::Ok(Box::new(result)));
     writer.append_trial(&record)?;
     if options.keep_weights {
-        hit::keep_weights(&checkpoints, writer.folder().path(), task.id)?;
+        hit::keep_weights(&checkpoints, writer.folder().path(), task.id, &model)?;
     }
     checkpoints.clear()?;
     Ok(record)
@@ -196,6 +202,7 @@ struct Ran {
     result: TrialResult,
     state: TrainingState,
     ranks: Vec<RankRow>,
+    model: SavedModel,
 }
 
 fn run_one(
@@ -214,17 +221,18 @@ fn run_one(
         options.stop,
         observer,
     )?;
-    let test = score::TestSplit::new(&task.dataset)?;
+    let test = TestSplit::new(&task.dataset)?;
     let scored = score::score(task.cell, &test, &trained.texts, &trained.videos)?;
     Ok(Ran {
         result: TrialResult {
             data: score::data_record(&task.dataset),
             metrics: scored.metrics,
-            baselines: test.baselines(task.cell)?,
+            baselines: score::baselines(&test, task.cell)?,
             training: Some(training_record(task.cell, loader.inputs(), &trained.state)),
             // The peak of the whole process would be that of another trial.
             peak_memory_bytes: counts_peak.then(memory::peak_bytes).flatten(),
         },
+        model: hit::saved_model(task, options.build_id, &loader, trained.state.step),
         state: trained.state,
         ranks: scored.ranks,
     })

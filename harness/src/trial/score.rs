@@ -13,20 +13,14 @@ use hitbench_reports::record::{
 
 use super::error::TrialError;
 use crate::data::{Dataset, Split, lexical_scores};
+use crate::embed::{TestSplit, side_by_side};
 use crate::metric::{
-    Evaluation, MetricError, Pairing, Protocol, Resampling, Rules, chance, count_matrix, evaluate, word,
+    Evaluation, MetricError, Protocol, Resampling, Rules, chance, count_matrix, evaluate, word,
 };
 use crate::suite::CellConfig;
 
 /// Seed of the bootstrap; every trial resamples the same test videos.
 const BOOTSTRAP_SEED: u64 = 0;
-
-/// The test split as the metrics see it.
-pub(super) struct TestSplit<'a> {
-    data: &'a Dataset,
-    captions: Vec<usize>,
-    pairing: Pairing,
-}
 
 /// What scoring gives.
 pub(super) struct Scored {
@@ -36,69 +30,31 @@ pub(super) struct Scored {
     pub(super) ranks: Vec<RankRow>,
 }
 
-impl<'a> TestSplit<'a> {
-    /// Pairs the captions of the test split with its videos.
-    ///
-    /// # Errors
-    /// [`MetricError::Empty`] when the split has no caption.
-    pub(super) fn new(data: &'a Dataset) -> Result<Self, MetricError> {
-        let captions = data.split_captions(Split::Test);
-        let place: BTreeMap<usize, u32> = data.splits.test.iter().copied().zip(0..).collect();
-        let video_of = captions
-            .iter()
-            .map(|&caption| place[&data.captions[caption].video])
-            .collect();
-        let pairing = Pairing::new(video_of, data.splits.test.len())?;
-        Ok(Self {
-            data,
-            captions,
-            pairing,
-        })
-    }
-
-    /// Ids of captions and videos in the order of the split.
-    fn ids(&self) -> (Vec<String>, Vec<String>) {
-        let captions = self
-            .captions
-            .iter()
-            .map(|&caption| self.data.captions[caption].id.clone())
-            .collect();
-        let videos = self
-            .data
-            .splits
-            .test
-            .iter()
-            .map(|&video| self.data.videos[video].id.clone())
-            .collect();
-        (captions, videos)
-    }
-
-    /// Chance, and TF-IDF word overlap where the videos were made of words.
-    ///
-    /// # Errors
-    /// Those of counting.
-    pub(super) fn baselines(&self, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
-        let rules = rules(cell);
-        let chance = chance(&self.pairing, &rules);
-        let tf_idf = match lexical_scores(self.data, Split::Test) {
-            None => None,
-            Some(lexical) => {
-                let matrix = Rows::new(
-                    RowsData::F32(&lexical.scores),
-                    lexical.n_queries,
-                    lexical.n_gallery,
-                )
-                .map_err(MetricError::from)?;
-                let counts = count_matrix(matrix, &self.pairing, rules.captions)?;
-                let evaluation = Evaluation::new(counts, &rules, None)?;
-                Some(BaselineRecord {
-                    t2v: evaluation.t2v.r_at,
-                    v2t: evaluation.v2t.r_at,
-                })
-            }
-        };
-        Ok(BaselinesRecord { chance, tf_idf })
-    }
+/// Chance, and TF-IDF word overlap where the videos were made of words.
+///
+/// # Errors
+/// Those of counting.
+pub(super) fn baselines(test: &TestSplit<'_>, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
+    let rules = rules(cell);
+    let chance = chance(&test.pairing, &rules);
+    let tf_idf = match lexical_scores(test.data, Split::Test) {
+        None => None,
+        Some(lexical) => {
+            let matrix = Rows::new(
+                RowsData::F32(&lexical.scores),
+                lexical.n_queries,
+                lexical.n_gallery,
+            )
+            .map_err(MetricError::from)?;
+            let counts = count_matrix(matrix, &test.pairing, rules.captions)?;
+            let evaluation = Evaluation::new(counts, &rules, None)?;
+            Some(BaselineRecord {
+                t2v: evaluation.t2v.r_at,
+                v2t: evaluation.v2t.r_at,
+            })
+        }
+    };
+    Ok(BaselinesRecord { chance, tf_idf })
 }
 
 /// Ranks the test split under the combined score and under each trained level alone.
@@ -148,8 +104,8 @@ pub(super) fn score(
         Hierarchy::Semantic => semantic.clone(),
         Hierarchy::Feature => feature.clone(),
         Hierarchy::Both => {
-            let text = side_by_side(cell, texts);
-            let video = side_by_side(cell, videos);
+            let text = side_by_side(&cell.model.level_weights, texts);
+            let video = side_by_side(&cell.model.level_weights, videos);
             Some(ranked((&text, &video))?)
         }
     };
@@ -169,28 +125,6 @@ pub(super) fn score(
             .collect(),
         ranks,
     })
-}
-
-/// Both levels' rows side by side, scaled by the root of their weights.
-fn side_by_side(cell: &CellConfig, rows: &LevelRows) -> Vec<f32> {
-    let weights = &cell.model.level_weights;
-    let parts = [
-        (&rows.semantic, weights.semantic),
-        (&rows.feature, weights.feature),
-    ];
-    let mut joined = Vec::with_capacity(2 * rows.n_rows * rows.dim);
-    for row in 0..rows.n_rows {
-        for (level, weight) in &parts {
-            let scale = weight.sqrt() as f32;
-            let level = level.as_deref().unwrap_or_default();
-            joined.extend(
-                level[row * rows.dim..][..rows.dim]
-                    .iter()
-                    .map(|value| value * scale),
-            );
-        }
-    }
-    joined
 }
 
 fn rules(cell: &CellConfig) -> Rules {

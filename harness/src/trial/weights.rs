@@ -284,7 +284,7 @@ fn check_description(config: &CellConfig, path: &Path) -> Result<(), InitialWeig
 /// # Errors
 /// [`InitialWeightsError`] for files that cannot be read.
 pub fn initial_weights(config: &CellConfig) -> Result<InitialWeights, InitialWeightsError> {
-    let all = |file: PathBuf| read(&file, |_| true);
+    let all = |file: PathBuf| read_all(&file);
     let model = config
         .train
         .init_from
@@ -298,6 +298,14 @@ pub fn initial_weights(config: &CellConfig) -> Result<InitialWeights, InitialWei
         .map(|path| all(bert_file(path)?))
         .transpose()?;
     Ok(InitialWeights { model, text })
+}
+
+/// All tensors of a file.
+///
+/// # Errors
+/// [`InitialWeightsError`] for a file that cannot be read.
+pub(crate) fn read_all(path: &Path) -> Result<StoredTensors, InitialWeightsError> {
+    read(path, |_| true)
 }
 
 /// Tensors of a file whose names are wanted.

@@ -69,32 +69,39 @@ impl SourceArgs {
     /// # Errors
     /// Those of the suite.
     pub(super) fn config(&self) -> Result<DataConfig, Failure> {
-        let path = std::path::Path::new(&self.data);
-        if path.is_dir() && self.sets.is_empty() {
-            return Ok(DataConfig::Folder(FolderConfig {
-                path: path.to_owned(),
-            }));
-        }
-        let suite = if self.data.trim_start().starts_with('{') {
-            let text = format!(
-                "{{format: 1, name: data, version: 1, about: data alone, kind: ablation, data: {}}}",
-                self.data
-            );
-            AnySuite::parse("DATA", &text, &self.sets)?
-        } else {
-            AnySuite::load(path, &self.sets)?
-        };
-        match suite {
-            AnySuite::Ablation(suite) => Ok(suite.cells[0].config.data.clone()),
-            AnySuite::Throughput(suite) => {
-                let error = NoData { suite: suite.name };
-                Err(Failure::new(ExitCode::Input, "suite", error))
-            }
-        }
+        config(&self.data, &self.sets)
     }
 
     /// As the caller wrote it.
     pub(super) fn name(&self) -> &str {
         &self.data
+    }
+}
+
+/// The configuration of a data set: of a suite file with overrides, of a folder with `dataset.yaml`, or as a `data:`
+/// section in braces.
+///
+/// # Errors
+/// Those of the suite.
+pub(in crate::cmd) fn config(data: &str, sets: &[String]) -> Result<DataConfig, Failure> {
+    let path = std::path::Path::new(data);
+    if path.is_dir() && sets.is_empty() {
+        return Ok(DataConfig::Folder(FolderConfig {
+            path: path.to_owned(),
+        }));
+    }
+    let suite = if data.trim_start().starts_with('{') {
+        let text =
+            format!("{{format: 1, name: data, version: 1, about: data alone, kind: ablation, data: {data}}}");
+        AnySuite::parse("DATA", &text, sets)?
+    } else {
+        AnySuite::load(path, sets)?
+    };
+    match suite {
+        AnySuite::Ablation(suite) => Ok(suite.cells[0].config.data.clone()),
+        AnySuite::Throughput(suite) => {
+            let error = NoData { suite: suite.name };
+            Err(Failure::new(ExitCode::Input, "suite", error))
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! Embeddings as files that other programs read.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use npyz::WriterBuilder;
+use serde::Serialize;
+
+use super::embedded::Embedded;
+use super::error::EmbedError;
+
+/// What an export holds: schema `hitbench.embed/1`, as `embed.json` beside it has it.
+#[derive(Debug, Serialize)]
+pub struct Exported {
+    schema: &'static str,
+    trial: String,
+    build_id: String,
+    steps: u64,
+    data: String,
+    content_hash: String,
+    n_texts: usize,
+    n_videos: usize,
+    /// Columns of `text.npy` and `video.npy`.
+    pub dim: usize,
+    /// Names of the files, this one left out.
+    pub files: Vec<String>,
+}
+
+/// Writes a folder: `text.npy` and `video.npy` (f32, rows in the order of the test split; their dot products are the
+/// model's scores), with two levels each level's unit rows as `LEVEL-text.npy` and `LEVEL-video.npy`, and ids:
+/// `captions.csv` (`text_id,video_id,text`) and `videos.txt`; last `embed.json`. Files that are there are written over.
+///
+/// # Errors
+/// [`EmbedError::Write`], [`EmbedError::Split`].
+pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError> {
+    let mut files = Files {
+        folder,
+        names: Vec::new(),
+    };
+    fs::create_dir_all(folder).map_err(|source| EmbedError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let (Embedded { texts, videos, .. }, split) = (embedded, embedded.split()?);
+    let mut dim = 0;
+    for (name, rows) in [("text", texts), ("video", videos)] {
+        let (values, columns) = embedded.scored(rows);
+        files.array(&format!("{name}.npy"), [rows.n_rows, columns], &values)?;
+        dim = columns;
+        if let (Some(semantic), Some(feature)) = (&rows.semantic, &rows.feature) {
+            let shape = [rows.n_rows, rows.dim];
+            files.array(&format!("semantic-{name}.npy"), shape, semantic)?;
+            files.array(&format!("feature-{name}.npy"), shape, feature)?;
+        }
+    }
+    let (_, video_ids) = split.ids();
+    files.write("captions.csv", |out| {
+        let mut out = csv::Writer::from_writer(out);
+        out.write_record(["text_id", "video_id", "text"])?;
+        for (caption, video) in split.pairs() {
+            out.write_record([&*caption.id, video, &*caption.text])?;
+        }
+        out.flush()
+    })?;
+    files.write("videos.txt", |out| {
+        video_ids.iter().try_for_each(|id| writeln!(out, "{id}"))
+    })?;
+    let exported = Exported {
+        schema: "hitbench.embed/1",
+        trial: embedded.model.trial.clone(),
+        build_id: embedded.model.build_id.clone(),
+        steps: embedded.model.steps,
+        data: embedded.data.name.clone(),
+        content_hash: embedded.data.content_hash.clone(),
+        n_texts: texts.n_rows,
+        n_videos: videos.n_rows,
+        dim,
+        files: files.names.clone(),
+    };
+    files.write("embed.json", |out| {
+        serde_json::to_writer_pretty(&mut *out, &exported)?;
+        writeln!(out)
+    })?;
+    Ok(exported)
+}
+
+/// Files of a folder.
+struct Files<'a> {
+    folder: &'a Path,
+    names: Vec<String>,
+}
+
+impl Files<'_> {
+    fn array(&mut self, name: &str, shape: [usize; 2], values: &[f32]) -> Result<(), EmbedError> {
+        self.write(name, |out| {
+            let mut array = npyz::WriteOptions::new()
+                .default_dtype()
+                .shape(&shape.map(|len| len as u64))
+                .writer(out)
+                .begin_nd()?;
+            array.extend(values.iter().copied())?;
+            array.finish()
+        })
+    }
+
+    fn write(
+        &mut self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), EmbedError> {
+        let path: PathBuf = self.folder.join(name);
+        let written = || {
+            let mut file = BufWriter::new(File::create(&path)?);
+            fill(&mut file)?;
+            file.flush()
+        };
+        written().map_err(|source| EmbedError::Write { path, source })?;
+        self.names.push(name.to_owned());
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Weights that a run kept, used without its suite.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hitbench_tests::{Said, run, small_suite};
+use serde_json::Value as Json;
+
+const TWO_HIERARCHIES: &str = "train: {steps: 20, batch: 16, lr: 1.0e-3, checkpoint_every: 7, log_every: 5, threads: 1}\n\
+     momentum: {momentum: 0.9, queue_len: 32}\n\
+     axes: {model.hierarchy: [both, feature]}\n\
+     reference: {model.hierarchy: both}\n\
+     seeds: [0]";
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// What a command prints with `--json`.
+fn json(said: &Said) -> Json {
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    serde_json::from_str(&said.out).expect("one JSON object")
+}
+
+/// The kept weights of a run, each with the metrics of its record.
+fn kept(folder: &Path) -> Vec<(PathBuf, Json)> {
+    let records = fs::read_to_string(folder.join("trials.jsonl")).expect("the run has records");
+    let record = |line: &str| -> (PathBuf, Json) {
+        let record: Json = serde_json::from_str(line).expect("a record a line");
+        let id = record["id"].as_str().expect("a trial has an id");
+        let file = folder.join("weights").join(format!("{id}.safetensors"));
+        (
+            file,
+            record["result"]["metrics"]["combined"]["directions"].clone(),
+        )
+    };
+    records.lines().map(record).collect()
+}
+
+#[test]
+fn kept_weights_give_the_recalls_of_their_trial_with_the_suite_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, data) = (folder.path().join("run"), folder.path().join("data"));
+    let suite = small_suite(folder.path(), TWO_HIERARCHIES);
+    let trained = run(["run", text(&suite), "--out", text(&out), "--keep-weights"]);
+    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    fs::remove_file(suite).expect("the suite was there");
+    // The data of the suite, as a folder of their own.
+    let written = run([
+        "data",
+        "synth",
+        "--out",
+        text(&data),
+        "--videos",
+        "160",
+        "--captions",
+        "1",
+        "--test-videos",
+        "40",
+        "--seed",
+        "3",
+    ]);
+    assert_eq!(written.code, Some(0), "{}", written.err);
+
+    let trials = kept(&out);
+    assert_eq!(trials.len(), 2);
+    for (weights, recorded) in trials {
+        let weights = text(&weights);
+        let own = json(&run(["eval", "--checkpoint", weights, "--json", "--no-ci"]));
+        for direction in ["t2v", "v2t"] {
+            for metric in ["r_at", "mean_rank", "median_rank", "n_tied"] {
+                let found = &own["directions"][direction][metric];
+                assert!(!found.is_null(), "{metric}");
+                assert_eq!(found, &recorded[direction][metric], "{direction} {metric}");
+            }
+        }
+        let given = json(&run([
+            "eval",
+            "--checkpoint",
+            weights,
+            "--data",
+            text(&data),
+            "--json",
+            "--no-ci",
+        ]));
+        assert_eq!(given, own);
+
+        let files = folder.path().join("files");
+        let exported = json(&run([
+            "embed",
+            "--checkpoint",
+            weights,
+            "--data",
+            text(&data),
+            "--out",
+            text(&files),
+            "--json",
+        ]));
+        assert_eq!(
+            (&exported["n_texts"], &exported["n_videos"]),
+            (&40.into(), &40.into())
+        );
+        let file = |name: &str| text(&files.join(name)).to_owned();
+        let captions = file("captions.csv");
+        let read = json(&run([
+            "eval",
+            "--text",
+            &file("text.npy"),
+            "--video",
+            &file("video.npy"),
+            "--text-ids",
+            &format!("{captions}::text_id"),
+            "--video-ids",
+            &file("videos.txt"),
+            "--map",
+            &captions,
+            "--json",
+            "--no-ci",
+        ]));
+        assert_eq!(read, own);
+    }
+}
+
+#[test]
+fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let suite = small_suite(folder.path(), TWO_HIERARCHIES);
+    let trained = run([
+        "run",
+        text(&suite),
+        "--out",
+        text(&out),
+        "--keep-weights",
+        "--filter",
+        "both",
+    ]);
+    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    let (weights, _) = kept(&out).remove(0);
+    let refused = |file: &Path, more: &[&str], said: &str| {
+        let embedded = folder.path().join("files");
+        let mut args = vec![
+            "embed",
+            "--checkpoint",
+            text(file),
+            "--out",
+            text(&embedded),
+            "--json",
+        ];
+        args.extend(more);
+        let found = run(args);
+        assert_eq!(found.code, Some(2), "{}", found.out);
+        assert!(found.err.contains(said), "{}", found.err);
+        assert!(!embedded.exists());
+    };
+    let bare = folder.path().join("bare.safetensors");
+    let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    fs::write(&bare, bytes).expect("writable");
+    refused(&bare, &[], "does not say which model its weights are of");
+    let torn = folder.path().join("torn.safetensors");
+    let whole = fs::read(&weights).expect("kept");
+    fs::write(&torn, &whole[..whole.len() / 2]).expect("writable");
+    refused(&torn, &[], "is no whole safetensors file");
+    refused(&folder.path().join("absent"), &[], "No such file");
+
+    let data = folder.path().join("data");
+    let written = run([
+        "data",
+        "synth",
+        "--out",
+        text(&data),
+        "--videos",
+        "20",
+        "--test-videos",
+        "5",
+    ]);
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    let description = data.join("dataset.yaml");
+    let renamed = fs::read_to_string(&description)
+        .expect("written")
+        .replace("\"action\"", "\"smell\"");
+    fs::write(&description, renamed).expect("writable");
+    refused(&weights, &["--data", text(&data)], "has no such expert");
+}
