@@ -272,6 +272,7 @@ fn evidence(cells: Vec<CellEvidence>) -> Evidence {
             gpus: Vec::new(),
         },
         peaks: Vec::new(),
+        gpu_peaks: Vec::new(),
         cells,
     }
 }

@@ -31,7 +31,10 @@ pub fn compare(subjects: &[Subject], reference: usize) -> Result<CompareRecord, 
     let own = &subjects[reference];
     let cells = align::aligned(subjects, reference);
     align::check(subjects, reference, &cells)?;
-    let peaks: Vec<_> = subjects.iter().map(Subject::peaks).collect();
+    let peaks: Vec<_> = subjects
+        .iter()
+        .map(|subject| (subject.peaks(), subject.gpu_peaks()))
+        .collect();
     let throughput = throughput::rows(&cells, reference, &peaks)?;
     let mut accuracy = accuracy::rows(&cells)?;
     let suite = &own.evidence.suite;

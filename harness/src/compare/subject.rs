@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use hitbench_reports::RunFolder;
-use hitbench_reports::compare::{Column, ColumnSource, PeakRates};
-use hitbench_reports::record::ProcessRecord;
+use hitbench_reports::compare::{Column, ColumnSource, GpuPeakRates, PeakRates};
+use hitbench_reports::record::{GpuPeaksRecord, ProcessRecord};
 
 use crate::gate::{Baseline, Evidence, GateError};
 use crate::machine::fingerprint;
@@ -56,10 +56,22 @@ impl Subject {
             fingerprint: own,
             machine: machine.clone(),
             peaks: self.peaks(),
+            gpu_peaks: self.gpu_peaks(),
         }
     }
 
-    /// Medians of the peaks over processes.
+    /// Medians of the GPU's peaks over processes.
+    pub(super) fn gpu_peaks(&self) -> Option<GpuPeakRates> {
+        let of = |rate: fn(&GpuPeaksRecord) -> Option<f64>| {
+            median(self.evidence.gpu_peaks.iter().filter_map(rate).collect())
+        };
+        Some(GpuPeakRates {
+            product_flops_per_s: of(|process| process.product_flops_per_s),
+            copy_bytes_per_s: of(|process| Some(process.copy_bytes_per_s))?,
+        })
+    }
+
+    /// Medians of the CPU's peaks over processes.
     pub(super) fn peaks(&self) -> Option<PeakRates> {
         let of = |rate: fn(&ProcessRecord) -> f64| {
             median(self.evidence.peaks.iter().map(rate).collect()).filter(|rate| *rate > 0.0)

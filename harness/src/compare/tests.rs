@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hitbench_kernels::RankCount;
 use hitbench_reports::compare::{ColumnSource, CompareRecord, StatementKind};
 use hitbench_reports::record::{
-    CacheState, MachineRecord, ProcessRecord, ProtocolRecord, ToolRecord, Verdict,
+    CacheState, GpuPeaksRecord, MachineRecord, ProcessRecord, ProtocolRecord, ToolRecord, Verdict,
 };
 
 use super::{Subject, compare};
@@ -45,6 +45,7 @@ fn subject(label: &str, cells: Vec<CellEvidence>) -> Subject {
                 gpus: Vec::new(),
             },
             peaks: Vec::new(),
+            gpu_peaks: Vec::new(),
             cells,
         },
     }
@@ -135,6 +136,45 @@ fn close(found: f64, expected: f64) {
         (found - expected).abs() < 1e-9 * expected.abs(),
         "{found} instead of {expected}"
     );
+}
+
+#[test]
+fn kernels_on_a_gpu_have_shares_of_the_gpus_peaks_alone() {
+    let on_gpu = |kernel: &str, work: [u64; 2]| {
+        let mut cell = timed(kernel, &[1_000.0, 1_000.0]);
+        let measured = cell.measured.as_mut().unwrap();
+        kernel.clone_into(&mut measured.kernel);
+        (measured.flops, measured.bytes) = (Some(work[0]), Some(work[1]));
+        cell
+    };
+    let cells = || {
+        vec![
+            on_gpu("cuda/sm80/f16", [8_000, 1_000]),
+            on_gpu("libtorch/cuda/f32", [8_000, 1_000]),
+            on_gpu("cuda/sm90a/f16", [1_000, 1_000]),
+        ]
+    };
+    let mut only = subject("only", cells());
+    only.evidence.peaks = vec![ProcessRecord {
+        fma_flops_per_s: 1.0,
+        copy_bytes_per_s: 1.0,
+        cpu_clock_hz: None,
+        load_average: None,
+    }];
+    only.evidence.gpu_peaks = vec![GpuPeaksRecord {
+        product_flops_per_s: Some(2e10),
+        copy_bytes_per_s: 1e10,
+    }];
+    let record = compared(&[only, subject("again", cells())]);
+    let share = |at: usize| record.throughput[at].values[0].clone().unwrap();
+    // A call a microsecond: 8 of 20 GFLOP/s, 1 of 10 GB/s.
+    for (at, product) in [(0, Some(0.4)), (1, None), (2, None)] {
+        let value = share(at);
+        assert_eq!(value.fma_share, None);
+        assert_eq!(value.product_share.is_some(), product.is_some(), "{at}");
+        close(value.product_share.unwrap_or(1.0), product.unwrap_or(1.0));
+        close(value.copy_share.unwrap(), 0.1);
+    }
 }
 
 #[test]

@@ -3,14 +3,19 @@
 //! Samples are processes, or the seeds of a training; times have long tails, so that logarithms are compared, as gates
 //! do. A rate is the geometric mean of its samples and a ratio that of two rates: every interval holds its value.
 
-use hitbench_reports::compare::{GeometricMean, PeakRates, RatioFound, ThroughputRow, ThroughputValue};
-use hitbench_reports::record::CacheState;
+use hitbench_reports::compare::{
+    GeometricMean, GpuPeakRates, PeakRates, RatioFound, ThroughputRow, ThroughputValue,
+};
+use hitbench_reports::record::{CacheState, is_on_gpu};
 
 use super::align::AlignedCell;
 use super::assemble::LEVEL;
 use crate::gate::GateMetric;
 use crate::gate::evidence::{CellEvidence, MeasuredEvidence};
 use crate::metric::{MetricError, Uncertain, paired_mean, welch};
+
+/// The peaks of a machine's CPU and GPU.
+type DevicePeaks = (Option<PeakRates>, Option<GpuPeakRates>);
 
 /// What can be a rate, in the order of the tables.
 const METRICS: [GateMetric; 4] = [
@@ -55,7 +60,7 @@ impl<'a> Samples<'a> {
     }
 
     /// Its value without what depends on the reference.
-    fn value(&self, peaks: Option<PeakRates>) -> Result<ThroughputValue, MetricError> {
+    fn value(&self, metric: GateMetric, (cpu, gpu): DevicePeaks) -> Result<ThroughputValue, MetricError> {
         let per_s = self.mean().exp();
         let work = self.measured;
         let calls_per_s = |measured: &MeasuredEvidence| per_s / measured.items as f64;
@@ -63,9 +68,21 @@ impl<'a> Samples<'a> {
             work.and_then(|measured| Some(of(measured)? as f64 * calls_per_s(measured)))
         };
         let (flops_per_s, bytes_per_s) = (rate(|work| work.flops), rate(|work| work.bytes));
-        // The peaks are the CPU's.
-        let is_on_gpu = work.is_some_and(|work| work.kernel.split('/').any(|part| part == "cuda"));
-        let peaks = peaks.filter(|_| !is_on_gpu);
+        let kernel = work.map_or("", |work| &*work.kernel);
+        // With transfer a GPU waits for the host, and its peaks say little.
+        let (cpu, gpu) = match is_on_gpu(kernel) {
+            false => (cpu, None),
+            true => (
+                None,
+                gpu.filter(|_| metric != GateMetric::ItemsPerS(CacheState::Transfer)),
+            ),
+        };
+        let copy = cpu
+            .map(|peaks| peaks.copy_bytes_per_s)
+            .or(gpu.map(|peaks| peaks.copy_bytes_per_s));
+        let copy_share = bytes_per_s.zip(copy).map(|(rate, peak)| rate / peak);
+        let product = gpu.and_then(|peaks| peaks.product_flops_per_s);
+        let product_share = flops_per_s.zip(product).map(|(rate, peak)| rate / peak);
         Ok(ThroughputValue {
             kernel: work.map(|work| work.kernel.clone()),
             per_s,
@@ -78,11 +95,11 @@ impl<'a> Samples<'a> {
                 .filter(|(flops, bytes)| *flops > 0.0 && *bytes > 0.0)
                 .map(|(flops, bytes)| flops / bytes),
             fma_share: flops_per_s
-                .zip(peaks)
+                .zip(cpu)
                 .map(|(rate, peaks)| rate / peaks.fma_flops_per_s),
-            copy_share: bytes_per_s
-                .zip(peaks)
-                .map(|(rate, peaks)| rate / peaks.copy_bytes_per_s),
+            product_share: product_share
+                .filter(|share| kernel.ends_with("/f16") && copy_share.is_none_or(|copy| *share >= copy)),
+            copy_share,
             has_other_settings: false,
         })
     }
@@ -110,7 +127,7 @@ fn exponential(found: Result<Uncertain, MetricError>) -> Result<Option<[f64; 2]>
 pub(super) fn rows(
     cells: &[AlignedCell<'_>],
     reference: usize,
-    peaks: &[Option<PeakRates>],
+    peaks: &[DevicePeaks],
 ) -> Result<Vec<ThroughputRow>, MetricError> {
     let mut rows = Vec::new();
     for metric in METRICS {
@@ -133,7 +150,7 @@ pub(super) fn rows(
                     values.push(None);
                     continue;
                 };
-                let mut value = own.value(peaks[at])?;
+                let mut value = own.value(metric, peaks[at])?;
                 value.has_other_settings = cell.has_other_settings(at);
                 if let Some(of_reference) = &samples[reference]
                     && at != reference

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use hitbench_kernels::RankCount;
 use hitbench_reports::RunFolder;
 use hitbench_reports::record::{
-    AxisValues, CacheState, Direction, MachineRecord, MeasurementRecord, PlannedCell, ProcessRecord,
-    ProtocolRecord, RankRow, ScoreKind, ToolRecord, TrialRecord,
+    AxisValues, CacheState, Direction, GpuPeaksRecord, MachineRecord, MeasurementRecord, PlannedCell,
+    ProcessRecord, ProtocolRecord, RankRow, ScoreKind, ToolRecord, TrialRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,10 @@ pub struct Evidence {
     pub tool: ToolRecord,
     /// The machine.
     pub machine: MachineRecord,
-    /// What the machine could do at most, by process; empty where it was not measured.
+    /// What the CPU could do at most, by process; empty where it was not measured.
     pub peaks: Vec<ProcessRecord>,
+    /// What the GPU could do at most, by process; empty where it was not measured.
+    pub gpu_peaks: Vec<GpuPeaksRecord>,
     /// The cells, in the order of the plan.
     pub cells: Vec<CellEvidence>,
 }
@@ -190,6 +192,10 @@ impl Evidence {
                 folder: folder.path().to_owned(),
             });
         }
+        let (peaks, gpu_peaks) = folder
+            .peaks()?
+            .map(|peaks| (peaks.processes, peaks.gpu))
+            .unwrap_or_default();
         let evidence = Self {
             suite: SuiteId {
                 name: run.suite.name,
@@ -198,7 +204,8 @@ impl Evidence {
             },
             tool: run.tool,
             machine: run.machine,
-            peaks: folder.peaks()?.map_or(Vec::new(), |peaks| peaks.processes),
+            peaks,
+            gpu_peaks,
             cells,
         };
         evidence.check_times().map_err(|problem| GateError::Times {
@@ -230,14 +237,22 @@ impl Evidence {
                     .try_for_each(|time| check("a time in nanoseconds", time))?;
             }
         }
-        for process in &self.peaks {
-            for peak in [process.fma_flops_per_s, process.copy_bytes_per_s] {
-                if !(peak.is_finite() && peak > 0.0) {
-                    return Err(format!("a peak of the machine is {peak}"));
-                }
-            }
+        let cpu = self
+            .peaks
+            .iter()
+            .flat_map(|process| [Some(process.fma_flops_per_s), Some(process.copy_bytes_per_s)]);
+        let gpu = self
+            .gpu_peaks
+            .iter()
+            .flat_map(|process| [process.product_flops_per_s, Some(process.copy_bytes_per_s)]);
+        match cpu
+            .chain(gpu)
+            .flatten()
+            .find(|peak| !(peak.is_finite() && *peak > 0.0))
+        {
+            Some(peak) => Err(format!("a peak of the machine is {peak}")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

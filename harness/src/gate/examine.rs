@@ -3,10 +3,10 @@
 use std::fmt;
 
 use hitbench_kernels::RankCount;
-use hitbench_reports::record::{Direction, ProcessRecord};
+use hitbench_reports::record::{Direction, GpuPeaksRecord, ProcessRecord, is_on_gpu};
 use serde::Serialize;
 
-use super::evidence::{CellEvidence, Evidence, TrialEvidence};
+use super::evidence::{CellEvidence, Evidence, MeasuredEvidence, TrialEvidence};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::sides::{Compared, values};
 use crate::metric::{Contrast, MarginTest, MetricError, Resampling, SeedHits, welch};
@@ -226,9 +226,16 @@ fn overlap(a: &RankCount, b: &RankCount) -> bool {
     a.greater <= worst(b) && b.greater <= worst(a)
 }
 
-/// By how much the machine itself was slower than for the baseline: shares of its peaks, medians over processes.
+/// By how much the machine itself was slower than for the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MachineLoss {
+    cpu: Option<DeviceLoss>,
+    gpu: Option<DeviceLoss>,
+}
+
+/// Losses of a device: shares of its peaks, medians over processes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct DeviceLoss {
     flops: f64,
     bytes: f64,
     /// Floating-point operations in the time of a byte, by the baseline's peaks.
@@ -236,18 +243,43 @@ pub(super) struct MachineLoss {
 }
 
 impl MachineLoss {
-    /// `None` where peaks were not measured.
-    pub(super) fn new(baseline: &Evidence, run: &Evidence) -> Option<Self> {
-        let median = |side: &Evidence, of: fn(&ProcessRecord) -> f64| {
-            let mut values: Vec<f64> = side.peaks.iter().map(of).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
+    /// The losses of the devices whose peaks both sides measured.
+    pub(super) fn new(baseline: &Evidence, run: &Evidence) -> Self {
+        let cpu = |of: fn(&ProcessRecord) -> f64| -> Option<[f64; 2]> {
+            let median = |side: &Evidence| median(side.peaks.iter().map(of).collect());
+            Some([median(baseline)?, median(run)?])
         };
-        let [flops, bytes] = [
-            |process: &ProcessRecord| process.fma_flops_per_s,
-            |process: &ProcessRecord| process.copy_bytes_per_s,
-        ]
-        .map(|of| Some([median(baseline, of)?, median(run, of)?]));
+        let gpu = |of: fn(&GpuPeaksRecord) -> Option<f64>| -> Option<[f64; 2]> {
+            let median = |side: &Evidence| median(side.gpu_peaks.iter().filter_map(of).collect());
+            Some([median(baseline)?, median(run)?])
+        };
+        Self {
+            cpu: DeviceLoss::new(
+                cpu(|process| process.fma_flops_per_s),
+                cpu(|process| process.copy_bytes_per_s),
+            ),
+            gpu: DeviceLoss::new(
+                gpu(|process| process.product_flops_per_s),
+                gpu(|process| Some(process.copy_bytes_per_s)),
+            ),
+        }
+    }
+
+    /// The loss of the peak that bounds a cell's work on its device, the smaller loss where that is not known; none where
+    /// the device's peaks are not.
+    pub(super) fn of(&self, cell: &CellEvidence) -> f64 {
+        let measured = cell.measured.as_ref();
+        let device = match measured {
+            Some(work) if is_on_gpu(&work.kernel) => self.gpu,
+            _ => self.cpu,
+        };
+        device.map_or(0.0, |device| device.of(measured))
+    }
+}
+
+impl DeviceLoss {
+    /// Of both peaks, each before and after.
+    fn new(flops: Option<[f64; 2]>, bytes: Option<[f64; 2]>) -> Option<Self> {
         let (flops, bytes) = (flops?, bytes?);
         let loss = |[before, after]: [f64; 2]| (1.0 - after / before).max(0.0);
         Some(Self {
@@ -257,18 +289,19 @@ impl MachineLoss {
         })
     }
 
-    /// The loss of the peak that bounds a cell's work; the smaller loss where that is not known.
-    pub(super) fn of(&self, cell: &CellEvidence) -> f64 {
-        let work = cell
-            .measured
-            .as_ref()
-            .and_then(|work| Some((work.flops?, work.bytes?)));
-        match work {
+    fn of(&self, measured: Option<&MeasuredEvidence>) -> f64 {
+        match measured.and_then(|work| Some((work.flops?, work.bytes?))) {
             Some((flops, bytes)) if flops as f64 > self.flops_a_byte * bytes as f64 => self.flops,
             Some(_) => self.bytes,
             None => self.flops.min(self.bytes),
         }
     }
+}
+
+/// The upper one of the two in the middle; `None` without any above zero.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ fn evidence(kind: &str, machine: Machine, cells: Vec<CellEvidence>) -> Evidence 
             gpus: Vec::new(),
         },
         peaks: Vec::new(),
+        gpu_peaks: Vec::new(),
         cells,
     }
 }

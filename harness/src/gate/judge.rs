@@ -194,9 +194,7 @@ pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate
         incomparable: policy.incomparable,
         rows,
     };
-    if let Some(loss) = MachineLoss::new(baseline, run) {
-        gate.excuse_slow_machine(loss, baseline);
-    }
+    gate.excuse_slow_machine(MachineLoss::new(baseline, run), baseline);
     Ok(gate)
 }
 
@@ -354,7 +352,7 @@ impl Gate {
                 Ok(compared) => {
                     let new = difference(kind, metric, margin, compared, plan)?;
                     let judgement = judge(std::slice::from_ref(&new.test), policy.alpha)?[0];
-                    let loss = machine.map_or(0.0, |loss| loss.of(compared.baseline));
+                    let loss = machine.of(compared.baseline);
                     if judgement.verdict != MarginVerdict::Regressed {
                         own.verdict = GateVerdict::Inconclusive;
                         own.why = Some((

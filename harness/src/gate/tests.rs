@@ -196,7 +196,7 @@ fn the_policy_decides_what_open_rows_do() {
 
 #[test]
 fn times_of_a_slower_machine_say_nothing_and_new_samples_can_clear() {
-    use hitbench_reports::record::ProcessRecord;
+    use hitbench_reports::record::{GpuPeaksRecord, ProcessRecord};
     let speed = policy("  - {id: s, kind: throughput, metric: warm.items_per_s, margin: 5%}\n");
     let peak = |flops: f64| ProcessRecord {
         fma_flops_per_s: flops,
@@ -242,6 +242,27 @@ fn times_of_a_slower_machine_say_nothing_and_new_samples_can_clear() {
     ] {
         let [before, slow] = [&before, &slow].map(|side| bound_by(side, flops, bytes));
         assert_eq!(verdicts(&gate(&speed, &before, &slow).unwrap()), [expected]);
+    }
+
+    // A kernel of the GPU is excused by the GPU's peaks alone.
+    let on_gpu = |evidence: &Evidence, share: f64| {
+        let mut evidence = evidence.clone();
+        evidence.cells[0].measured.as_mut().unwrap().kernel = "cuda/sm80/f16".to_owned();
+        evidence.gpu_peaks = vec![
+            GpuPeaksRecord {
+                product_flops_per_s: Some(8e14 * share),
+                copy_bytes_per_s: 4e12 * share,
+            };
+            3
+        ];
+        evidence
+    };
+    for (run, share, expected) in [
+        (with_copy(0.8), 1.0, GateVerdict::Regressed),
+        (after.clone(), 0.8, GateVerdict::Inconclusive),
+    ] {
+        let found = gate(&speed, &on_gpu(&before, 1.0), &on_gpu(&run, share)).unwrap();
+        assert_eq!(verdicts(&found), [expected]);
     }
 
     found.confirm(&speed, &before, &after).unwrap();

@@ -2,7 +2,7 @@
 
 use super::record::{AccuracyRow, AccuracyValue, CompareRecord, ThroughputRow, ThroughputValue};
 
-const HEADER: [&str; 18] = [
+const HEADER: [&str; 19] = [
     "cell",
     "metric",
     "run",
@@ -19,6 +19,7 @@ const HEADER: [&str; 18] = [
     "detectable",
     "flops_per_s",
     "fma_peak_share",
+    "f16_product_share",
     "copy_share",
     "has_other_settings",
 ];
@@ -78,6 +79,7 @@ fn rate(
         String::new(),
         number(value.flops_per_s),
         number(value.fma_share),
+        number(value.product_share),
         number(value.copy_share),
         value.has_other_settings.to_string(),
     ]
@@ -100,6 +102,7 @@ fn recall(row: &AccuracyRow, value: &AccuracyValue, label: &str) -> [String; HEA
         number(difference.map(|found| found.level)),
         number(difference.map(|found| found.p_value)),
         number(difference.map(|found| found.detectable)),
+        String::new(),
         String::new(),
         String::new(),
         String::new(),

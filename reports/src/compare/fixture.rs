@@ -41,6 +41,7 @@ fn column(label: &str, cpu: &str, is_like_machine: bool, fma: f64) -> Column {
             fma_flops_per_s: fma,
             copy_bytes_per_s: fma / 20.0,
         }),
+        gpu_peaks: None,
         is_like_machine,
         is_same_build: label == "old",
     }
@@ -61,6 +62,7 @@ fn rate(per_s: f64, ratio: Option<f64>, fma: f64) -> Option<ThroughputValue> {
         flops_per_s: Some(1e3 * per_s),
         intensity: Some(10.0),
         fma_share: Some(1e3 * per_s / fma),
+        product_share: None,
         copy_share: Some(1e2 * per_s / (fma / 20.0)),
         has_other_settings: false,
     })

@@ -13,7 +13,7 @@ type Fact = fn(&Column) -> String;
 
 /// The facts that may explain a difference, one row each.
 pub(super) fn machines_grid(record: &CompareRecord) -> Grid {
-    let facts: [(&str, Fact); 11] = [
+    let facts: [(&str, Fact); 13] = [
         ("processor", |column| unknown(column.machine.cpu_model.as_deref())),
         ("cores", |column| {
             format!("{} ({})", column.machine.cores, column.machine.arch)
@@ -38,6 +38,17 @@ pub(super) fn machines_grid(record: &CompareRecord) -> Grid {
                 format!("{:.2} GB/s", peaks.copy_bytes_per_s / 1e9)
             })
         }),
+        ("GPU f16 product", |column| {
+            let product = column.gpu_peaks.and_then(|peaks| peaks.product_flops_per_s);
+            product.map_or("not measured".to_owned(), |rate| {
+                format!("{:.1} GFLOP/s", rate / 1e9)
+            })
+        }),
+        ("GPU copy", |column| {
+            column.gpu_peaks.map_or("not measured".to_owned(), |peaks| {
+                format!("{:.2} GB/s", peaks.copy_bytes_per_s / 1e9)
+            })
+        }),
         ("build", build),
         ("read from", |column| {
             match column.source {
@@ -52,8 +63,16 @@ pub(super) fn machines_grid(record: &CompareRecord) -> Grid {
             .chain(record.columns.iter().map(fact))
             .collect()
     };
-    let has_peaks = record.columns.iter().any(|column| column.peaks.is_some());
-    let is_shown = |(name, _): &(&str, Fact)| has_peaks || !["FMA peak", "copy"].contains(name);
+    let any = |has: fn(&Column) -> bool| record.columns.iter().any(has);
+    let (has_peaks, has_gpu_peaks) = (
+        any(|column| column.peaks.is_some()),
+        any(|column| column.gpu_peaks.is_some()),
+    );
+    let is_shown = |(name, _): &(&str, Fact)| match *name {
+        "FMA peak" | "copy" => has_peaks,
+        "GPU f16 product" | "GPU copy" => has_gpu_peaks,
+        _ => true,
+    };
     let labels = record.columns.iter().enumerate().map(|(at, column)| {
         if at == record.reference {
             format!("{} *", column.label)

@@ -20,6 +20,7 @@ pub use files::{CompareFiles, write_files};
 pub use markdown::compare_md;
 pub use record::{
     AccuracyRow, AccuracyStatement, AccuracyValue, Column, ColumnSource, CompareRecord, ComparedSuite,
-    DifferenceFound, GeometricMean, PeakRates, RatioFound, StatementKind, ThroughputRow, ThroughputValue,
+    DifferenceFound, GeometricMean, GpuPeakRates, PeakRates, RatioFound, StatementKind, ThroughputRow,
+    ThroughputValue,
 };
 pub use table::compare_table;

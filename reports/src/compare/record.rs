@@ -76,8 +76,10 @@ pub struct Column {
     pub fingerprint: String,
     /// The machine.
     pub machine: MachineRecord,
-    /// What the machine did at most; `None` where it was not measured.
+    /// What the CPU did at most; `None` where it was not measured.
     pub peaks: Option<PeakRates>,
+    /// What the GPU did at most; `None` where it was not measured.
+    pub gpu_peaks: Option<GpuPeakRates>,
     /// Whether the machine is like the reference's.
     pub is_like_machine: bool,
     /// Whether the build is the reference's.
@@ -90,6 +92,15 @@ pub struct PeakRates {
     /// Floating-point operations a second, multiply-adds of f32 in registers.
     pub fma_flops_per_s: f64,
     /// Bytes read and written a second by copying memory.
+    pub copy_bytes_per_s: f64,
+}
+
+/// What a GPU did at most, medians over processes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GpuPeakRates {
+    /// Floating-point operations a second of libtorch's product of large f16 matrices; `None` without libtorch.
+    pub product_flops_per_s: Option<f64>,
+    /// Bytes read and written a second by copying its memory.
     pub copy_bytes_per_s: f64,
 }
 
@@ -125,9 +136,12 @@ pub struct ThroughputValue {
     pub flops_per_s: Option<f64>,
     /// Operations a byte.
     pub intensity: Option<f64>,
-    /// Share of this machine's own FMA peak.
+    /// Share of this machine's own FMA peak; `None` on a GPU.
     pub fma_share: Option<f64>,
-    /// Share of this machine's own copy bandwidth.
+    /// Share of what this machine's own GPU makes of a large f16 product; `None` on the CPU, for rows of another type, and
+    /// where moving the bytes takes longer.
+    pub product_share: Option<f64>,
+    /// Share of the copy bandwidth of the device, this machine's own.
     pub copy_share: Option<f64>,
     /// Whether settings or data of the cell are not those of the reference.
     pub has_other_settings: bool,

@@ -4,6 +4,9 @@ use super::record::{CompareRecord, RatioFound, ThroughputRow, ThroughputValue};
 use crate::grid::Grid;
 use crate::throughput::{percent, prefix, significant};
 
+/// A share of a peak.
+type Share = fn(&ThroughputValue) -> Option<f64>;
+
 /// One table a metric.
 pub(super) fn throughput_grids(record: &CompareRecord) -> Vec<Grid> {
     record
@@ -20,10 +23,19 @@ fn grid(record: &CompareRecord, metric: &str) -> Grid {
         .filter(|row| row.metric == metric)
         .collect();
     let has = |of: fn(&ThroughputValue) -> bool| rows.iter().any(|row| row.values.iter().flatten().any(of));
-    let (has_kernels, has_shares) = (
-        has(|value| value.kernel.is_some()),
-        has(|value| value.fma_share.or(value.copy_share).is_some()),
-    );
+    let has_kernels = has(|value| value.kernel.is_some());
+    let shares: [(&str, Share); 3] = [
+        ("FMA peak %", |value| value.fma_share),
+        ("f16 product %", |value| value.product_share),
+        ("copy %", |value| value.copy_share),
+    ];
+    let shares: Vec<(&str, Share)> = shares
+        .into_iter()
+        .filter(|&(_, of)| {
+            rows.iter()
+                .any(|row| row.values.iter().flatten().any(|value| of(value).is_some()))
+        })
+        .collect();
     let mut header = vec!["cell", "run"];
     if has_kernels {
         header.push("kernel");
@@ -31,9 +43,7 @@ fn grid(record: &CompareRecord, metric: &str) -> Grid {
     let n_words = header.len();
     let ratio = format!("to {}", record.reference_label());
     header.extend(["rate", "interval", &ratio, "interval"]);
-    if has_shares {
-        header.extend(["FMA peak %", "copy %"]);
-    }
+    header.extend(shares.iter().map(|(name, _)| *name));
     let n_columns = header.len();
     let header = header.into_iter().map(str::to_owned).collect();
     let mut lines = Vec::new();
@@ -52,10 +62,11 @@ fn grid(record: &CompareRecord, metric: &str) -> Grid {
                     }
                     line.extend(rates(row, value));
                     line.extend(ratios(value, at == record.reference));
-                    if has_shares {
-                        let share = |share: Option<f64>| share.map(percent).unwrap_or_default();
-                        line.extend([share(value.fma_share), share(value.copy_share)]);
-                    }
+                    line.extend(
+                        shares
+                            .iter()
+                            .map(|(_, of)| of(value).map(percent).unwrap_or_default()),
+                    );
                 }
             }
             line.resize(n_columns, String::new());

@@ -176,6 +176,11 @@ pub struct TimesRecord {
     pub process_medians_ns: Vec<f64>,
 }
 
+/// Whether a kernel of this name, an id or that of an opponent, runs on a GPU, to which the peaks of the CPU say nothing.
+pub fn is_on_gpu(kernel: &str) -> bool {
+    kernel.split('/').any(|part| part == "cuda")
+}
+
 /// `peaks.json`: what the machine did at most, measured in the same run, process by process. Of CPU and GPU those are
 /// measured that the suite has cells of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

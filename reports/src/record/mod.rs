@@ -18,7 +18,7 @@ pub use error::RecordError;
 pub use folder::RunFolder;
 pub use measurement::{
     AccuracyRecord, CacheState, GpuPeaksRecord, GpuStateRecord, MeasurementOutcome, MeasurementRecord,
-    MeasurementResult, PeaksRecord, ProcessRecord, TimesRecord, WorkRecord,
+    MeasurementResult, PeaksRecord, ProcessRecord, TimesRecord, WorkRecord, is_on_gpu,
 };
 pub use metrics::{
     Direction, DirectionPair, DirectionRecord, ProtocolRecord, ScoreKind, ScoreRecord, headline_cutoff,

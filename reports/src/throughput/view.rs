@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::ratio::{Range, Ratio};
 use crate::record::{
     AxisValues, CacheState, GpuPeaksRecord, MeasurementOutcome, MeasurementRecord, MeasurementResult,
-    PeaksRecord, PlannedCell, PlannedTrial, RunRecord, TimesRecord, value_text,
+    PeaksRecord, PlannedCell, PlannedTrial, RunRecord, TimesRecord, is_on_gpu, value_text,
 };
 
 /// A run in plan order, whatever order its measurements finished in.
@@ -347,7 +347,7 @@ impl<'a> Entry<'a> {
 
     /// Whether it ran on a GPU, to which the peaks of the CPU say nothing.
     pub(crate) fn is_on_gpu(&self) -> bool {
-        self.record.kernel.split('/').any(|part| part == "cuda")
+        is_on_gpu(&self.record.kernel)
     }
 
     /// Whether it is one of this project's fast kernels.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hitbench_kernels::RankCount;
 use hitbench_reports::record::{
-    AxisValues, Direction, MachineRecord, ProcessRecord, ProtocolRecord, ToolRecord,
+    AxisValues, Direction, GpuPeaksRecord, MachineRecord, ProcessRecord, ProtocolRecord, ToolRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub(super) struct WireBaseline {
     fingerprint: String,
     machine: MachineRecord,
     peaks: Vec<ProcessRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gpu_peaks: Vec<GpuPeaksRecord>,
     queries: Vec<WireQueries>,
     cells: Vec<WireCell>,
     history: Vec<Blessing>,
@@ -130,6 +132,7 @@ impl From<&Baseline> for WireBaseline {
             fingerprint: fingerprint(&evidence.machine),
             machine: evidence.machine.clone(),
             peaks: evidence.peaks.clone(),
+            gpu_peaks: evidence.gpu_peaks.clone(),
             queries: known.lists,
             cells,
             history: baseline.history.clone(),
@@ -191,6 +194,7 @@ impl TryFrom<WireBaseline> for Baseline {
             tool: wire.tool,
             machine: wire.machine,
             peaks: wire.peaks,
+            gpu_peaks: wire.gpu_peaks,
             cells,
         };
         evidence.check_times()?;
