@@ -1,4 +1,5 @@
-//! A CUDA device through its driver: memory, copies and launches on the stream that libtorch uses too.
+//! A CUDA device through its driver: memory, copies and launches on the stream that libtorch uses too; rows come over a
+//! stream of their own, [`Staging`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,7 +28,8 @@ const MIN_CAPABILITY: Version = Version { major: 8, minor: 0 };
 /// The compute capability of Hopper, which alone has its instructions.
 const HOPPER: Version = Version { major: 9, minor: 0 };
 
-/// Rows of one side on the device at one time: enough that copies are long, and little of any device's memory.
+/// A part of the rows of one side: long enough for copies and sweeps, and little of any device's memory, even though two of
+/// either side are held.
 const PART_BYTES: usize = 256 << 20;
 
 /// Memory that the pool keeps, the most that an operation may take beside its inputs and outputs; libtorch has a pool of
@@ -98,7 +100,7 @@ struct CudaDevice {
     arch_name: String,
     n_processors: u32,
     loaded: Mutex<Loaded>,
-    /// Those that nobody uses: as many as there were calls at the same time.
+    /// Those that nobody uses: as many as there were calls at the same time, 16 MiB of pinned memory each, and kept.
     staging: Mutex<Vec<Staging>>,
 }
 
@@ -313,18 +315,6 @@ impl Gpu for CudaDevice {
         after: &Mark,
         fill: Fill<'_>,
     ) -> Result<(), KernelError> {
-        #[cfg_attr(
-            not(test),
-            expect(
-                clippy::infallible_destructuring_match,
-                reason = "the emulator's marks are for tests"
-            )
-        )]
-        let after = match after {
-            Mark::Event(event) => event,
-            #[cfg(test)]
-            Mark::Count(_) => unreachable!("a mark of the emulator"),
-        };
         let idle = || self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         let one = idle().pop();
         let mut staging = match one {
@@ -333,7 +323,7 @@ impl Gpu for CudaDevice {
         };
         // Not under the lock: while threads of a pool wait for `fill` they may take other work, which copies too.
         // SAFETY: the caller's promise; all other work on the memory is in the order of the stream.
-        unsafe { staging.copy(&self.stream, after, address, bytes, unit, fill) }
+        unsafe { staging.copy(&self.stream, after.event(), address, bytes, unit, fill) }
             .map_err(failed("cuMemcpyHtoDAsync"))?;
         idle().push(staging);
         Ok(())

@@ -297,8 +297,9 @@ impl Gpu for Emulator {
         // Few units, so that there are several pieces.
         let at_once = (self.part_bytes / 16 / unit).max(1) * unit;
         for at in (0..bytes).step_by(at_once) {
-            let mut piece = vec![[GUARD; 16]; at_once.min(bytes - at).div_ceil(16)];
-            let piece = &mut piece.as_flattened_mut()[..at_once.min(bytes - at)];
+            // Numbers of 16 bytes, for their alignment.
+            let mut piece = vec![u128::from_ne_bytes([GUARD; 16]); at_once.min(bytes - at).div_ceil(16)];
+            let piece = &mut bytemuck::cast_slice_mut(&mut piece)[..at_once.min(bytes - at)];
             fill(at, piece);
             // SAFETY: as for `write`.
             unsafe {
@@ -309,6 +310,7 @@ impl Gpu for Emulator {
                 );
             }
         }
+        self.touch(address);
         Ok(())
     }
 

@@ -30,6 +30,20 @@ pub(super) enum Argument {
     Tensor(Tensor),
 }
 
+impl Mark {
+    /// That of a real device.
+    ///
+    /// # Panics
+    /// For a mark of the emulator.
+    pub(super) fn event(&self) -> &CudaEvent {
+        match self {
+            Self::Event(event) => event,
+            #[cfg(test)]
+            Self::Count(_) => panic!("a mark of the emulator"),
+        }
+    }
+}
+
 impl Argument {
     /// The parameter that takes it.
     pub(super) fn parameter(self) -> Parameter {
@@ -64,7 +78,8 @@ pub(super) trait Gpu: Debug + Send + Sync {
     /// Multiprocessors.
     fn n_processors(&self) -> u32;
 
-    /// Bytes of rows of one side that an operation holds at one time, one tile at least; `info_nce` holds all of its rows.
+    /// Bytes of a part of the rows of one side, one tile at least. An operation holds two parts a side, `info_nce` all of its
+    /// rows.
     fn part_bytes(&self) -> usize;
 
     /// Memory of `bytes` bytes, at least 1, aligned to 16, its contents unspecified.
@@ -108,7 +123,8 @@ pub(super) trait Gpu: Debug + Send + Sync {
     /// now on waits for them.
     ///
     /// # Safety
-    /// The `bytes` bytes at `address` belong to the caller, and have since before `after`.
+    /// The `bytes` bytes at `address` belong to the caller, and have since before `after`; nothing that was asked for since
+    /// reads or writes them.
     ///
     /// # Errors
     /// [`KernelError::Cuda`].

@@ -88,15 +88,17 @@ impl<T: Pod> Buffer<T> {
     }
 
     /// Writes the first `n` elements, which `fill` makes in pieces of whole units of `unit` elements: it gets the place of
-    /// the first of a piece. Waits only for what was asked of the device before `after`, which is no earlier than the
-    /// buffer or what used it last.
+    /// the first of a piece. Waits only for what was asked of the device before `after`.
     ///
     /// # Panics
     /// When they do not fit, or are no whole units.
     ///
     /// # Errors
     /// [`KernelError::Cuda`].
-    pub(super) fn upload(
+    ///
+    /// # Safety
+    /// `after` is a mark of this device, made since the buffer was allocated and since the last work on it was asked for.
+    pub(super) unsafe fn upload(
         &mut self,
         n: usize,
         unit: usize,
@@ -107,7 +109,7 @@ impl<T: Pod> Buffer<T> {
         assert!(n.is_multiple_of(unit), "{n} elements in units of {unit}");
         let size = size_of::<T>();
         let mut fill = |at, bytes: &mut [u8]| fill(at / size, bytemuck::cast_slice_mut(bytes));
-        // SAFETY: the buffer owns this memory, and has since before `after`; the elements fit, as was just checked.
+        // SAFETY: the buffer owns this memory, and the elements fit, as was just checked; the rest is the caller's promise.
         unsafe {
             self.gpu
                 .upload(self.address, n * size, unit * size, after, &mut fill)
@@ -193,7 +195,7 @@ impl<T: Pod> Buffer<T> {
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         // SAFETY: the address came from this device, and views of it borrow the buffer, so that none is left. Launches
-        // that use it come before in the device's order.
+        // that use it and uploads to it come before in the device's order.
         unsafe { self.gpu.free(self.address) }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct DeviceRows {
     data: Buffer<f16>,
     n_rows: usize,
     dim: usize,
-    /// After all work on the memory.
+    /// No earlier than the last work on the memory, for [`RowParts`], which alone replaces rows that were used.
     used: Mark,
 }
 
@@ -87,7 +87,8 @@ impl DeviceRows {
                     pad.fill(f16::ZERO);
                 });
         };
-        self.data.upload(which.len() * stride, stride, &self.used, fill)
+        // SAFETY: the mark was made after the memory was taken and, by `RowParts::with`, after the last work on it.
+        unsafe { self.data.upload(which.len() * stride, stride, &self.used, fill) }
     }
 
     /// All rows of `rows`.
@@ -227,7 +228,8 @@ pub(super) fn parts(items: Range<usize>, part_rows: usize) -> impl Iterator<Item
         .map(move |start| start..end.min(start + part_rows))
 }
 
-/// Rows that come to the device in parts: while it works with one, the next is converted and copied.
+/// Rows that come to the device in parts. While it works with one the next is converted and copied, unless results are
+/// waited for in between.
 #[derive(Debug)]
 pub(super) struct RowParts<'a> {
     gpu: Arc<dyn Gpu>,
@@ -294,9 +296,10 @@ impl<'a> RowParts<'a> {
             rows.replace(self.side.rows, part.clone().map(|item| self.side.row(item)))?;
             *held = part;
         }
-        start(rows.view())?;
+        let started = start(rows.view());
+        // Something may have been started all the same.
         rows.used = self.gpu.mark()?;
-        Ok(())
+        started
     }
 }
 

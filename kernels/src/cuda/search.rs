@@ -76,7 +76,8 @@ pub(super) fn top_k(
     if k == 0 {
         return Ok(hits);
     }
-    // Few queries are cut into many chunks, many into few; lists and keys are small either way.
+    // Few queries are cut into many chunks, many into few, so that lists are small either way; keys are as large as the result,
+    // for a tile of queries at least.
     let query_rows =
         (gpu.part_bytes() / 8 / (8 * (LIST * cut(n_queries).n + k))).clamp(tile.queries, gallery_rows);
     let mut query_parts = RowParts::new(store, Side::all(query), 0..n_queries, query_rows)?;

@@ -41,7 +41,8 @@ impl Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        // The memory is given back next. Where this fails the context is lost, and nothing reads it any more.
+        // The memory is given back next. Where this fails, or an event could not be recorded after a copy, the context is
+        // lost, and nothing reads it any more.
         let _ = self.copied.synchronize();
     }
 }
@@ -78,7 +79,7 @@ impl Staging {
     /// As `Gpu::upload` says; `main` is the stream of all other work.
     ///
     /// # Safety
-    /// The `bytes` bytes at `address` belong to the caller, and have since before `after`.
+    /// As for `Gpu::upload`; everything but copies of this kind is on `main`.
     ///
     /// # Errors
     /// What the driver refuses.
