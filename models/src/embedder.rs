@@ -49,7 +49,7 @@ impl Embedder {
         })
     }
 
-    /// Embeds captions, without dropout.
+    /// Unit rows `[n_texts, embed_dim]` of each trained level, without dropout.
     ///
     /// # Errors
     /// [`ModelError`] when the batch does not fit the model.
@@ -58,7 +58,7 @@ impl Embedder {
         text_rows(&self.encoder, self.levels, batch)
     }
 
-    /// Embeds videos, without dropout.
+    /// Unit rows `[n_videos, embed_dim]` of each trained level, without dropout.
     ///
     /// # Errors
     /// [`ModelError`] when the batch does not fit the model.
@@ -95,10 +95,13 @@ fn rows(embeddings: &LevelEmbeddings, n_rows: usize) -> Result<LevelRows, ModelE
             rows.f_to_device(Device::Cpu)?.f_reshape([-1])?,
         )?))
     };
-    let any = embeddings.feature.as_ref().or(embeddings.semantic.as_ref());
+    let dim = match embeddings.feature.as_ref().or(embeddings.semantic.as_ref()) {
+        Some(rows) => rows.size2()?.1 as usize,
+        None => 0,
+    };
     Ok(LevelRows {
         n_rows,
-        dim: any.map_or(0, |rows| rows.size()[1] as usize),
+        dim,
         feature: to_host(&embeddings.feature)?,
         semantic: to_host(&embeddings.semantic)?,
     })

@@ -178,6 +178,17 @@ fn run_without_libtorch_names_the_build_command() {
     assert!(said.err.contains("--features torch"), "{}", said.err);
 }
 
+#[cfg(not(feature = "torch"))]
+#[test]
+fn a_model_without_libtorch_names_the_build_command() {
+    let embed = ["embed", "--checkpoint", "a.safetensors", "--out", "target/none"];
+    for args in [&embed[..], &["eval", "--checkpoint", "a.safetensors"]] {
+        let said = run(args);
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("--features torch"), "{}", said.err);
+    }
+}
+
 #[test]
 fn a_folder_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");

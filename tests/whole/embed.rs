@@ -64,6 +64,12 @@ fn kept_weights_give_the_recalls_of_their_trial_with_the_suite_gone() {
 
     let trials = kept(&out);
     assert_eq!(trials.len(), 2);
+    let feature = trials[1]
+        .0
+        .file_name()
+        .expect("a file")
+        .to_string_lossy()
+        .into_owned();
     for (weights, recorded) in trials {
         let weights = text(&weights);
         let own = json(&run(["eval", "--checkpoint", weights, "--json", "--no-ci"]));
@@ -118,6 +124,17 @@ fn kept_weights_give_the_recalls_of_their_trial_with_the_suite_gone() {
             "--no-ci",
         ]));
         assert_eq!(read, own);
+        let one_level = fs::read_dir(&files).expect("written").count() == 5;
+        assert_eq!(
+            one_level,
+            weights.contains(&feature),
+            "files of the export before are gone"
+        );
+
+        let folder = folder.path().join(weights.replace('/', "-"));
+        let shown = run(["eval", "--checkpoint", weights, "--no-ci", "--out", text(&folder)]);
+        assert_eq!(shown.code, Some(0), "{}", shown.err);
+        assert!(folder.join("report.md").is_file());
     }
 }
 
@@ -151,7 +168,9 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
         let found = run(args);
         assert_eq!(found.code, Some(2), "{}", found.out);
         assert!(found.err.contains(said), "{}", found.err);
-        assert!(!embedded.exists());
+        let error: Json = serde_json::from_str(&found.err).expect("one JSON object");
+        assert_eq!(error["code"], 2);
+        assert!(!embedded.join("embed.json").exists());
     };
     let bare = folder.path().join("bare.safetensors");
     let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
@@ -163,6 +182,7 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
     fs::write(&torn, &whole[..whole.len() / 2]).expect("writable");
     refused(&torn, &[], "is no whole safetensors file");
     refused(&folder.path().join("absent"), &[], "No such file");
+    refused(&weights, &["--device", "tpu"], "no device `tpu`");
 
     let data = folder.path().join("data");
     let written = run([

@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::finding::{BadRows, BadValue, Finding, GroupFinding, NearFinding, first_of, share};
-use crate::eval::NORM_TOLERANCE;
 use crate::format::Matrix;
 use crate::metric::Groups;
 
@@ -23,7 +22,7 @@ pub struct RowFindings {
     pub zero: Finding,
     /// Rows of one value throughout, other than 0, where rows have several values.
     pub constant: Finding,
-    /// Rows whose length is further than [`NORM_TOLERANCE`] from 1.
+    /// Rows whose length is further than [`NORM_TOLERANCE`](crate::eval::NORM_TOLERANCE) from 1, unless all have one length.
     pub off_unit: Finding,
     /// Rows that are bit for bit that of another video.
     pub duplicates: GroupFinding,
@@ -128,13 +127,6 @@ pub(super) fn places<T>(all: &[T], is: impl Fn(&T) -> bool) -> Vec<u32> {
         .zip(all)
         .filter_map(|(place, item)| is(item).then_some(place))
         .collect()
-}
-
-/// Which of the Euclidean lengths are not 1; of rows that are not finite nothing is said.
-pub(super) fn off_unit(lengths: &[f64]) -> Vec<u32> {
-    places(lengths, |length| {
-        length.is_finite() && (length - 1.0).abs() > NORM_TOLERANCE
-    })
 }
 
 /// Groups the rows `chosen`, by place, that are bit for bit the same: by hash, then by comparison.
@@ -242,14 +234,6 @@ mod tests {
         // The same rows in another order, with their numbers in the file.
         let bad = bad_rows(matrix.rows(), &[4, 2], &facts(matrix.rows(), &[4, 2]), text);
         assert_eq!((bad.n, bad.first[0].row, &bad.first[0].id), (1, 4, &text(0)));
-    }
-
-    #[test]
-    fn lengths_near_one_are_unit() {
-        assert_eq!(
-            off_unit(&[1.0, 1.0009, 0.998, f64::NAN, 0.0, f64::INFINITY]),
-            [2, 4]
-        );
     }
 
     #[test]

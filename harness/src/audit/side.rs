@@ -3,9 +3,9 @@
 use super::finding::{Finding, GroupFinding, NearFinding};
 use super::near::{Directions, near};
 use super::rows::{
-    Facts, RowFindings, ScoreFindings, across_videos, bad_rows, columns, equal_rows, facts, off_unit, places,
+    Facts, RowFindings, ScoreFindings, across_videos, bad_rows, columns, equal_rows, facts, places,
 };
-use crate::eval::{EvalError, lengths};
+use crate::eval::{EvalError, lengths, off_unit};
 use crate::format::Matrix;
 use crate::metric::Groups;
 
@@ -72,7 +72,7 @@ pub(super) fn row_findings(
         not_finite: bad_rows(matrix.rows(), side.chosen, &facts, |place| side.id(place)),
         zero: side.finding(&places(&facts, Facts::is_zero)),
         constant: side.finding(&places(&facts, constant)),
-        off_unit: side.finding(&off_unit(&of_chosen)),
+        off_unit: side.finding(&off_unit(&of_chosen, false)),
         duplicates: side.groups(&equal),
         near_duplicates: NearFinding {
             cosine: least,

@@ -17,7 +17,7 @@ pub(super) struct EmbeddingArgs {
     /// in braces; default what the model was trained with.
     #[arg(long, value_name = "DATA", requires = "checkpoint")]
     data: Option<String>,
-    /// With --checkpoint: where the model computes, cpu or cuda:0.
+    /// With --checkpoint: where the model computes, cpu or cuda:N.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", requires = "checkpoint")]
     device: String,
 }
@@ -51,7 +51,7 @@ pub struct EmbedArgs {
     checkpoint: PathBuf,
     #[command(flatten)]
     embedding: EmbeddingArgs,
-    /// Folder for the files.
+    /// Folder for the files: a new or empty one, or with an older export, which goes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Prints one JSON object (schema hitbench.embed/1) on standard output.
@@ -67,6 +67,7 @@ pub struct EmbedArgs {
 pub fn run(args: &EmbedArgs) -> Result<ExitCode, Failure> {
     use std::io::Write;
 
+    crate::embed::prepare(&args.out)?;
     let embedded = embedded(&args.checkpoint, &args.embedding)?;
     let exported = crate::embed::export(&embedded, &args.out)?;
     let mut out = super::console::stdout();
@@ -134,7 +135,15 @@ fn embedded(checkpoint: &Path, args: &EmbeddingArgs) -> Result<crate::embed::Emb
     let found = crate::embed::embed(checkpoint, data, &args.device, &mut |done, of| {
         bar.show(done, of);
     });
-    Ok(found?)
+    drop(bar);
+    let found = found?;
+    if found.has_changed_data() {
+        eprintln!(
+            "warning: data set {} is no longer what the model was trained with",
+            found.data.name
+        );
+    }
+    Ok(found)
 }
 
 #[cfg(not(feature = "torch"))]

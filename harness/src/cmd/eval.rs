@@ -115,6 +115,7 @@ pub struct EvalArgs {
 /// [`Failure`] with exit code 2 for inputs that cannot be evaluated, 74 when something cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
     let protocol = args.inputs.protocol()?;
+    let files = Files::create(args)?;
     let (request, joined) = match args.asked(protocol)? {
         Asked::Scores { request, joined } => (*request, joined),
         Asked::Lists(lists) => {
@@ -129,7 +130,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         (Some(_), None) => check_out(&request)?,
         (None, _) => {}
     }
-    let files = Files::create(args, &request)?;
+    args.check_ids(&request)?;
     let prepared = match joined {
         None => Prepared::new(request)?,
         Some(joined) => Prepared::joined(request, *joined)?,
@@ -191,12 +192,7 @@ struct Files {
 }
 
 impl Files {
-    fn create(args: &EvalArgs, request: &EvalRequest) -> Result<Self, Failure> {
-        if args.write_trec.is_some() || args.write_qrels.is_some() {
-            for (what, list) in [("text", &request.names.texts), ("video", &request.names.videos)] {
-                check_trec_ids(what, list.as_ref().map_or(&[], |list| &list.ids))?;
-            }
-        }
+    fn create(args: &EvalArgs) -> Result<Self, Failure> {
         let create = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
         Ok(Self {
             ranks: create(&args.write_ranks)?,
@@ -245,6 +241,16 @@ impl EvalArgs {
             request: Box::new(self.request(given, names, protocol)?),
             joined,
         })
+    }
+
+    /// Whether the ids can stand in the files asked for.
+    fn check_ids(&self, request: &EvalRequest) -> Result<(), EvalError> {
+        if self.write_trec.is_some() || self.write_qrels.is_some() {
+            for (what, list) in [("text", &request.names.texts), ("video", &request.names.videos)] {
+                check_trec_ids(what, list.as_ref().map_or(&[], |list| &list.ids))?;
+            }
+        }
+        Ok(())
     }
 
     fn evaluate_lists(&self, lists: Lists, protocol: Protocol) -> Result<EvaluatedLists, EvalError> {

@@ -181,17 +181,25 @@ impl From<EvalError> for Failure {
 impl From<EmbedError> for Failure {
     fn from(error: EmbedError) -> Self {
         let (code, reason) = match &error {
-            EmbedError::Data(_) | EmbedError::Expert { .. } | EmbedError::Split { .. } => {
-                (ExitCode::Input, "data")
-            }
+            EmbedError::Data(_)
+            | EmbedError::OwnData(_)
+            | EmbedError::Expert { .. }
+            | EmbedError::Split { .. } => (ExitCode::Input, "data"),
             EmbedError::Write { .. } => (ExitCode::CannotWrite, "cannot-write"),
+            EmbedError::Occupied { .. } => (ExitCode::Input, "out"),
+            EmbedError::Device { .. } => (ExitCode::Input, "device"),
             EmbedError::Memory(error) => (ExitCode::Input, error.reason()),
+            EmbedError::Torch(_) => (ExitCode::Input, "model"),
             _ => (ExitCode::Input, "checkpoint"),
         };
         let file = match &error {
+            EmbedError::Weights(error) => Some(error.file().to_owned()),
             EmbedError::NoModel { path }
+            | EmbedError::Format { path, .. }
             | EmbedError::Model { path, .. }
             | EmbedError::Vocabulary { path, .. }
+            | EmbedError::VocabularySize { path, .. }
+            | EmbedError::Occupied { path }
             | EmbedError::Write { path, .. } => Some(path.clone()),
             _ => None,
         };

@@ -9,7 +9,7 @@ use hitbench_models::{Embedder, LevelRows, Tokenizer};
 use super::error::EmbedError;
 use super::rows::{in_order, side_by_side};
 use super::saved_model::SavedModel;
-use super::test_split::TestSplit;
+use super::test_pairs::TestPairs;
 use crate::data::{DataConfig, Dataset, TestLoader};
 use crate::eval::{Given, IdList, IdMap, Names};
 use crate::format::{Location, Matrix};
@@ -23,6 +23,7 @@ pub struct Embedded {
     pub model: SavedModel,
     /// The data set.
     pub data: Dataset,
+    own_data: bool,
     /// Its test captions, in the order of the split.
     pub texts: LevelRows,
     /// Its test videos, in the order of the split.
@@ -41,39 +42,57 @@ pub fn embed(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Embedded, EmbedError> {
     let (model, weights) = SavedModel::read(checkpoint)?;
-    let data = Dataset::load(data.as_ref().unwrap_or(&model.data))?;
-    let data = with_experts(data, &model.inputs.experts)?;
-    let split = TestSplit::new(&data).map_err(|source| EmbedError::Split {
-        data: data.name.clone(),
-        source,
-    })?;
-    let n_rows = split.captions.len() + data.splits.test.len();
     let tokenizer = Tokenizer::from_vocab_text(&model.vocabulary, model.lower_case);
     let tokenizer = tokenizer.map_err(|source| EmbedError::Vocabulary {
         path: checkpoint.to_owned(),
         source,
     })?;
-    let loader = TestLoader::new(&data, tokenizer, &model.model)?;
+    if tokenizer.vocab_size() != model.inputs.vocab_size {
+        return Err(EmbedError::VocabularySize {
+            path: checkpoint.to_owned(),
+            found: tokenizer.vocab_size(),
+            expected: model.inputs.vocab_size,
+        });
+    }
+    // Before the data, which may take long.
     let embedder = Embedder::new(&model.model, &model.inputs, &weights, device, model.threads)?;
+    let own_data = data.is_none();
+    let data = match data {
+        Some(data) => Dataset::load(&data)?,
+        None => Dataset::load(&model.data).map_err(EmbedError::OwnData)?,
+    };
+    let data = with_experts(data, &model.inputs.experts)?;
+    let n_rows = test_pairs(&data)?.captions.len() + data.splits.test.len();
+    let loader = TestLoader::new(&data, tokenizer, &model.model)?;
     let mut done = 0;
     let mut count = |n: usize| {
         done += n;
         progress(done, n_rows);
     };
+    let mut counted = |rows: LevelRows| {
+        count(rows.n_rows);
+        rows
+    };
     let texts = in_order::<_, EmbedError>(loader.texts(), |batch| {
-        count(batch.n_texts);
-        embedder.embed_texts(batch)
+        embedder.embed_texts(batch).map(&mut counted)
     })?;
     let videos = in_order::<_, EmbedError>(loader.videos(), |batch| {
-        count(batch.n_videos);
-        embedder.embed_videos(batch)
+        embedder.embed_videos(batch).map(&mut counted)
     })?;
     Ok(Embedded {
         checkpoint: checkpoint.to_owned(),
         model,
         data,
+        own_data,
         texts,
         videos,
+    })
+}
+
+fn test_pairs(data: &Dataset) -> Result<TestPairs<'_>, EmbedError> {
+    TestPairs::new(data).map_err(|source| EmbedError::Split {
+        data: data.name.clone(),
+        source,
     })
 }
 
@@ -122,7 +141,7 @@ impl Embedded {
     pub fn given(&self, kernel: KernelId) -> Result<Given, EmbedError> {
         let matrix = |rows: &LevelRows, name: &str| {
             let (values, dim) = self.scored(rows);
-            Matrix::of_f32(self.location(name), [rows.n_rows, dim], &values)
+            Matrix::of_f32(self.location(name), [rows.n_rows, dim], &values).map_err(EmbedError::Memory)
         };
         Ok(Given::Embeddings {
             text: matrix(&self.texts, "text")?,
@@ -137,9 +156,9 @@ impl Embedded {
     /// # Errors
     /// [`EmbedError::Split`].
     pub fn names(&self) -> Result<Names, EmbedError> {
-        let split = self.split()?;
-        let (texts, videos) = split.ids();
-        let pairs = split.pairs();
+        let found = self.pairs()?;
+        let (texts, videos) = found.ids();
+        let pairs = found.pairs();
         let pairs = pairs.map(|(caption, video)| (caption.id.clone(), video.to_owned()));
         Ok(Names {
             map: Some(IdMap {
@@ -158,12 +177,14 @@ impl Embedded {
         })
     }
 
-    /// The test split.
-    pub(super) fn split(&self) -> Result<TestSplit<'_>, EmbedError> {
-        TestSplit::new(&self.data).map_err(|source| EmbedError::Split {
-            data: self.data.name.clone(),
-            source,
-        })
+    /// Whether these are the data that the model was trained with, but not as they were then.
+    pub fn has_changed_data(&self) -> bool {
+        self.own_data && self.data.content_hash != self.model.content_hash
+    }
+
+    /// The pairs of the test split.
+    pub(super) fn pairs(&self) -> Result<TestPairs<'_>, EmbedError> {
+        test_pairs(&self.data)
     }
 
     /// What was made of the file, for messages.

@@ -35,6 +35,27 @@ pub enum EmbedError {
         #[source]
         source: serde_json::Error,
     },
+    /// The description has another format.
+    #[error("`{}` describes its model in format {found}, and this build reads format {known}", .path.display())]
+    #[diagnostic(help("use the build that wrote it, or train again with --keep-weights"))]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// What can be read.
+        known: u32,
+    },
+    /// A vocabulary that is not the one that the weights have rows for.
+    #[error("`{}` has a vocabulary of {found} tokens for a model of {expected}", .path.display())]
+    VocabularySize {
+        /// The file.
+        path: PathBuf,
+        /// Tokens of the vocabulary.
+        found: usize,
+        /// Tokens of the model.
+        expected: usize,
+    },
     /// The file's vocabulary is damaged.
     #[error("the vocabulary in `{}` cannot be used", .path.display())]
     Vocabulary {
@@ -47,6 +68,10 @@ pub enum EmbedError {
     /// The data set could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// What the model was trained with could not be loaded.
+    #[error("the data that the model was trained with cannot be loaded")]
+    #[diagnostic(help("name data with --data; relative paths of the suite hold from where it was run"))]
+    OwnData(#[source] DataError),
     /// The data set has other experts than the model.
     #[error(
         "the model was trained with expert `{expert}` of {dim} values a row; data set {data} has {found}"
@@ -70,12 +95,27 @@ pub enum EmbedError {
         #[source]
         source: MetricError,
     },
+    /// A device that does not exist here.
+    #[error("no device `{name}`: {reason}")]
+    Device {
+        /// As asked for.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// libtorch or the model failed.
     #[error("the model failed")]
-    Torch(#[from] ModelError),
+    Torch(#[source] ModelError),
     /// Too little memory for the rows.
     #[error(transparent)]
-    Memory(#[from] FormatError),
+    Memory(FormatError),
+    /// A folder for files that holds others.
+    #[error("`{}` holds other files than an export", .path.display())]
+    #[diagnostic(help("choose another folder with --out"))]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file of the export could not be written.
     #[error("cannot write `{}`", .path.display())]
     Write {
@@ -85,4 +125,13 @@ pub enum EmbedError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<ModelError> for EmbedError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Device { name, reason } => Self::Device { name, reason },
+            error => Self::Torch(error),
+        }
+    }
 }

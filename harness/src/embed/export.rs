@@ -5,10 +5,25 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::embedded::Embedded;
 use super::error::EmbedError;
+
+/// What says what an export holds; written last.
+const ABOUT: &str = "embed.json";
+
+/// All other files that an export may have.
+const NAMES: [&str; 8] = [
+    "text.npy",
+    "video.npy",
+    "semantic-text.npy",
+    "semantic-video.npy",
+    "feature-text.npy",
+    "feature-video.npy",
+    "captions.csv",
+    "videos.txt",
+];
 
 /// What an export holds: schema `hitbench.embed/1`, as `embed.json` beside it has it.
 #[derive(Debug, Serialize)]
@@ -29,7 +44,7 @@ pub struct Exported {
 
 /// Writes a folder: `text.npy` and `video.npy` (f32, rows in the order of the test split; their dot products are the
 /// model's scores), with two levels each level's unit rows as `LEVEL-text.npy` and `LEVEL-video.npy`, and ids:
-/// `captions.csv` (`text_id,video_id,text`) and `videos.txt`; last `embed.json`. Files that are there are written over.
+/// `captions.csv` (`text_id,video_id,text`) and `videos.txt`; last `embed.json`. `folder` is one of [`prepare`].
 ///
 /// # Errors
 /// [`EmbedError::Write`], [`EmbedError::Split`].
@@ -38,11 +53,7 @@ pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError
         folder,
         names: Vec::new(),
     };
-    fs::create_dir_all(folder).map_err(|source| EmbedError::Write {
-        path: folder.to_owned(),
-        source,
-    })?;
-    let (Embedded { texts, videos, .. }, split) = (embedded, embedded.split()?);
+    let (Embedded { texts, videos, .. }, split) = (embedded, embedded.pairs()?);
     let mut dim = 0;
     for (name, rows) in [("text", texts), ("video", videos)] {
         let (values, columns) = embedded.scored(rows);
@@ -78,11 +89,44 @@ pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError
         dim,
         files: files.names.clone(),
     };
-    files.write("embed.json", |out| {
+    files.write(ABOUT, |out| {
         serde_json::to_writer_pretty(&mut *out, &exported)?;
         writeln!(out)
     })?;
     Ok(exported)
+}
+
+/// Makes a folder for an export, before the work, and takes an older export out of it.
+///
+/// # Errors
+/// [`EmbedError::Occupied`], [`EmbedError::Write`].
+pub fn prepare(folder: &Path) -> Result<(), EmbedError> {
+    #[derive(Deserialize)]
+    struct Older {
+        files: Vec<String>,
+    }
+    let about = folder.join(ABOUT);
+    let emptied = || -> io::Result<bool> {
+        fs::create_dir_all(folder)?;
+        if let Ok(text) = fs::read(&about)
+            && let Ok(Older { files }) = serde_json::from_slice(&text)
+        {
+            for name in files.iter().filter(|name| NAMES.contains(&name.as_str())) {
+                fs::remove_file(folder.join(name)).or_else(|error| match error.kind() {
+                    io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                })?;
+            }
+            fs::remove_file(&about)?;
+        }
+        Ok(fs::read_dir(folder)?.next().is_none())
+    };
+    let path = folder.to_owned();
+    match emptied() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(EmbedError::Occupied { path }),
+        Err(source) => Err(EmbedError::Write { path, source }),
+    }
 }
 
 /// Files of a folder.

@@ -7,11 +7,11 @@ mod error;
 mod export;
 mod rows;
 mod saved_model;
-mod test_split;
+mod test_pairs;
 
 pub use embedded::{Embedded, embed};
 pub use error::EmbedError;
-pub use export::{Exported, export};
+pub use export::{Exported, export, prepare};
 pub(crate) use rows::{in_order, side_by_side};
 pub use saved_model::SavedModel;
-pub(crate) use test_split::TestSplit;
+pub(crate) use test_pairs::TestPairs;

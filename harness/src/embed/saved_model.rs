@@ -19,9 +19,11 @@ use crate::trial::weights::{InitialWeightsError, read_all};
 /// Key of the metadata.
 const KEY: &str = "hitbench.model";
 
+/// Version of the description.
+const FORMAT: u32 = 1;
+
 /// What it takes to use trained weights, and where they come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SavedModel {
     /// Name of the trial.
     pub trial: String,
@@ -41,6 +43,22 @@ pub struct SavedModel {
     pub threads: usize,
     /// What it was trained with, and is embedded where no other data are named.
     pub data: DataConfig,
+    /// Content hash of these data.
+    pub content_hash: String,
+}
+
+/// The description as written.
+#[derive(Serialize)]
+struct Described<'a> {
+    format: u32,
+    #[serde(flatten)]
+    model: &'a SavedModel,
+}
+
+/// What every version of the description has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
 }
 
 impl SavedModel {
@@ -50,9 +68,13 @@ impl SavedModel {
     /// # Errors
     /// What the system refuses, with the reason.
     pub fn write(&self, tensors: &Path, target: &Path) -> io::Result<()> {
-        let bytes = fs::read(tensors)?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(io::Error::other)?;
-        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(self)?)]);
+        let map = open(&Location::file(tensors)).map_err(io::Error::other)?;
+        let tensors = SafeTensors::deserialize(&map).map_err(io::Error::other)?;
+        let described = Described {
+            format: FORMAT,
+            model: self,
+        };
+        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&described)?)]);
         let mut temporary = target.as_os_str().to_owned();
         temporary.push(".unfinished");
         let bytes = safetensors::serialize(tensors.iter(), Some(metadata)).map_err(io::Error::other)?;
@@ -64,7 +86,8 @@ impl SavedModel {
     /// Reads a file that [`Self::write`] wrote, with its tensors.
     ///
     /// # Errors
-    /// [`EmbedError::Weights`] for a file that is none, [`EmbedError::NoModel`], [`EmbedError::Model`].
+    /// [`EmbedError::Weights`] for a file that is none, [`EmbedError::NoModel`], [`EmbedError::Format`],
+    /// [`EmbedError::Model`].
     pub fn read(path: &Path) -> Result<(Self, StoredTensors), EmbedError> {
         let damaged = |source| InitialWeightsError::Safetensors {
             path: path.to_owned(),
@@ -76,10 +99,19 @@ impl SavedModel {
         let text = text.ok_or_else(|| EmbedError::NoModel {
             path: path.to_owned(),
         })?;
-        let model = serde_json::from_str(text).map_err(|source| EmbedError::Model {
+        let undescribed = |source| EmbedError::Model {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let Version { format } = serde_json::from_str(text).map_err(undescribed)?;
+        if format != FORMAT {
+            return Err(EmbedError::Format {
+                path: path.to_owned(),
+                found: format,
+                known: FORMAT,
+            });
+        }
+        let model = serde_json::from_str(text).map_err(undescribed)?;
         Ok((model, read_all(path)?))
     }
 }

@@ -39,7 +39,7 @@ pub use markdown::markdown;
 pub use mask::Mask;
 pub use narrow::{Narrowed, Narrowing};
 pub use norms::NORM_TOLERANCE;
-pub(crate) use norms::lengths;
+pub(crate) use norms::{lengths, off_unit};
 pub use notice::Notice;
 pub use post::{Post, UnknownPost};
 pub use predictions::join_predictions;

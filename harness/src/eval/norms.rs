@@ -34,26 +34,22 @@ impl Value for f64 {
     }
 }
 
-/// Rows among `chosen` whose Euclidean length is further than [`NORM_TOLERANCE`] from 1; none where all have one length to
-/// within as much, so that dot products rank them as cosines do.
-pub(super) fn count_off_unit(matrix: &Matrix, chosen: &[u32]) -> usize {
-    fn count<T: Value>(values: &[T], dim: usize, chosen: &[u32]) -> usize {
-        let norm = |&row: &u32| norm(&values[row as usize * dim..][..dim]);
-        let norms: Vec<f64> = chosen.par_iter().map(norm).collect();
-        let largest = norms.iter().copied().fold(0.0, f64::max);
-        let smallest = norms.iter().copied().fold(f64::INFINITY, f64::min);
-        if largest - smallest <= NORM_TOLERANCE * largest {
-            return 0;
-        }
-        let is_off = |norm: &&f64| (**norm - 1.0).abs() > NORM_TOLERANCE;
-        norms.iter().filter(is_off).count()
+/// Places of the lengths that are further than [`NORM_TOLERANCE`] from 1; of those that are not finite nothing is said.
+/// Unless `scale_counts`, none where all have one length to within as much: dot products rank such rows as cosines do.
+pub(crate) fn off_unit(lengths: &[f64], scale_counts: bool) -> Vec<u32> {
+    let finite = || lengths.iter().copied().filter(|length| length.is_finite());
+    let (smallest, largest) = (
+        finite().fold(f64::INFINITY, f64::min),
+        finite().fold(0.0, f64::max),
+    );
+    if !scale_counts && largest > 0.0 && largest - smallest <= NORM_TOLERANCE * largest {
+        return Vec::new();
     }
-    let dim = matrix.n_columns();
-    match matrix.rows().data() {
-        RowsData::F16(values) => count(values, dim, chosen),
-        RowsData::F32(values) => count(values, dim, chosen),
-        RowsData::F64(values) => count(values, dim, chosen),
-    }
+    let is_off = |length: f64| length.is_finite() && (length - 1.0).abs() > NORM_TOLERANCE;
+    (0..)
+        .zip(lengths)
+        .filter_map(|(place, length)| is_off(*length).then_some(place))
+        .collect()
 }
 
 /// Euclidean length of every row; of a row with NaN it is NaN.
@@ -153,7 +149,7 @@ mod tests {
     #[test]
     fn rows_become_unit_whatever_their_size() {
         let (_folder, matrix) = matrix_f32(&[&[3e30, 4e30], &[-0.6, 0.8], &[0.0, 1e-30], &[f32::NAN, 0.0]]);
-        assert_eq!(count_off_unit(&matrix, &[0, 1, 2, 3]), 2);
+        assert_eq!(off_unit(&lengths(&matrix), false), [0, 2]);
         let unit = normalised(matrix, &[0, 1, 2]).unwrap();
         let RowsData::F32(values) = unit.rows().data() else {
             panic!("f32 stays f32")
@@ -161,16 +157,19 @@ mod tests {
         for (found, expected) in values.iter().zip([0.6, 0.8, -0.6, 0.8, 0.0, 1.0, 0.0, 0.0]) {
             assert!((found - expected).abs() < 1e-7, "{values:?}");
         }
-        assert_eq!(count_off_unit(&unit, &[0, 1, 2]), 0);
+        assert_eq!(off_unit(&lengths(&unit)[..3], true), [0; 0]);
     }
 
     #[test]
     fn rows_of_one_length_are_as_good_as_unit_rows() {
-        let (_folder, matrix) = matrix_f32(&[&[3.0, 4.0], &[5.0, 0.001], &[0.0, 6.0], &[0.0, 0.0]]);
-        assert_eq!(count_off_unit(&matrix, &[0, 1]), 0);
-        assert_eq!(count_off_unit(&matrix, &[0, 1, 2]), 3);
-        assert_eq!(count_off_unit(&matrix, &[3]), 0);
-        assert_eq!(count_off_unit(&matrix, &[2, 3]), 2);
+        assert_eq!(off_unit(&[5.0, 5.001, f64::NAN], false), [0; 0]);
+        assert_eq!(off_unit(&[5.0, 5.001, f64::NAN], true), [0, 1]);
+        assert_eq!(off_unit(&[5.0, 5.1], false), [0, 1]);
+        assert_eq!(off_unit(&[0.0, 0.0], false), [0, 1]);
+        assert_eq!(
+            off_unit(&[1.0, 1.0009, 0.998, f64::NAN, 0.0, f64::INFINITY], false),
+            [2, 4]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::changed::check_bank;
 use super::error::EvalError;
 use super::join::{Joined, join};
-use super::norms::{count_off_unit, normalised};
+use super::norms::{lengths, normalised, off_unit};
 use super::notice::{Notice, dot, of_order};
 use super::request::{Bank, EvalRequest, Given};
 use crate::metric::Protocol;
@@ -57,7 +57,13 @@ impl Prepared {
             pairing.n_videos(),
         )?;
         let mut notices = Vec::new();
-        request.given = scaled(request.given, &pairing.kept_captions(), &mut notices)?;
+        let scale_counts = request.post.is_some();
+        request.given = scaled(
+            request.given,
+            &pairing.kept_captions(),
+            scale_counts,
+            &mut notices,
+        )?;
         notices.extend(order_notices(&request.given, &joined));
         Ok(Self {
             request,
@@ -104,8 +110,14 @@ pub(crate) fn check_protocol(protocol: Protocol, n_texts: usize, n_videos: usize
         })
 }
 
-/// Scales rows where that was asked for, and counts those that are no unit vectors where it was not.
-fn scaled(given: Given, kept: &[u32], notices: &mut Vec<Notice>) -> Result<Given, EvalError> {
+/// Scales rows where that was asked for, and counts those that are no unit vectors where it was not; `scale_counts` where
+/// scores of twice the size give other ranks.
+fn scaled(
+    given: Given,
+    kept: &[u32],
+    scale_counts: bool,
+    notices: &mut Vec<Notice>,
+) -> Result<Given, EvalError> {
     let Given::Embeddings {
         text,
         video,
@@ -120,7 +132,9 @@ fn scaled(given: Given, kept: &[u32], notices: &mut Vec<Notice>) -> Result<Given
         (normalised(text, kept)?, normalised(video, &all)?)
     } else {
         for (side, matrix, rows) in [("text", &text, kept), ("video", &video, &all)] {
-            let n = count_off_unit(matrix, rows);
+            let all = lengths(matrix);
+            let of_rows: Vec<f64> = rows.iter().map(|&row| all[row as usize]).collect();
+            let n = off_unit(&of_rows, scale_counts).len();
             let of = rows.len();
             notices.extend((n > 0).then_some(Notice::Norms {
                 side: side.into(),

@@ -51,11 +51,12 @@ pub fn run_job(input: impl Read, out: &mut impl Write) -> Result<(), ChildError>
         None => None,
     };
     if job.gpu_peaks {
-        match gpu_peak::measure() {
-            Ok(peaks) => say(&Event::GpuPeaks(peaks))?,
+        match catch_unwind(gpu_peak::measure) {
+            Ok(Ok(peaks)) => say(&Event::GpuPeaks(peaks))?,
             // Cells say why.
-            Err(KernelError::Unavailable { .. }) => {}
-            Err(error) => tracing::warn!("no peaks of the GPU: {}", chain(&error)),
+            Ok(Err(KernelError::Unavailable { .. })) => {}
+            Ok(Err(error)) => tracing::warn!("no peaks of the GPU: {}", chain(&error)),
+            Err(_) => tracing::warn!("no peaks of the GPU: measuring them panicked"),
         }
     }
     let mut stage = Stage::new(job.verify);
@@ -278,6 +279,10 @@ mod tests {
     };
 
     fn events(cells: &[(Work, &str)], peak_threads: Option<u64>, verify: bool) -> Vec<Event> {
+        run(&job(cells, peak_threads, verify))
+    }
+
+    fn job(cells: &[(Work, &str)], peak_threads: Option<u64>, verify: bool) -> Job {
         let measure = MeasureConfig {
             processes: 1,
             samples: 3,
@@ -295,14 +300,17 @@ mod tests {
             },
         };
         let cells = cells.iter().enumerate().map(cell).collect();
-        let job = Job {
+        Job {
             peak_threads,
             gpu_peaks: false,
             verify,
             cells,
-        };
+        }
+    }
+
+    fn run(job: &Job) -> Vec<Event> {
         let mut out = Vec::new();
-        run_job(serde_json::to_vec(&job).unwrap().as_slice(), &mut out).unwrap();
+        run_job(serde_json::to_vec(job).unwrap().as_slice(), &mut out).unwrap();
         let lines = String::from_utf8(out).unwrap();
         lines
             .lines()
@@ -329,6 +337,28 @@ mod tests {
                 n_compared: 16,
             }))
         }
+    }
+
+    #[test]
+    fn a_job_whose_gpu_has_no_peaks_goes_on() {
+        let work = works().remove(0);
+        let job = Job {
+            gpu_peaks: true,
+            ..job(&[(work, "cpu/auto/f16")], None, false)
+        };
+        let events = run(&job);
+        let n_peaks = events
+            .iter()
+            .filter(|event| matches!(event, Event::GpuPeaks(_)))
+            .count();
+        assert_eq!(n_peaks, usize::from(Stopwatch::new().is_ok()));
+        assert!(matches!(
+            events.last(),
+            Some(Event::Done {
+                found: Found::Timed(_),
+                ..
+            })
+        ));
     }
 
     #[test]

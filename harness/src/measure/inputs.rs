@@ -57,7 +57,7 @@ pub(super) struct Matrix {
 
 impl Matrix {
     /// Unit rows, uniform before they are normalised.
-    fn unit(n_rows: usize, dim: usize, seed: u64) -> Self {
+    pub(super) fn unit(n_rows: usize, dim: usize, seed: u64) -> Self {
         Self::with(n_rows, dim, seed, |_, row| normalize(row))
     }
 
@@ -105,7 +105,7 @@ pub(super) struct SearchInputs {
 }
 
 impl SearchInputs {
-    pub(super) fn new(n_queries: u64, n_gallery: u64, dim: u64) -> Result<Self, KernelError> {
+    fn new(n_queries: u64, n_gallery: u64, dim: u64) -> Result<Self, KernelError> {
         let (n_queries, n_gallery, dim) = (n_queries as usize, n_gallery as usize, dim as usize);
         let gallery = Matrix::unit(n_gallery, dim, GALLERY);
         let query = Matrix::with(n_queries, dim, QUERY, |index, row| {

@@ -271,6 +271,8 @@ impl Run<'_> {
                     cells.retain(|cell| *cell != index);
                     self.take(process, index, Found::Failed(how))?;
                 }
+                // Before any cell there were the peaks of the GPU, without which all can be measured.
+                (End::Died(how), None) if gpu => tracing::warn!("no peaks of the GPU: {how}"),
                 (End::Died(how), None) => return Err(MeasureError::Died(how)),
             }
             if self.gives_up() {

@@ -144,6 +144,7 @@ pub(super) fn saved_model(
         vocabulary: tokenizer.vocab_text(),
         threads: task.cell.train.threads,
         data: task.cell.data.clone(),
+        content_hash: task.dataset.content_hash.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ use super::error::TrialError;
 use super::event::{Observer, TrialEvent};
 use super::{hit, score};
 use crate::data::{Dataset, Loader};
-use crate::embed::{SavedModel, TestSplit};
+use crate::embed::{SavedModel, TestPairs};
 use crate::memory;
 use crate::suite::CellConfig;
 
@@ -188,11 +188,12 @@ fn run_recorded(
         time_ns: state.train_time_ns,
     };
     writer.replace_timing(task.id, &[timing])?;
-    let record = record(task, options, TrialOutcome::Ok(Box::new(result)));
-    writer.append_trial(&record)?;
+    // The record is last: without it the trial goes on from its checkpoint, and keeps the weights then.
     if options.keep_weights {
         hit::keep_weights(&checkpoints, writer.folder().path(), task.id, &model)?;
     }
+    let record = record(task, options, TrialOutcome::Ok(Box::new(result)));
+    writer.append_trial(&record)?;
     checkpoints.clear()?;
     Ok(record)
 }
@@ -221,7 +222,7 @@ fn run_one(
         options.stop,
         observer,
     )?;
-    let test = TestSplit::new(&task.dataset)?;
+    let test = TestPairs::new(&task.dataset)?;
     let scored = score::score(task.cell, &test, &trained.texts, &trained.videos)?;
     Ok(Ran {
         result: TrialResult {

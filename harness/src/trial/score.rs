@@ -13,7 +13,7 @@ use hitbench_reports::record::{
 
 use super::error::TrialError;
 use crate::data::{Dataset, Split, lexical_scores};
-use crate::embed::{TestSplit, side_by_side};
+use crate::embed::{TestPairs, side_by_side};
 use crate::metric::{
     Evaluation, MetricError, Protocol, Resampling, Rules, chance, count_matrix, evaluate, word,
 };
@@ -34,7 +34,7 @@ pub(super) struct Scored {
 ///
 /// # Errors
 /// Those of counting.
-pub(super) fn baselines(test: &TestSplit<'_>, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
+pub(super) fn baselines(test: &TestPairs<'_>, cell: &CellConfig) -> Result<BaselinesRecord, TrialError> {
     let rules = rules(cell);
     let chance = chance(&test.pairing, &rules);
     let tf_idf = match lexical_scores(test.data, Split::Test) {
@@ -67,7 +67,7 @@ pub(super) fn baselines(test: &TestSplit<'_>, cell: &CellConfig) -> Result<Basel
 /// Those of the kernel and of the metrics, and a protocol whose counts the split does not have.
 pub(super) fn score(
     cell: &CellConfig,
-    test: &TestSplit<'_>,
+    test: &TestPairs<'_>,
     texts: &LevelRows,
     videos: &LevelRows,
 ) -> Result<Scored, TrialError> {

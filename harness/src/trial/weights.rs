@@ -107,6 +107,21 @@ pub enum InitialWeightsError {
     },
 }
 
+impl InitialWeightsError {
+    /// The file or folder at fault.
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Format(error) => error.file(),
+            Self::NoFile { path, .. }
+            | Self::NoTensors { path, .. }
+            | Self::Safetensors { path, .. }
+            | Self::Config { path, .. }
+            | Self::OtherModel { path, .. }
+            | Self::OtherVocabulary { path, .. } => path,
+        }
+    }
+}
+
 fn named(vocabulary: &Option<&'static str>) -> String {
     vocabulary.map(|name| format!(" of {name}")).unwrap_or_default()
 }

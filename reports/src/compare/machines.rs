@@ -41,7 +41,7 @@ pub(super) fn machines_grid(record: &CompareRecord) -> Grid {
         ("GPU f16 product", |column| {
             let product = column.gpu_peaks.and_then(|peaks| peaks.product_flops_per_s);
             product.map_or("not measured".to_owned(), |rate| {
-                format!("{:.1} GFLOP/s", rate / 1e9)
+                format!("{:.1} TFLOP/s", rate / 1e12)
             })
         }),
         ("GPU copy", |column| {

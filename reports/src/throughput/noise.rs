@@ -11,9 +11,9 @@ const NOISY: f64 = 0.05;
 
 /// The peaks in a sentence a device.
 pub(super) fn peaks_lines(view: &ThroughputView<'_>) -> Vec<String> {
-    let text = |range: Range, unit: &str| {
+    let text = |range: Range, scale: f64, unit: &str| {
         let [median, min, max] =
-            [range.median, range.min, range.max].map(|value| significant(value / 1e9, 4));
+            [range.median, range.min, range.max].map(|value| significant(value / scale, 4));
         format!("{median} {unit} [{min}, {max}]")
     };
     let plural = |n: usize, end: &'static str| if n == 1 { "" } else { end };
@@ -24,8 +24,8 @@ pub(super) fn peaks_lines(view: &ThroughputView<'_>) -> Vec<String> {
             "Peaks of this machine with {threads} thread{}, median and range of {n} process{}: FMA in f32 {}, copy {}.",
             plural(threads as usize, "s"),
             plural(n, "es"),
-            text(peaks.fma, "GFLOP/s"),
-            text(peaks.copy, "GB/s"),
+            text(peaks.fma, 1e9, "GFLOP/s"),
+            text(peaks.copy, 1e9, "GB/s"),
         ));
     }
     if let Some(peaks) = &view.gpu_peaks {
@@ -33,14 +33,14 @@ pub(super) fn peaks_lines(view: &ThroughputView<'_>) -> Vec<String> {
         let product = match peaks.product {
             Some(product) => format!(
                 "libtorch's product of large f16 matrices {}, ",
-                text(product, "GFLOP/s")
+                text(product, 1e12, "TFLOP/s")
             ),
             None => String::new(),
         };
         lines.push(format!(
             "Peaks of the GPU, median and range of {n} process{}: {product}copy within its memory {}.",
             plural(n, "es"),
-            text(peaks.copy, "GB/s"),
+            text(peaks.copy, 1e9, "GB/s"),
         ));
     }
     lines

@@ -76,10 +76,11 @@ pub(super) fn legend(view: &ThroughputView<'_>) -> String {
         (view.peaks.is_some() || view.gpu_peaks.is_some()).then_some("copy"),
     ];
     let columns: Vec<&str> = columns.into_iter().flatten().collect();
-    if !columns.is_empty() {
+    if let Some((last, others)) = columns.split_last() {
+        let and = if others.is_empty() { "" } else { " and " };
         text += &format!(
-            " {}: share of the peaks that this run measured on this machine, medians over processes.",
-            columns.join(" and ")
+            " {}{and}{last}: share of the peaks that this run measured on this machine, medians over processes.",
+            others.join(", ")
         );
     }
     if view.gpu_peaks.is_some() {

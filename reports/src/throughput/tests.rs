@@ -485,8 +485,8 @@ fn work_on_a_gpu_alone_has_shares_of_the_gpus_peaks() {
         text.contains("f16 product, %") && !text.contains("FMA peak"),
         "{text}"
     );
-    let line = "Peaks of the GPU, median and range of 2 processes: libtorch's product of large f16 matrices 2000 \
-                GFLOP/s [2000, 2000], copy within its memory 24.00 GB/s [24.00, 24.00].";
+    let line = "Peaks of the GPU, median and range of 2 processes: libtorch's product of large f16 matrices \
+                2.000 TFLOP/s [2.000, 2.000], copy within its memory 24.00 GB/s [24.00, 24.00].";
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(line), "{text}");
 }

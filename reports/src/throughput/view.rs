@@ -186,8 +186,8 @@ impl<'a> ThroughputView<'a> {
     /// Whether moving the operation's bytes takes longer than its arithmetic, at the peaks of the entry's device.
     pub(crate) fn is_memory_bound(&self, entry: &Entry<'_>, timed: Timed<'_>) -> bool {
         let peaks = if entry.is_on_gpu() {
-            self.gpu_peaks_of(entry, timed)
-                .and_then(|peaks| Some((peaks.copy, peaks.product?)))
+            let gpu = self.gpu_peaks.as_ref();
+            gpu.and_then(|peaks| Some((peaks.copy, peaks.product?)))
         } else {
             self.peaks.as_ref().map(|peaks| (peaks.copy, peaks.fma))
         };

@@ -1,4 +1,4 @@
-//! The test split as the metrics see it.
+//! The pairs of a test split as the metrics see them.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use crate::data::dataset::Caption;
 use crate::data::{Dataset, Split};
 use crate::metric::{MetricError, Pairing};
 
-/// Captions and videos of a test split, and which belong together.
-pub(crate) struct TestSplit<'a> {
+/// Captions and videos of a test split, in its order, and which belong together.
+pub(crate) struct TestPairs<'a> {
     pub(crate) data: &'a Dataset,
     /// Captions, in the order of the split.
     pub(crate) captions: Vec<usize>,
     pub(crate) pairing: Pairing,
 }
 
-impl<'a> TestSplit<'a> {
+impl<'a> TestPairs<'a> {
     /// Pairs the captions of the test split with its videos.
     ///
     /// # Errors
