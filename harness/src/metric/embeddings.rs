@@ -189,6 +189,11 @@ impl Pass<'_> {
             CaptionRule::MaxOverCaptions => None,
         };
         let all_kept = self.kept.len() == self.text.n_rows();
+        // A GPU keeps the captions from step to step; where it has no room for all of them they come anew with each.
+        let _held = match all_kept && videos.len() > step {
+            true => self.kernel.hold(self.text).ok(),
+            false => None,
+        };
         let mut t2v: Vec<RankCount> = Vec::new();
         let mut v2t = v2t_items.as_ref().map(|_| Vec::with_capacity(videos.len()));
         for part in steps(videos, step) {
