@@ -35,7 +35,8 @@ pub fn compare(subjects: &[Subject], reference: usize) -> Result<CompareRecord, 
         .iter()
         .map(|subject| (subject.peaks(), subject.gpu_peaks()))
         .collect();
-    let throughput = throughput::rows(&cells, reference, &peaks)?;
+    let rated = throughput::rated(&cells, reference, &peaks)?;
+    let geometric_means = throughput::geometric_means(&rated, reference)?;
     let mut accuracy = accuracy::rows(&cells)?;
     let suite = &own.evidence.suite;
     let mut statements = Vec::new();
@@ -56,8 +57,8 @@ pub fn compare(subjects: &[Subject], reference: usize) -> Result<CompareRecord, 
         reference,
         columns: subjects.iter().map(|subject| subject.column(own)).collect(),
         level: LEVEL,
-        geometric_means: throughput::geometric_means(&throughput, reference),
-        throughput,
+        geometric_means,
+        throughput: rated.into_iter().map(|rated| rated.row).collect(),
         alpha: ALPHA,
         accuracy,
         statements,

@@ -223,9 +223,13 @@ fn ratios_are_those_of_geometric_means_with_the_interval_of_welch() {
         (mean.metric.as_str(), mean.n_cells, mean.n_all_cells),
         ("warm.items_per_s", 2, 2)
     );
-    // The geometric mean of 2 and 4.
-    close(mean.ratios[1], 8.0_f64.sqrt());
-    assert_eq!(mean.ratios[0], 1.0);
+    // The geometric mean of 2 and 4. By process the two cells are 400 x 25 and 625 x 25 against 1,000 x 100 twice: half of what
+    // the first cell's logarithms differ by, with one degree of freedom again.
+    close(mean.ratios[1].value, 8.0_f64.sqrt());
+    let [low, high] = mean.ratios[1].interval.unwrap();
+    close(low, 8.0_f64.sqrt() / (reach / 2.0).exp());
+    close(high, 8.0_f64.sqrt() * (reach / 2.0).exp());
+    assert_eq!((mean.ratios[0].value, mean.ratios[0].interval), (1.0, None));
     assert!(record.statements.is_empty() && record.remarks.is_empty());
 }
 
@@ -238,8 +242,12 @@ fn means_are_over_cells_that_all_have_with_the_same_settings() {
     let record = compared(&[one, two, three]);
     let mean = &record.geometric_means[0];
     assert_eq!((mean.n_cells, mean.n_all_cells), (1, 3));
-    close(mean.ratios[1], 2.0);
-    close(mean.ratios[2], 4.0);
+    close(mean.ratios[1].value, 2.0);
+    close(mean.ratios[2].value, 4.0);
+    assert!(
+        mean.ratios[1].interval.is_none(),
+        "a single process has no spread"
+    );
     let value = record.throughput[1].values[1].as_ref().unwrap();
     assert!(value.has_other_settings && value.ratio.is_none() && value.interval.is_none());
     assert_eq!(

@@ -123,12 +123,19 @@ fn exponential(found: Result<Uncertain, MetricError>) -> Result<Option<[f64; 2]>
     }
 }
 
+/// One rate of one cell, and what it was made of.
+pub(super) struct Rated {
+    pub(super) row: ThroughputRow,
+    /// Logarithms of the samples, by column.
+    logs: Vec<Option<Vec<f64>>>,
+}
+
 /// Every rate of every cell; `peaks` by column.
-pub(super) fn rows(
+pub(super) fn rated(
     cells: &[AlignedCell<'_>],
     reference: usize,
     peaks: &[DevicePeaks],
-) -> Result<Vec<ThroughputRow>, MetricError> {
+) -> Result<Vec<Rated>, MetricError> {
     let mut rows = Vec::new();
     for metric in METRICS {
         for cell in cells {
@@ -160,12 +167,15 @@ pub(super) fn rows(
                 }
                 values.push(Some(value));
             }
-            rows.push(ThroughputRow {
-                cell: cell.label.to_owned(),
-                metric: metric.to_string(),
-                item,
-                samples: of,
-                values,
+            rows.push(Rated {
+                row: ThroughputRow {
+                    cell: cell.label.to_owned(),
+                    metric: metric.to_string(),
+                    item,
+                    samples: of,
+                    values,
+                },
+                logs: samples.into_iter().map(|own| Some(own?.logs)).collect(),
             });
         }
     }
@@ -173,34 +183,57 @@ pub(super) fn rows(
 }
 
 /// The geometric mean of the ratios of each metric, over the cells that every column has with the reference's settings.
-pub(super) fn geometric_means(rows: &[ThroughputRow], reference: usize) -> Vec<GeometricMean> {
+pub(super) fn geometric_means(rated: &[Rated], reference: usize) -> Result<Vec<GeometricMean>, MetricError> {
     let mut means: Vec<GeometricMean> = Vec::new();
     for metric in METRICS.map(|metric| metric.to_string()) {
-        let own: Vec<&ThroughputRow> = rows.iter().filter(|row| row.metric == metric).collect();
-        let ratios = |row: &ThroughputRow| -> Option<Vec<f64>> {
-            let values = row.values.iter().enumerate();
-            values
-                .map(|(at, value)| match (value, at == reference) {
-                    (Some(_), true) => Some(1.0),
-                    (Some(value), false) => Some(value.ratio?.value),
-                    (None, _) => None,
-                })
-                .collect()
+        let own = || rated.iter().filter(|rated| rated.row.metric == metric);
+        let has_all = |rated: &&Rated| {
+            let mut values = rated.row.values.iter().enumerate();
+            values.all(|(at, value)| {
+                value
+                    .as_ref()
+                    .is_some_and(|value| at == reference || value.ratio.is_some())
+            })
         };
-        let all: Vec<Vec<f64>> = own.iter().filter_map(|row| ratios(row)).collect();
-        let Some(first) = all.first() else {
+        let shared: Vec<&Rated> = own().filter(has_all).collect();
+        let Some(first) = shared.first() else {
             continue;
         };
-        let mean = |at: usize| {
-            let logs: f64 = all.iter().map(|ratios| ratios[at].ln()).sum();
-            (logs / all.len() as f64).exp()
-        };
+        let of_reference = by_sample(&shared, reference);
+        let mut ratios = Vec::with_capacity(first.row.values.len());
+        for at in 0..first.row.values.len() {
+            let values = shared.iter().filter_map(|rated| rated.row.values[at].as_ref());
+            let logs = values.filter_map(|value| Some(value.ratio?.value.ln()));
+            let interval = match (at != reference, &of_reference, by_sample(&shared, at)) {
+                (true, Some(of_reference), Some(own)) => exponential(welch(of_reference, &own))?,
+                _ => None,
+            };
+            ratios.push(RatioFound {
+                // The reference has no ratios, and a sum of 0.
+                value: (logs.sum::<f64>() / shared.len() as f64).exp(),
+                interval,
+            });
+        }
         means.push(GeometricMean {
-            n_cells: all.len(),
-            n_all_cells: own.len(),
-            ratios: (0..first.len()).map(mean).collect(),
+            n_cells: shared.len(),
+            n_all_cells: own().count(),
+            ratios,
             metric,
         });
     }
-    means
+    Ok(means)
+}
+
+/// The mean over cells of each sample of a column; `None` where cells have other numbers of samples.
+fn by_sample(cells: &[&Rated], at: usize) -> Option<Vec<f64>> {
+    let logs: Vec<&Vec<f64>> = cells
+        .iter()
+        .map(|rated| rated.logs[at].as_ref())
+        .collect::<Option<_>>()?;
+    let n = logs.first()?.len();
+    if logs.iter().any(|logs| logs.len() != n) {
+        return None;
+    }
+    let mean = |sample: usize| logs.iter().map(|logs| logs[sample]).sum::<f64>() / logs.len() as f64;
+    Some((0..n).map(mean).collect())
 }

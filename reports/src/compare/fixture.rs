@@ -115,7 +115,9 @@ pub(super) fn rates(n_cells: usize) -> CompareRecord {
         metric: metric.to_owned(),
         n_cells: n_cells - 1,
         n_all_cells: n_cells,
-        ratios: vec![1.0, 1.25, 4.0],
+        ratios: [(1.0, None), (1.25, Some([1.2, 1.3])), (4.0, None)]
+            .map(|(value, interval)| RatioFound { value, interval })
+            .to_vec(),
     });
     CompareRecord {
         schema: "hitbench.compare/1",

@@ -2,7 +2,7 @@
 
 use super::accuracy::accuracy_grid;
 use super::machines::{likeness, machines_grid};
-use super::record::CompareRecord;
+use super::record::{CompareRecord, ThroughputValue};
 use super::throughput::{means_grid, throughput_grids};
 use crate::grid::{Grid, fitted, wrapped};
 
@@ -49,11 +49,23 @@ pub(super) fn legend(record: &CompareRecord) -> Vec<String> {
     let level = 100.0 * record.level;
     let mut lines = Vec::new();
     if !record.throughput.is_empty() {
+        let any = |of: fn(&ThroughputValue) -> Option<f64>| {
+            let mut values = record
+                .throughput
+                .iter()
+                .flat_map(|row| row.values.iter().flatten());
+            values.any(|value| of(value).is_some())
+        };
+        let names = match (any(|value| value.fma_share), any(|value| value.product_share)) {
+            (_, false) => "FMA peak %",
+            (false, true) => "f16 product %",
+            (true, true) => "FMA peak %, f16 product %",
+        };
         lines.push(format!(
             "Rates: geometric mean of the medians of processes, or of seeds in a training. Intervals: {level:.0} %, \
-             Student's t on the logarithms, of ratios by Welch; wide where processes are few. FMA peak % and copy %: \
-             share of what the run's own machine did at most; bytes are the least that a call must move, so that data \
-             in the caches can exceed the copy bandwidth."
+             Student's t on the logarithms, of ratios and of their geometric means by Welch; wide where processes are few. \
+             {names} and copy %: share of what the run's own machine did at most; bytes are the least that a call must \
+             move, so that data in the caches can exceed the copy bandwidth."
         ));
     }
     if !record.accuracy.is_empty() {

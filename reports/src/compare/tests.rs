@@ -49,18 +49,18 @@ fn rates_as_a_console_shows_them() {
                                                        other                           none
 
     Geometric mean of the ratios to old, over the cells that all runs have
-    metric            cells     old    new  other
-    ───────────────────────────────────────────────
-    warm.items_per_s  1 of 2  1.00x  1.25x  4.00x
-    cold.items_per_s  1 of 2  1.00x  1.25x  4.00x
+    metric            cells     old                 new  other
+    ────────────────────────────────────────────────────────────
+    warm.items_per_s  1 of 2  1.00x  1.25x [1.20, 1.30]  4.00x
+    cold.items_per_s  1 of 2  1.00x  1.25x [1.20, 1.30]  4.00x
 
     Unlike machines: other ran on other hardware than old; ratios of throughput are between machines there.
     Unlike builds: new and other ran another build than old.
     Remark: other has nothing of the last cell.
     Rates: geometric mean of the medians of processes, or of seeds in a training. Intervals: 95 %, Student's t on
-      the logarithms, of ratios by Welch; wide where processes are few. FMA peak % and copy %: share of what the
-      run's own machine did at most; bytes are the least that a call must move, so that data in the caches can
-      exceed the copy bandwidth.
+      the logarithms, of ratios and of their geometric means by Welch; wide where processes are few. FMA peak %
+      and copy %: share of what the run's own machine did at most; bytes are the least that a call must move, so
+      that data in the caches can exceed the copy bandwidth.
     ");
 }
 
@@ -157,7 +157,7 @@ fn markdown_has_the_statements_first_and_every_table() {
     ");
     let text = compare_md(&rates(2));
     assert!(
-        text.contains("| warm.items_per_s | 1 of 2 | 1.00x | 1.25x | 4.00x |"),
+        text.contains("| warm.items_per_s | 1 of 2 | 1.00x | 1.25x [1.20, 1.30] | 4.00x |"),
         "{text}"
     );
 }

@@ -128,7 +128,12 @@ pub(super) fn means_grid(record: &CompareRecord) -> Option<Grid> {
             true => format!("all {}", mean.n_cells),
             false => format!("{} of {}", mean.n_cells, mean.n_all_cells),
         };
-        let ratios = mean.ratios.iter().map(|&ratio| times(ratio));
+        let ratios = mean.ratios.iter().map(|ratio| {
+            [times(ratio.value), interval_text(ratio)]
+                .join(" ")
+                .trim_end()
+                .to_owned()
+        });
         [mean.metric.clone(), of].into_iter().chain(ratios).collect()
     };
     let labels = record.columns.iter().map(|column| column.label.clone());
