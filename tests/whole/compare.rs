@@ -134,7 +134,9 @@ fn machines_stand_side_by_side_with_ratios_and_peaks() {
         [&json!("hitbench.compare/1"), &json!(1), &json!("baseline")]
     );
     for mean in found["geometric_means"].as_array().expect("two metrics") {
-        let ratios: Vec<f64> = (0..3).filter_map(|at| mean["ratios"][at].as_f64()).collect();
+        let ratios: Vec<f64> = (0..3)
+            .filter_map(|at| mean["ratios"][at]["value"].as_f64())
+            .collect();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
         assert!(
             close(ratios[0], 0.5) && close(ratios[1], 1.0) && close(ratios[2], 1.0),
