@@ -80,8 +80,8 @@ pub fn run(args: &EmbedArgs) -> Result<ExitCode, Failure> {
     let (n_texts, n_videos, dim) = (embedded.texts.n_rows, embedded.videos.n_rows, exported.dim);
     writeln!(
         out,
-        "{n_texts} captions and {n_videos} videos of {}, {dim} columns: {}",
-        embedded.data.name,
+        "{}: {n_texts} captions and {n_videos} videos, {dim} columns: {}",
+        said(&embedded),
         exported.files.join(", ")
     )?;
     writeln!(
@@ -115,7 +115,18 @@ pub(super) fn given(
     kernel: KernelId,
 ) -> Result<(Given, Names), Failure> {
     let embedded = embedded(checkpoint, args)?;
+    eprintln!("{}", said(&embedded));
     Ok((embedded.given(kernel)?, embedded.names()?))
+}
+
+/// Which model embedded what: files of weights have the names of hashes.
+#[cfg(feature = "torch")]
+fn said(embedded: &crate::embed::Embedded) -> String {
+    let (model, data) = (&embedded.model, &embedded.data.name);
+    format!(
+        "{} after {} steps, test split of {data}",
+        model.trial, model.steps
+    )
 }
 
 /// The rows of a model's captions and videos, and which belong together.

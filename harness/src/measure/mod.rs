@@ -10,6 +10,7 @@ pub mod event;
 mod gpu;
 mod gpu_peak;
 mod inputs;
+mod judge;
 mod opponent;
 mod peak;
 pub mod plan;
