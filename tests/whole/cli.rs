@@ -1,6 +1,8 @@
 //! The command line: help, exit codes, errors for people and for machines.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use hitbench_tests::{run, small_suite, workspace_root};
 use serde_json::Value as Json;
@@ -12,7 +14,25 @@ fn json(text: &str) -> Json {
 #[test]
 fn every_command_has_an_example() {
     for command in [
-        "plan", "run", "status", "report", "verify", "data", "schema", "doctor",
+        "plan",
+        "run",
+        "status",
+        "report",
+        "verify",
+        "eval",
+        "embed",
+        "merge",
+        "diff",
+        "bless",
+        "baseline",
+        "gate",
+        "calibrate",
+        "compare",
+        "protocols",
+        "data",
+        "schema",
+        "doctor",
+        "completions",
     ] {
         let said = run([command, "--help"]);
         assert_eq!(said.code, Some(0), "{command}: {}", said.err);
@@ -187,6 +207,33 @@ fn a_model_without_libtorch_names_the_build_command() {
         assert_eq!(said.code, Some(2), "{}", said.err);
         assert!(said.err.contains("--features torch"), "{}", said.err);
     }
+}
+
+#[test]
+fn completions_are_scripts_that_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = run(["completions", shell]);
+        assert_eq!((said.code, &*said.err), (Some(0), ""));
+        assert!(
+            said.out.contains("checkpoint") && said.out.contains("calibrate"),
+            "{shell}"
+        );
+        assert!(!said.out.contains("measure-cells"), "{shell}: a hidden command");
+    }
+    let script = run(["completions", "bash"]).out;
+    let mut bash = match Command::new("bash")
+        .args(["-n", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .spawn()
+    {
+        Ok(bash) => bash,
+        Err(error) => return println!("skipped: no bash: {error}"),
+    };
+    let mut input = bash.stdin.take().expect("piped");
+    input.write_all(script.as_bytes()).expect("bash reads it all");
+    drop(input);
+    assert!(bash.wait().expect("bash ends").success());
+    assert_eq!(run(["completions", "csh"]).code, Some(2));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{
-    baseline, bless, calibrate, compare, data, diff, doctor, embed, eval, gate, measure_cells, merge, plan,
-    protocols, report, run, schema, status, verify,
+    baseline, bless, calibrate, compare, completions, data, diff, doctor, embed, eval, gate, measure_cells,
+    merge, plan, protocols, report, run, schema, status, verify,
 };
 use crate::exit_code::ExitCode;
 
@@ -44,6 +44,7 @@ enum Command {
     Data(data::DataArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     MeasureCells(measure_cells::MeasureCellsArgs),
 }
@@ -75,6 +76,9 @@ impl Cli {
             Command::Data(args) => data::run(args),
             Command::Schema(args) => schema::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
             Command::Doctor(args) => doctor::run(args).map(|()| ExitCode::Fine).map_err(Failure::from),
+            Command::Completions(args) => completions::run(args)
+                .map(|()| ExitCode::Fine)
+                .map_err(Failure::from),
             Command::MeasureCells(_) => measure_cells::run(),
         }
     }
@@ -99,7 +103,7 @@ impl Cli {
             Command::Protocols(args) => args.json,
             Command::Data(args) => args.json(),
             Command::Doctor(args) => args.json,
-            Command::Schema(_) | Command::MeasureCells(_) => false,
+            Command::Schema(_) | Command::Completions(_) | Command::MeasureCells(_) => false,
         }
     }
 }

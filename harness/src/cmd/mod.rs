@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod bless;
 pub mod calibrate;
 pub mod compare;
+pub mod completions;
 #[cfg(feature = "torch")]
 mod conclude;
 pub mod data;
