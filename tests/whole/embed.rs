@@ -172,6 +172,38 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
         assert_eq!(error["code"], 2);
         assert!(!embedded.join("embed.json").exists());
     };
+    // An export is left alone by one that fails, and goes with the next; other folders are not written to.
+    let export = folder.path().join("export");
+    let embed = |checkpoint: &Path| run(["embed", "--checkpoint", text(checkpoint), "--out", text(&export)]);
+    let files = || {
+        let names = fs::read_dir(&export)
+            .expect("there")
+            .map(|entry| entry.expect("readable").file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(embed(&weights).code, Some(0));
+    let exported = files();
+    assert_eq!(exported.len(), 9);
+    assert_eq!(embed(&folder.path().join("absent")).code, Some(2));
+    assert_eq!(files(), exported);
+    fs::remove_file(export.join("text.npy")).expect("was there");
+    fs::create_dir(export.join(".unfinished")).expect("writable");
+    assert_eq!(embed(&weights).code, Some(0));
+    assert_eq!(files(), exported);
+    fs::write(
+        export.join("embed.json"),
+        r#"{"schema": "other/1", "files": ["text.npy"]}"#,
+    )
+    .expect("writable");
+    let occupied = embed(&weights);
+    assert_eq!(occupied.code, Some(2), "{}", occupied.err);
+    assert!(
+        occupied.err.contains("holds other files than an export"),
+        "{}",
+        occupied.err
+    );
+    assert_eq!(files(), exported);
+
     let bare = folder.path().join("bare.safetensors");
     let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();

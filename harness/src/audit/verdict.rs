@@ -304,7 +304,7 @@ fn of_rows(part: &'static str, found: &RowFindings, normalised: bool) -> Vec<Ver
             (part, "off_unit"),
             &found.off_unit,
             "rows",
-            [&off_unit, "all rows have the same length"],
+            [&off_unit, "all rows have length 1, or one other length"],
         ),
         grouped(
             (part, "duplicates"),

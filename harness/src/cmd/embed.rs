@@ -113,9 +113,12 @@ pub(super) fn given(
     checkpoint: &Path,
     args: &EmbeddingArgs,
     kernel: KernelId,
+    for_people: bool,
 ) -> Result<(Given, Names), Failure> {
     let embedded = embedded(checkpoint, args)?;
-    eprintln!("{}", said(&embedded));
+    if for_people {
+        eprintln!("{}", said(&embedded));
+    }
     Ok((embedded.given(kernel)?, embedded.names()?))
 }
 
@@ -134,7 +137,12 @@ fn said(embedded: &crate::embed::Embedded) -> String {
 /// # Errors
 /// As [`run`].
 #[cfg(not(feature = "torch"))]
-pub(super) fn given(checkpoint: &Path, _: &EmbeddingArgs, _: KernelId) -> Result<(Given, Names), Failure> {
+pub(super) fn given(
+    checkpoint: &Path,
+    _: &EmbeddingArgs,
+    _: KernelId,
+    _: bool,
+) -> Result<(Given, Names), Failure> {
     Err(needs_libtorch(checkpoint))
 }
 

@@ -226,7 +226,9 @@ impl EvalArgs {
                 (Given::Scores(matrix), Names::default(), Some(Box::new(joined)))
             }
             (Some(checkpoint), None) => {
-                let (given, names) = embed::given(checkpoint, &self.embedding, self.inputs.kernel())?;
+                let kernel = self.inputs.kernel();
+                let (given, names) =
+                    embed::given(checkpoint, &self.embedding, kernel, self.show.for_people())?;
                 (given, names, None)
             }
             (None, None) => {

@@ -6,6 +6,7 @@ use hitbench_reports::RunFolder;
 use hitbench_reports::compare::{Column, ColumnSource, GpuPeakRates, PeakRates};
 use hitbench_reports::record::{GpuPeaksRecord, ProcessRecord};
 
+use crate::gate::evidence::median;
 use crate::gate::{Baseline, Evidence, GateError};
 use crate::machine::fingerprint;
 
@@ -80,27 +81,5 @@ impl Subject {
             fma_flops_per_s: of(|process| process.fma_flops_per_s)?,
             copy_bytes_per_s: of(|process| process.copy_bytes_per_s)?,
         })
-    }
-}
-
-/// `None` without values.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let (lower, upper) = (
-        values.get(values.len().checked_sub(1)? / 2)?,
-        values.get(values.len() / 2)?,
-    );
-    Some(f64::midpoint(*lower, *upper))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_lies_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
     }
 }

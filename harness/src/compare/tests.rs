@@ -165,7 +165,20 @@ fn kernels_on_a_gpu_have_shares_of_the_gpus_peaks_alone() {
         product_flops_per_s: Some(2e10),
         copy_bytes_per_s: 1e10,
     }];
+    let transfer = &mut only.evidence.cells[1].measured.as_mut().unwrap().times;
+    transfer.push(ProcessTimes {
+        cache: CacheState::Transfer,
+        median_ns: vec![1_000.0, 1_000.0],
+    });
     let record = compared(&[only, subject("again", cells())]);
+    let with_transfer = record
+        .throughput
+        .iter()
+        .find(|row| row.metric == "transfer.items_per_s");
+    assert_eq!(
+        with_transfer.unwrap().values[0].as_ref().unwrap().copy_share,
+        None
+    );
     let share = |at: usize| record.throughput[at].values[0].clone().unwrap();
     // A call a microsecond: 8 of 20 GFLOP/s, 1 of 10 GB/s.
     for (at, product) in [(0, Some(0.4)), (1, None), (2, None)] {

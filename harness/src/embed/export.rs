@@ -10,8 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::embedded::Embedded;
 use super::error::EmbedError;
 
-/// What says what an export holds; written last.
+/// What says what an export holds.
 const ABOUT: &str = "embed.json";
+
+const SCHEMA: &str = "hitbench.embed/1";
+
+/// Folder of files that are being written.
+const ASIDE: &str = ".unfinished";
 
 /// All other files that an export may have.
 const NAMES: [&str; 8] = [
@@ -44,13 +49,22 @@ pub struct Exported {
 
 /// Writes a folder: `text.npy` and `video.npy` (f32, rows in the order of the test split; their dot products are the
 /// model's scores), with two levels each level's unit rows as `LEVEL-text.npy` and `LEVEL-video.npy`, and ids:
-/// `captions.csv` (`text_id,video_id,text`) and `videos.txt`; last `embed.json`. `folder` is one of [`prepare`].
+/// `captions.csv` (`text_id,video_id,text`) and `videos.txt`; and `embed.json`, which says what there is. All are written aside
+/// first; then an older export goes. `folder` is one of [`prepare`].
 ///
 /// # Errors
 /// [`EmbedError::Write`], [`EmbedError::Split`].
 pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError> {
+    let aside = folder.join(ASIDE);
+    let failed = |source| EmbedError::Write {
+        path: folder.to_owned(),
+        source,
+    };
+    remove(&aside)
+        .and_then(|()| fs::create_dir(&aside))
+        .map_err(failed)?;
     let mut files = Files {
-        folder,
+        folder: &aside,
         names: Vec::new(),
     };
     let (Embedded { texts, videos, .. }, split) = (embedded, embedded.pairs()?);
@@ -78,7 +92,7 @@ pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError
         video_ids.iter().try_for_each(|id| writeln!(out, "{id}"))
     })?;
     let exported = Exported {
-        schema: "hitbench.embed/1",
+        schema: SCHEMA,
         trial: embedded.model.trial.clone(),
         build_id: embedded.model.build_id.clone(),
         steps: embedded.model.steps,
@@ -93,40 +107,68 @@ pub fn export(embedded: &Embedded, folder: &Path) -> Result<Exported, EmbedError
         serde_json::to_writer_pretty(&mut *out, &exported)?;
         writeln!(out)
     })?;
+    let moved = || -> io::Result<()> {
+        for name in older(folder).unwrap_or_default() {
+            remove(&folder.join(name))?;
+        }
+        // First what makes this an export, so that one that is interrupted here can be made again.
+        for name in [ABOUT]
+            .into_iter()
+            .chain(exported.files.iter().map(String::as_str))
+        {
+            fs::rename(aside.join(name), folder.join(name))?;
+        }
+        fs::remove_dir(&aside)
+    };
+    moved().map_err(failed)?;
     Ok(exported)
 }
 
-/// Makes a folder for an export, before the work, and takes an older export out of it.
+/// Makes a folder for an export, before the work; it may be empty or hold an older one.
 ///
 /// # Errors
 /// [`EmbedError::Occupied`], [`EmbedError::Write`].
 pub fn prepare(folder: &Path) -> Result<(), EmbedError> {
-    #[derive(Deserialize)]
-    struct Older {
-        files: Vec<String>,
-    }
-    let about = folder.join(ABOUT);
-    let emptied = || -> io::Result<bool> {
+    let is_fit = || -> io::Result<bool> {
         fs::create_dir_all(folder)?;
-        if let Ok(text) = fs::read(&about)
-            && let Ok(Older { files }) = serde_json::from_slice(&text)
-        {
-            for name in files.iter().filter(|name| NAMES.contains(&name.as_str())) {
-                fs::remove_file(folder.join(name)).or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                })?;
-            }
-            fs::remove_file(&about)?;
+        if older(folder).is_some() {
+            return Ok(true);
         }
-        Ok(fs::read_dir(folder)?.next().is_none())
+        let mut entries = fs::read_dir(folder)?;
+        entries.try_fold(true, |fit, entry| Ok(fit && entry?.file_name() == ASIDE))
     };
     let path = folder.to_owned();
-    match emptied() {
+    match is_fit() {
         Ok(true) => Ok(()),
         Ok(false) => Err(EmbedError::Occupied { path }),
         Err(source) => Err(EmbedError::Write { path, source }),
     }
+}
+
+/// The files of the export in a folder; `None` where there is none.
+fn older(folder: &Path) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Older {
+        schema: String,
+        files: Vec<String>,
+    }
+    let text = fs::read(folder.join(ABOUT)).ok()?;
+    let Older { schema, mut files } = serde_json::from_slice(&text).ok()?;
+    files.retain(|name| NAMES.contains(&name.as_str()));
+    (schema == SCHEMA).then_some(files)
+}
+
+/// Removes a file or a folder with all in it, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    removed.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Files of a folder.

@@ -256,6 +256,16 @@ impl Evidence {
     }
 }
 
+/// The median; `None` without values.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let (lower, upper) = (
+        values.get(values.len().checked_sub(1)? / 2)?,
+        values.get(values.len() / 2)?,
+    );
+    Some(f64::midpoint(*lower, *upper))
+}
+
 /// `SUITE/axis=value/seed=0` without suite and seed.
 fn cell_name(suite: &str, cell: &PlannedCell) -> String {
     let Some(first) = cell.trials.first() else {
@@ -418,5 +428,17 @@ impl Queries {
             clusters,
             ids: rows.iter().map(|row| row.query_id.clone()).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use hitbench_kernels::RankCount;
-use hitbench_reports::record::{Direction, GpuPeaksRecord, ProcessRecord, is_on_gpu};
+use hitbench_reports::record::{CacheState, Direction, GpuPeaksRecord, ProcessRecord, is_on_gpu};
 use serde::Serialize;
 
-use super::evidence::{CellEvidence, Evidence, MeasuredEvidence, TrialEvidence};
+use super::evidence::{CellEvidence, Evidence, MeasuredEvidence, TrialEvidence, median};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::sides::{Compared, values};
 use crate::metric::{Contrast, MarginTest, MetricError, Resampling, SeedHits, welch};
@@ -236,7 +236,8 @@ pub(super) struct MachineLoss {
 /// Losses of a device: shares of its peaks, medians over processes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct DeviceLoss {
-    flops: f64,
+    /// `None` where that peak is not known.
+    flops: Option<f64>,
     bytes: f64,
     /// Floating-point operations in the time of a byte, by the baseline's peaks.
     flops_a_byte: f64,
@@ -266,11 +267,16 @@ impl MachineLoss {
     }
 
     /// The loss of the peak that bounds a cell's work on its device, the smaller loss where that is not known; none where
-    /// the device's peaks are not.
-    pub(super) fn of(&self, cell: &CellEvidence) -> f64 {
+    /// the device's peaks are not, and with transfer, which waits for the host.
+    pub(super) fn of(&self, cell: &CellEvidence, metric: GateMetric) -> f64 {
         let measured = cell.measured.as_ref();
         let device = match measured {
-            Some(work) if is_on_gpu(&work.kernel) => self.gpu,
+            _ if metric == GateMetric::ItemsPerS(CacheState::Transfer) => None,
+            Some(work) if is_on_gpu(&work.kernel) => self.gpu.map(|gpu| DeviceLoss {
+                // The peak is that of f16.
+                flops: gpu.flops.filter(|_| work.kernel.ends_with("/f16")),
+                ..gpu
+            }),
             _ => self.cpu,
         };
         device.map_or(0.0, |device| device.of(measured))
@@ -278,30 +284,27 @@ impl MachineLoss {
 }
 
 impl DeviceLoss {
-    /// Of both peaks, each before and after.
+    /// Of both peaks, each before and after; that of copies is needed.
     fn new(flops: Option<[f64; 2]>, bytes: Option<[f64; 2]>) -> Option<Self> {
-        let (flops, bytes) = (flops?, bytes?);
+        let bytes = bytes?;
         let loss = |[before, after]: [f64; 2]| (1.0 - after / before).max(0.0);
         Some(Self {
-            flops: loss(flops),
+            flops: flops.map(loss),
             bytes: loss(bytes),
-            flops_a_byte: flops[0] / bytes[0],
+            flops_a_byte: flops.map_or(f64::INFINITY, |flops| flops[0] / bytes[0]),
         })
     }
 
     fn of(&self, measured: Option<&MeasuredEvidence>) -> f64 {
+        let Some(lost_flops) = self.flops else {
+            return self.bytes;
+        };
         match measured.and_then(|work| Some((work.flops?, work.bytes?))) {
-            Some((flops, bytes)) if flops as f64 > self.flops_a_byte * bytes as f64 => self.flops,
+            Some((flops, bytes)) if flops as f64 > self.flops_a_byte * bytes as f64 => lost_flops,
             Some(_) => self.bytes,
-            None => self.flops.min(self.bytes),
+            None => lost_flops.min(self.bytes),
         }
     }
-}
-
-/// The upper one of the two in the middle; `None` without any above zero.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().filter(|peak| *peak > 0.0)
 }
 
 #[cfg(test)]

@@ -298,7 +298,7 @@ impl Gate {
                 continue;
             };
             let cell = baseline.cells.iter().find(|cell| cell.label() == row.cell);
-            let loss = cell.map_or(0.0, |cell| loss.of(cell));
+            let loss = cell.map_or(0.0, |cell| loss.of(cell, row.metric));
             if row.verdict == GateVerdict::Regressed
                 && is_explained_by(loss, &found.judgement, found.margin_in_units)
             {
@@ -352,7 +352,7 @@ impl Gate {
                 Ok(compared) => {
                     let new = difference(kind, metric, margin, compared, plan)?;
                     let judgement = judge(std::slice::from_ref(&new.test), policy.alpha)?[0];
-                    let loss = machine.of(compared.baseline);
+                    let loss = machine.of(compared.baseline, metric);
                     if judgement.verdict != MarginVerdict::Regressed {
                         own.verdict = GateVerdict::Inconclusive;
                         own.why = Some((

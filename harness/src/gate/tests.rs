@@ -196,7 +196,7 @@ fn the_policy_decides_what_open_rows_do() {
 
 #[test]
 fn times_of_a_slower_machine_say_nothing_and_new_samples_can_clear() {
-    use hitbench_reports::record::{GpuPeaksRecord, ProcessRecord};
+    use hitbench_reports::record::{CacheState, GpuPeaksRecord, ProcessRecord};
     let speed = policy("  - {id: s, kind: throughput, metric: warm.items_per_s, margin: 5%}\n");
     let peak = |flops: f64| ProcessRecord {
         fma_flops_per_s: flops,
@@ -264,6 +264,24 @@ fn times_of_a_slower_machine_say_nothing_and_new_samples_can_clear() {
         let found = gate(&speed, &on_gpu(&before, 1.0), &on_gpu(&run, share)).unwrap();
         assert_eq!(verdicts(&found), [expected]);
     }
+    // Copies alone are known without libtorch, and with transfer a kernel waits for the host.
+    let without_product = |evidence: &Evidence| {
+        let mut evidence = evidence.clone();
+        for peaks in &mut evidence.gpu_peaks {
+            peaks.product_flops_per_s = None;
+        }
+        evidence
+    };
+    let [before_gpu, slow_gpu] = [on_gpu(&before, 1.0), on_gpu(&after, 0.8)];
+    let excused_by_copies = gate(&speed, &without_product(&before_gpu), &without_product(&slow_gpu)).unwrap();
+    assert_eq!(verdicts(&excused_by_copies), [GateVerdict::Inconclusive]);
+    let with_transfer = |mut evidence: Evidence| {
+        evidence.cells[0].measured.as_mut().unwrap().times[0].cache = CacheState::Transfer;
+        evidence
+    };
+    let transfer = policy("  - {id: s, kind: throughput, metric: transfer.items_per_s, margin: 5%}\n");
+    let on_transfer = gate(&transfer, &with_transfer(before_gpu), &with_transfer(slow_gpu)).unwrap();
+    assert_eq!(verdicts(&on_transfer), [GateVerdict::Regressed]);
 
     found.confirm(&speed, &before, &after).unwrap();
     assert_eq!(verdicts(&found), [GateVerdict::Regressed]);

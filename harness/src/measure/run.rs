@@ -231,9 +231,10 @@ impl Run<'_> {
                     .collect(),
             };
             let n_open = cells.len();
-            let mut current = None;
+            let (mut current, mut has_spoken) = (None, false);
             let stop = self.options.stop;
             let end = run_child(&job, stop, &mut |event| -> Result<(), MeasureError> {
+                has_spoken = true;
                 match event {
                     Event::Started { index } => {
                         current = Some(index);
@@ -271,8 +272,11 @@ impl Run<'_> {
                     cells.retain(|cell| *cell != index);
                     self.take(process, index, Found::Failed(how))?;
                 }
-                // Before any cell there were the peaks of the GPU, without which all can be measured.
-                (End::Died(how), None) if gpu => tracing::warn!("no peaks of the GPU: {how}"),
+                // The peaks of the GPU come first, and everything else can be had without them.
+                (End::Died(how), None) if gpu && !has_spoken => {
+                    tracing::warn!("no peaks of the GPU: {how}");
+                    peaks = WantedPeaks { threads, gpu: false };
+                }
                 (End::Died(how), None) => return Err(MeasureError::Died(how)),
             }
             if self.gives_up() {

@@ -15,6 +15,8 @@ const STEP_UNIT: usize = 12_288;
 /// Fewest pairs of a step for each thread. A step begins by looking at all queries and their true videos and ends when
 /// the slowest thread does: of so many pairs that is less than a hundredth.
 const STEP_PAIRS_PER_THREAD: usize = 200_000_000;
+/// Most elements of captions that a GPU keeps: 1 GiB of f16, as much as the parts of rows that it holds anyway.
+const MOST_HELD: usize = 1 << 29;
 /// Videos of a step where captions are maxed over; each thread has lists of as many times the captions of a video.
 const MAX_RULE_STEP: usize = 4096;
 
@@ -189,8 +191,9 @@ impl Pass<'_> {
             CaptionRule::MaxOverCaptions => None,
         };
         let all_kept = self.kept.len() == self.text.n_rows();
-        // A GPU keeps the captions from step to step; where it has no room for all of them they come anew with each.
-        let _held = match all_kept && videos.len() > step {
+        // A GPU keeps captions from step to step that take little of its memory; others come anew with each.
+        let is_small = self.text.n_rows() * self.text.dim() <= MOST_HELD;
+        let _held = match all_kept && is_small && videos.len() > step {
             true => self.kernel.hold(self.text).ok(),
             false => None,
         };

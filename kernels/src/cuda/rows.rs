@@ -290,15 +290,21 @@ impl<'a> RowParts<'a> {
         let at = slots.iter().position(|(held, _)| *held == part).unwrap_or(0);
         slots[at..].rotate_left(1);
         let (held, rows) = slots.last_mut().expect("memory for a part of at least one row");
-        if *held != part {
-            // Nothing is there until all of the part is.
-            *held = 0..0;
-            rows.replace(self.side.rows, part.clone().map(|item| self.side.row(item)))?;
-            *held = part;
+        let bring = || {
+            if *held != part {
+                // Nothing is there until all of the part is.
+                *held = 0..0;
+                rows.replace(self.side.rows, part.clone().map(|item| self.side.row(item)))?;
+                *held = part;
+            }
+            start(rows.view())
+        };
+        let started = bring();
+        // Something may have been started all the same. Where there is no mark the context is lost, and no copy is made again.
+        match self.gpu.mark() {
+            Ok(mark) => rows.used = mark,
+            Err(error) => return started.and(Err(error)),
         }
-        let started = start(rows.view());
-        // Something may have been started all the same.
-        rows.used = self.gpu.mark()?;
         started
     }
 }

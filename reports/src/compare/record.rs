@@ -176,8 +176,8 @@ pub struct GeometricMean {
     pub n_cells: usize,
     /// Cells that some column has.
     pub n_all_cells: usize,
-    /// By column; 1 of the reference. An interval is over processes (or seeds), each with the mean of its cells, as what slows
-    /// a process slows all of its cells; `None` where cells have other numbers of them, or a single one.
+    /// By column; 1 of the reference. An interval is over processes (or seeds) in order, each with the mean of its cells, as what
+    /// slows a process slows all of its cells (those of a run that was resumed need not be the same); `None` where cells have other numbers of them, or a single one.
     pub ratios: Vec<RatioFound>,
 }
 

@@ -56,16 +56,29 @@ pub(super) fn legend(record: &CompareRecord) -> Vec<String> {
                 .flat_map(|row| row.values.iter().flatten());
             values.any(|value| of(value).is_some())
         };
-        let names = match (any(|value| value.fma_share), any(|value| value.product_share)) {
-            (_, false) => "FMA peak %",
-            (false, true) => "f16 product %",
-            (true, true) => "FMA peak %, f16 product %",
+        let columns = [
+            ("FMA peak %", any(|value| value.fma_share)),
+            ("f16 product %", any(|value| value.product_share)),
+            ("copy %", any(|value| value.copy_share)),
+        ];
+        let columns: Vec<&str> = columns
+            .iter()
+            .filter(|(_, is_there)| *is_there)
+            .map(|(name, _)| *name)
+            .collect();
+        let shares = match columns.split_last() {
+            None => String::new(),
+            Some((last, others)) => format!(
+                " {}{}{last}: share of what the run's own machine did at most; bytes are the least that a call must move, so \
+                 that data in the caches can exceed the copy bandwidth.",
+                others.join(", "),
+                if others.is_empty() { "" } else { " and " },
+            ),
         };
         lines.push(format!(
             "Rates: geometric mean of the medians of processes, or of seeds in a training. Intervals: {level:.0} %, \
-             Student's t on the logarithms, of ratios and of their geometric means by Welch; wide where processes are few. \
-             {names} and copy %: share of what the run's own machine did at most; bytes are the least that a call must \
-             move, so that data in the caches can exceed the copy bandwidth."
+             Student's t on the logarithms, of ratios and of their geometric means by Welch; wide where processes are few.\
+             {shares}"
         ));
     }
     if !record.accuracy.is_empty() {
