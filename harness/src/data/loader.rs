@@ -1,4 +1,4 @@
-//! Batches of a data set: what is drawn at which step; [`test_split`] has those that are embedded.
+//! Batches of a data set: what is drawn at which step; [`TestLoader`] has those that are embedded.
 //!
 //! A batch is a pure function of data set, configuration, seed and step. So a trial that goes on from a
 //! checkpoint needs no state of the loader, and a batch can be made ahead of time on another thread.
