@@ -214,6 +214,22 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
     fs::write(&torn, &whole[..whole.len() / 2]).expect("writable");
     refused(&torn, &[], "is no whole safetensors file");
     refused(&folder.path().join("absent"), &[], "No such file");
+    // The description is JSON within the JSON of the header; what replaces a part of it is as long.
+    let edited = |from: &str, to: &str| {
+        let at = whole
+            .windows(from.len())
+            .position(|bytes| bytes == from.as_bytes());
+        let at = at.unwrap_or_else(|| panic!("the header has {from}"));
+        let mut bytes = whole.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        let path = folder.path().join("edited.safetensors");
+        fs::write(&path, bytes).expect("writable");
+        path
+    };
+    let later = edited(r#"\"format\":1"#, r#"\"format\":2"#);
+    refused(&later, &[], "in format 2, and this build reads format 1");
+    let other = edited(r#"\"vocab_size\":"#, r#"\"vocab_sizf\":"#);
+    refused(&other, &[], "does not describe its model");
     refused(&weights, &["--device", "tpu"], "no device `tpu`");
 
     let data = folder.path().join("data");
@@ -234,4 +250,65 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
         .replace("\"action\"", "\"smell\"");
     fs::write(&description, renamed).expect("writable");
     refused(&weights, &["--data", text(&data)], "has no such expert");
+}
+
+#[test]
+fn data_that_changed_since_the_training_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, data) = (folder.path().join("run"), folder.path().join("data"));
+    let written = run([
+        "data",
+        "synth",
+        "--out",
+        text(&data),
+        "--videos",
+        "60",
+        "--test-videos",
+        "20",
+    ]);
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    let suite = small_suite(folder.path(), TWO_HIERARCHIES);
+    let source = format!("data={{folder: {{path: {}}}}}", text(&data));
+    let trained = run([
+        "run",
+        text(&suite),
+        "--out",
+        text(&out),
+        "--keep-weights",
+        "--filter",
+        "both",
+        "--set",
+        &source,
+    ]);
+    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    let (weights, _) = kept(&out).remove(0);
+    let evaluate = || run(["eval", "--checkpoint", text(&weights), "--no-ci"]);
+    let warning = "is no longer what the model was trained with";
+    let same = evaluate();
+    assert!(
+        same.code == Some(0) && !same.err.contains(warning),
+        "{}",
+        same.err
+    );
+    let captions = data.join("captions.csv");
+    let changed = fs::read_to_string(&captions)
+        .expect("written")
+        .trim_end()
+        .to_owned()
+        + " again\n";
+    fs::write(&captions, changed).expect("writable");
+    let other = evaluate();
+    assert!(
+        other.code == Some(0) && other.err.contains(warning),
+        "{}",
+        other.err
+    );
+    fs::remove_dir_all(&data).expect("was there");
+    let gone = evaluate();
+    assert_eq!(gone.code, Some(2), "{}", gone.err);
+    assert!(
+        gone.err.contains("cannot be loaded") && gone.err.contains("--data"),
+        "{}",
+        gone.err
+    );
 }

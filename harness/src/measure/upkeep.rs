@@ -145,11 +145,6 @@ impl Bench for EmaBench<'_> {
         Ok(())
     }
 
-    #[cfg(not(feature = "torch"))]
-    fn hold(&mut self) -> Result<(), BenchError> {
-        Err(BenchError::NeedsTorch)
-    }
-
     #[cfg(feature = "torch")]
     fn release(&mut self) {
         self.held = None;
@@ -278,11 +273,6 @@ impl Bench for EnqueueBench<'_> {
             queue_len,
         )?);
         Ok(())
-    }
-
-    #[cfg(not(feature = "torch"))]
-    fn hold(&mut self) -> Result<(), BenchError> {
-        Err(BenchError::NeedsTorch)
     }
 
     #[cfg(feature = "torch")]
