@@ -31,7 +31,7 @@ pub use id::KernelId;
 pub use info_nce::{ContrastIds, InfoNce, InfoNceJob, InfoNceOutput};
 pub use kernel::Kernel;
 pub use matrix::{Dtype, Rows, RowsData};
-pub use momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueRows};
+pub use momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, QueueCopy, QueueRows};
 pub use rank::{PairIds, RankCount, RankCounts, RankJob, RankOutput, TrueItems};
 pub use registry::{
     available_kernels, ema_update_kernel, enqueue_kernel, info_nce_kernel, rank_counts_kernel, scores_kernel,

@@ -4,7 +4,7 @@ use half::f16;
 
 use crate::kernel::Kernel;
 use crate::scores::check_len;
-use crate::{Dtype, KernelError, Rows};
+use crate::{Dtype, KernelError, Rows, RowsData};
 
 /// A tensor of the key encoder and its counterpart.
 #[derive(Debug)]
@@ -69,6 +69,33 @@ impl QueueRows<'_> {
         match self {
             Self::F16(_) => Dtype::F16,
             Self::F32(_) => Dtype::F32,
+        }
+    }
+
+    /// A copy of the rows.
+    pub fn copy(&self) -> QueueCopy {
+        match self {
+            Self::F16(rows) => QueueCopy::F16(rows.to_vec()),
+            Self::F32(rows) => QueueCopy::F32(rows.to_vec()),
+        }
+    }
+}
+
+/// The rows of a queue as they were.
+#[derive(Debug, Clone, PartialEq)]
+pub enum QueueCopy {
+    /// IEEE binary16 elements.
+    F16(Vec<f16>),
+    /// IEEE binary32 elements.
+    F32(Vec<f32>),
+}
+
+impl QueueCopy {
+    /// All elements, row after row.
+    pub fn data(&self) -> RowsData<'_> {
+        match self {
+            Self::F16(rows) => RowsData::F16(rows),
+            Self::F32(rows) => RowsData::F32(rows),
         }
     }
 }

@@ -207,17 +207,17 @@ fn judge_in_place(
     ids: &[i64],
     held: &mut EnqueueInPlace,
 ) -> Result<Judged, BenchError> {
-    let (pointer, (before, before_ids)) = (held.pointer(), held.read()?);
+    let (pointer, before, before_ids) = (held.pointer(), held.rows()?, held.queue_ids().to_vec());
     held.start()?;
-    let (after, after_ids) = held.read()?;
+    let (after, queue_len) = (held.rows()?, before_ids.len());
     let written = Enqueued {
         keys,
         ids,
         pointer,
-        before: Rows::new(RowsData::F32(&before), before_ids.len(), keys.dim())?,
+        before: Rows::new(before.data(), queue_len, keys.dim())?,
         before_ids: &before_ids,
-        after: Rows::new(RowsData::F32(&after), after_ids.len(), keys.dim())?,
-        after_ids: &after_ids,
+        after: Rows::new(after.data(), queue_len, keys.dim())?,
+        after_ids: held.queue_ids(),
         next: held.pointer(),
     };
     Ok(Some(compare::enqueue(id, &written)?))
@@ -239,10 +239,7 @@ impl Bench for EnqueueBench<'_> {
             return judge_in_place(self.kernel.id(), self.keys, self.ids, held);
         }
         let (pointer, before_ids) = (self.pointer, self.queue_ids.to_vec());
-        let before = match &self.queue {
-            QueueRows::F16(rows) => Copied::F16(rows.to_vec()),
-            QueueRows::F32(rows) => Copied::F32(rows.to_vec()),
-        };
+        let before = self.queue.copy();
         let next = self.write()?;
         self.pointer = next;
         let (queue_len, dim) = (self.queue_ids.len(), self.keys.dim());
@@ -278,20 +275,5 @@ impl Bench for EnqueueBench<'_> {
     #[cfg(feature = "torch")]
     fn release(&mut self) {
         self.held = None;
-    }
-}
-
-/// A queue as it was.
-enum Copied {
-    F16(Vec<half::f16>),
-    F32(Vec<f32>),
-}
-
-impl Copied {
-    fn data(&self) -> RowsData<'_> {
-        match self {
-            Self::F16(rows) => RowsData::F16(rows),
-            Self::F32(rows) => RowsData::F32(rows),
-        }
     }
 }

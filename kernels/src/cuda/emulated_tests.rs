@@ -10,7 +10,8 @@ use super::gpu::Mark;
 use super::guarded::Guarded;
 use super::kernel::CudaKernel;
 use super::launch::{self, QueueView};
-use super::memory::{Buffer, Chunk};
+use super::memory::Buffer;
+use super::upkeep::TensorPairs;
 use crate::conformance::Verdict;
 use crate::conformance::compare;
 use crate::conformance::inputs::{ContrastCase, Matrix, Random};
@@ -347,22 +348,22 @@ fn tensors_at_any_place_move_alike() {
     let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
         return;
     };
-    let n = 5000;
+    // Three tensors, the second empty, the last of three chunks.
+    let n = 40_000;
+    let ends = |start: usize| [(start, 4999), (4999, 4999), (5000, n)];
     let mut random = Random(75);
     let mut draw = || (0..n).map(|_| random.real() as f32).collect::<Vec<f32>>();
     let (before, query) = (draw(), draw());
     let moved = |start: usize, weight: f32| -> Vec<f32> {
         let mut keys = Buffer::of(&gpu, &before).unwrap();
         let queries = Buffer::of(&gpu, &query).unwrap();
-        let range = start..n - 1;
-        let chunk = Chunk {
-            key: keys.view_mut().part(range.clone()).address(),
-            query: queries.view().part(range.clone()).address(),
-            n: range.len() as u64,
-        };
-        let chunks = Buffer::of(&gpu, &[chunk]).unwrap();
-        // SAFETY: the chunk lies within the two buffers.
-        unsafe { launch::ema_update(&*gpu, chunks.view(), weight) }.unwrap();
+        let mut pairs = TensorPairs::default();
+        for (start, end) in ends(start) {
+            let key = keys.part_mut(start..end).address();
+            pairs.add(key, queries.view().part(start..end).address(), end - start);
+        }
+        // SAFETY: the tensors lie within the two buffers, beside each other.
+        unsafe { pairs.update(&gpu, weight) }.unwrap();
         keys.read(0..n).unwrap()
     };
     for weight in [0.001_f32, 0.5, 1.0] {
@@ -374,7 +375,7 @@ fn tensors_at_any_place_move_alike() {
                 } else {
                     (weight - 1.0).mul_add(query[at] - before[at], query[at])
                 };
-                let expected = if (start..n - 1).contains(&at) {
+                let expected = if ends(start).iter().any(|&(start, end)| (start..end).contains(&at)) {
                     lerp
                 } else {
                     before[at]
@@ -457,9 +458,9 @@ fn a_launch_that_would_leave_its_memory_is_not_made() {
     let mut queue = Buffer::of(&gpu, &[0.0_f32; 8]).unwrap();
     let mut queue_ids = Buffer::of(&gpu, &[0_i64; 4]).unwrap();
     let queue = QueueView::F32(queue.view_mut());
-    let all_ids = queue_ids.view_mut();
+    let ids = Some((ids.view(), &queue_ids.view_mut()));
     let launched = catch_unwind(AssertUnwindSafe(|| {
-        launch::enqueue(&*gpu, keys.view(), ids.view(), &queue, &all_ids, 4)
+        launch::enqueue(&*gpu, keys.view(), [2, 2], &queue, 4, ids, 4)
     }));
     let message = launched.unwrap_err().downcast::<String>().unwrap();
     assert_eq!(*message, "2 keys at 4 of 4");

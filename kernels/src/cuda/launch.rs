@@ -4,9 +4,10 @@
 use half::f16;
 
 use super::gpu::{Argument, Gpu, Tensor};
-use super::memory::{Chunk, View, ViewMut};
+use super::memory::{View, ViewMut};
 use super::rows::{DeviceView, RowNumbers};
 use super::source;
+use super::upkeep::TensorPair;
 use crate::KernelError;
 use crate::id::CudaArch;
 
@@ -112,26 +113,31 @@ fn check_rows(left: DeviceView<'_>, right: DeviceView<'_>) {
     assert_eq!(left.stride, right.stride, "both sides have rows of one length");
 }
 
-/// Moves tensors: `ema_update_f32_v1` over `chunks`.
+/// Elements of one chunk of `ema_update`, a multiple of 4: so few that the last blocks to end leave little of the device
+/// idle.
+pub(super) const EMA_CHUNK: usize = 1 << 14;
+
+/// Moves tensors: `ema_update_f32_v1` over `n_chunks` chunks of `pairs`.
 ///
 /// # Safety
-/// The memory that the chunks name may be read and, on the key side, written; no key elements lie in two chunks or among
-/// query elements.
+/// The memory that the pairs name may be read and, on the key side, written; no key element is among the others too.
+/// Each pair has a block for each of its chunks, at least one: the first pair from block 0 on, each other one from the
+/// end of the one before on, and all together have `n_chunks`.
 pub(super) unsafe fn ema_update(
     gpu: &dyn Gpu,
-    chunks: View<'_, Chunk>,
+    pairs: View<'_, TensorPair>,
+    n_chunks: usize,
     weight: f32,
 ) -> Result<(), KernelError> {
-    // SAFETY: the kernel has one block a chunk, and touches the elements that its chunk names, which the caller
+    let arguments = [
+        pointer(pairs),
+        number(pairs.len()),
+        number(EMA_CHUNK),
+        F32(weight),
+    ];
+    // SAFETY: a block finds the pair that its number is of, and touches the elements of its chunk of it, which the caller
     // promised.
-    unsafe {
-        start(
-            gpu,
-            "ema_update_f32_v1",
-            [chunks.len(), 1, 1],
-            &[pointer(chunks), F32(weight)],
-        )
-    }
+    unsafe { start(gpu, "ema_update_f32_v1", [n_chunks, 1, 1], &arguments) }
 }
 
 /// The rows of a queue, on the device.
@@ -140,21 +146,17 @@ pub(super) enum QueueView<'a> {
     F32(ViewMut<'a, f32>),
 }
 
-/// Normalises keys `[n_keys, dim]` and writes them with their ids into a queue `[queue_len, dim]` from row `at` on:
-/// `enqueue_f16_v1` or `enqueue_f32_v1`.
+/// Normalises keys `[n_keys, dim]` and writes them into a queue `[queue_len, dim]` from row `at` on, and their ids, if given, into
+/// those of the queue: `enqueue_f16_v1` or `enqueue_f32_v1`.
 pub(super) fn enqueue(
     gpu: &dyn Gpu,
     keys: View<'_, f32>,
-    ids: View<'_, i64>,
+    [n_keys, dim]: [usize; 2],
     queue: &QueueView<'_>,
-    queue_ids: &ViewMut<'_, i64>,
+    queue_len: usize,
+    ids: Option<(View<'_, i64>, &ViewMut<'_, i64>)>,
     at: usize,
 ) -> Result<(), KernelError> {
-    let (n_keys, queue_len) = (ids.len(), queue_ids.len());
-    if n_keys == 0 {
-        return Ok(());
-    }
-    let dim = keys.len() / n_keys;
     let (name, queue, queue_elements) = match queue {
         QueueView::F16(queue) => ("enqueue_f16_v1", pointer_mut(queue), queue.len()),
         QueueView::F32(queue) => ("enqueue_f32_v1", pointer_mut(queue), queue.len()),
@@ -163,22 +165,32 @@ pub(super) fn enqueue(
         keys.len() == n_keys * dim && queue_elements == queue_len * dim,
         "shapes of keys and queue"
     );
+    let [ids, queue_ids] = match ids {
+        Some((ids, queue_ids)) => {
+            assert!(
+                ids.len() == n_keys && queue_ids.len() == queue_len,
+                "numbers of ids"
+            );
+            [pointer(ids), pointer_mut(queue_ids)]
+        }
+        None => [Pointer(0); 2],
+    };
     assert!(
         n_keys <= queue_len && at < queue_len,
         "{n_keys} keys at {at} of {queue_len}"
     );
     let arguments = [
         pointer(keys),
-        pointer(ids),
+        ids,
         queue,
-        pointer_mut(queue_ids),
+        queue_ids,
         number(n_keys),
         number(dim),
         number(queue_len),
         number(at),
     ];
     // SAFETY: the shapes agree, as was just checked, and there are at most as many keys as rows, so that the kernel
-    // stays within the four views; it writes to the two mutable ones.
+    // stays within the views that there are; it writes to the mutable ones.
     unsafe { start(gpu, name, [n_keys.div_ceil(8), 1, 1], &arguments) }
 }
 

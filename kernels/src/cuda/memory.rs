@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 
 use super::gpu::{Gpu, Mark};
 use crate::KernelError;
@@ -312,16 +312,4 @@ impl<T> ViewMut<'_, T> {
             elements: PhantomData,
         }
     }
-}
-
-/// A part of a tensor pair, as `ema_update_f32_v1` reads it.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Chunk {
-    /// Address of the first key element.
-    pub(super) key: u64,
-    /// Address of the first query element.
-    pub(super) query: u64,
-    /// Elements.
-    pub(super) n: u64,
 }

@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn parameters_are_read_from_the_definition() {
         use Parameter::{F32, Pointer, Tensor, U32};
-        assert_eq!(kernel("ema_update_f32_v1").parameters, [Pointer, F32]);
+        assert_eq!(kernel("ema_update_f32_v1").parameters, [Pointer, U32, U32, F32]);
         let enqueue = [Pointer, Pointer, Pointer, Pointer, U32, U32, U32, U32];
         assert_eq!(kernel("enqueue_f16_v1").parameters, enqueue);
         let scores = [Tensor, U32, Tensor, U32, U32, U32, Pointer];

@@ -13,10 +13,10 @@ use tch::{Device, Kind, Tensor};
 use super::gpu::Gpu;
 use super::info_nce::{DeviceIds, DeviceTerm};
 use super::launch::{self, QueueView};
-use super::memory::{Buffer, Chunk, View, ViewMut};
+use super::memory::{View, ViewMut};
 use super::rows::{DeviceView, stride};
-use super::upkeep::chunks;
-use crate::check::{self, KEY, QUERY, RowNorm};
+use super::upkeep::TensorPairs;
+use crate::check::{self, QUERY, RowNorm};
 use crate::info_nce::{InfoNceOutput, check_term};
 use crate::libtorch::bridge::{InfoNceTensors, check_disjoint, size2, with_slopes};
 use crate::momentum::check_momentum;
@@ -116,7 +116,7 @@ impl TensorKernels {
     /// a key that requires a gradient, and for a key whose memory is also another tensor's. Nothing is then written.
     pub fn ema_update(&self, momentum: f64, pairs: &[(&Tensor, &Tensor)]) -> Result<(), KernelError> {
         let weight = check_momentum(momentum)?;
-        let mut all = Vec::new();
+        let mut all = TensorPairs::default();
         for (key, query) in pairs {
             if key.requires_grad() {
                 return Err(KernelError::Argument {
@@ -127,29 +127,27 @@ impl TensorKernels {
             self.check_tensor("key tensor", key, &[Kind::Float])?;
             self.check_tensor("query tensor", query, &[Kind::Float])?;
             check_len("query tensor", key.numel(), query.numel())?;
-            let [key_start, query_start] = [key, query].map(|tensor| tensor.data_ptr() as u64);
-            all.extend(chunks(key.numel()).map(|range| Chunk {
-                key: key_start + 4 * range.start as u64,
-                query: query_start + 4 * range.start as u64,
-                n: range.len() as u64,
-            }));
+            all.add(key.data_ptr() as u64, query.data_ptr() as u64, key.numel());
         }
         check_disjoint(
             pairs.iter().map(|(key, _)| *key),
             pairs.iter().map(|(_, query)| *query),
         )?;
-        let table = Buffer::of(&self.gpu, &all)?;
-        // SAFETY: the chunks are parts of contiguous f32 tensors on this device, which are borrowed; no key's memory is
-        // also another's (`check_disjoint`). What uses the tensors afterwards comes later on the same stream.
-        unsafe { launch::ema_update(&*self.gpu, table.view(), weight) }
+        // SAFETY: they are contiguous f32 tensors on this device, which are borrowed; no key's memory is also another's
+        // (`check_disjoint`). What uses the tensors afterwards comes later on the same stream.
+        unsafe { all.update(&self.gpu, weight) }
     }
 
     /// Writes keys `[batch, dim]` of f32 into a queue tensor `[queue_len, dim]` (f16 or f32, contiguous), and ids into
     /// `queue_ids`. Returns the next pointer.
     ///
+    /// Nothing is waited for, so that the numbers are not looked at: of a key that is not finite an element at least
+    /// becomes NaN, which [`Self::info_nce`] refuses in the queue.
+    ///
     /// # Errors
-    /// As [`crate::Enqueue::enqueue`]; [`KernelError::Argument`] for tensors of another kind, layout or device, or keys
-    /// that lie in the queue. Nothing is then written.
+    /// [`KernelError::Length`] or [`KernelError::DimMismatch`] when shapes disagree; [`KernelError::Argument`] for tensors
+    /// of another kind, layout or device, keys that lie in the queue, more keys than the queue has rows, or a pointer
+    /// outside of it. Nothing is then written.
     pub fn enqueue(
         &self,
         keys: &Tensor,
@@ -175,11 +173,6 @@ impl TensorKernels {
         if n_keys == 0 {
             return Ok(pointer);
         }
-        if !longest(&keys)?.is_some_and(|norm| norm * norm < f64::from(f32::MAX) / 2.0) {
-            return Err(self.why_refused(KEY, &keys, Dtype::F32)?);
-        }
-        let device_ids = Buffer::of(&self.gpu, ids)?;
-        let mut device_queue_ids = Buffer::unspecified(&self.gpu, queue_len)?;
         // SAFETY: kinds, layout and device were checked; the queue's memory is not the keys' (`check_disjoint`); both are
         // borrowed, and what uses them afterwards comes later on the same stream.
         let (key_view, queue_view) = unsafe {
@@ -189,15 +182,8 @@ impl TensorKernels {
             };
             (elements(&keys), queue_view)
         };
-        let all_ids = device_queue_ids.view_mut();
-        launch::enqueue(
-            &*self.gpu,
-            key_view,
-            device_ids.view(),
-            &queue_view,
-            &all_ids,
-            pointer,
-        )?;
+        let shape = [n_keys, dim];
+        launch::enqueue(&*self.gpu, key_view, shape, &queue_view, queue_len, None, pointer)?;
         for (i, id) in ids.iter().enumerate() {
             queue_ids[(pointer + i) % queue_len] = *id;
         }

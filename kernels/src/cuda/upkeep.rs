@@ -1,25 +1,71 @@
 //! `ema_update` and `enqueue` on tensors that lie in host memory: copied there and back.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use bytemuck::{Pod, Zeroable};
+
 use super::gpu::Gpu;
-use super::launch::{self, QueueView};
-use super::memory::{Buffer, Chunk};
+use super::launch::{self, EMA_CHUNK, QueueView};
+use super::memory::Buffer;
 use crate::check::{self, KEY, load_row};
 use crate::momentum::{EmaPair, EnqueueJob, QueueRows, check_ema};
 use crate::{Dtype, KernelError};
 
-/// Elements of one chunk: so few that the last blocks to end leave little of the device idle.
-const CHUNK: usize = 1 << 14;
 /// Elements that the start of each tensor is aligned to: 256 bytes, as a device's allocations are.
 const ALIGNMENT: usize = 64;
 
-/// The parts of a tensor of `len` elements.
-pub(super) fn chunks(len: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len)
-        .step_by(CHUNK)
-        .map(move |start| start..len.min(start + CHUNK))
+/// Two tensors, as `ema_update_f32_v1` reads them.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct TensorPair {
+    /// Address of the first key element.
+    key: u64,
+    /// Address of the first query element.
+    query: u64,
+    /// Elements.
+    n: u64,
+    /// The block of its first chunk.
+    first_block: u64,
+}
+
+/// Tensor pairs on the device, cut into chunks of one block each.
+#[derive(Debug, Default)]
+pub(super) struct TensorPairs {
+    pairs: Vec<TensorPair>,
+    n_chunks: usize,
+}
+
+impl TensorPairs {
+    /// Adds `n` elements of f32 at the address `key`, and as many at `query`.
+    pub(super) fn add(&mut self, key: u64, query: u64, n: usize) {
+        if n == 0 {
+            return;
+        }
+        self.pairs.push(TensorPair {
+            key,
+            query,
+            n: n as u64,
+            first_block: self.n_chunks as u64,
+        });
+        self.n_chunks += n.div_ceil(EMA_CHUNK);
+    }
+
+    /// Starts to move all keys.
+    ///
+    /// # Safety
+    /// All elements may be read and, on the key side, written until the launch is done; no key element is in another
+    /// tensor of the list too.
+    ///
+    /// # Errors
+    /// [`KernelError::Cuda`] or [`KernelError::Compile`].
+    pub(super) unsafe fn update(&self, gpu: &Arc<dyn Gpu>, weight: f32) -> Result<(), KernelError> {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
+        let pairs = Buffer::of(gpu, &self.pairs)?;
+        // SAFETY: the memory is the caller's promise; `add` gave each pair its own blocks, one after the other.
+        unsafe { launch::ema_update(&**gpu, pairs.view(), self.n_chunks, weight) }
+    }
 }
 
 pub(super) fn ema_update(
@@ -36,23 +82,17 @@ pub(super) fn ema_update(
     }
     let mut keys: Buffer<f32> = Buffer::unspecified(gpu, len)?;
     let mut queries: Buffer<f32> = Buffer::unspecified(gpu, len)?;
-    let mut chunks = Vec::new();
+    let mut on_device = TensorPairs::default();
     for (pair, &at) in pairs.iter().zip(&places) {
         keys.write(at, pair.key)?;
         queries.write(at, pair.query)?;
-        for range in self::chunks(pair.key.len()) {
-            let range = at + range.start..at + range.end;
-            chunks.push(Chunk {
-                key: keys.view_mut().part(range.clone()).address(),
-                query: queries.view().part(range.clone()).address(),
-                n: range.len() as u64,
-            });
-        }
+        let range = at..at + pair.key.len();
+        let key = keys.part_mut(range.clone()).address();
+        on_device.add(key, queries.view().part(range.clone()).address(), range.len());
     }
-    let chunks = Buffer::of(gpu, &chunks)?;
-    // SAFETY: each chunk lies within both buffers (`part` checks it) and no element in two of them; the buffers live
-    // until the results are read.
-    unsafe { launch::ema_update(&**gpu, chunks.view(), weight)? };
+    // SAFETY: each tensor lies within its buffer (`part` checks it) and no element in two of them; the buffers live until
+    // the results are read.
+    unsafe { on_device.update(gpu, weight)? };
     for (pair, at) in pairs.iter_mut().zip(places) {
         keys.read_to(at, pair.key)?;
     }
@@ -75,8 +115,16 @@ pub(super) fn enqueue(gpu: &Arc<dyn Gpu>, job: EnqueueJob<'_>) -> Result<usize, 
     let ids = Buffer::of(gpu, job.ids)?;
     let mut queue_ids = Buffer::of(gpu, job.queue_ids)?;
     let mut write = |queue: &QueueView<'_>| {
-        let all_ids = queue_ids.view_mut();
-        launch::enqueue(&**gpu, keys.view(), ids.view(), queue, &all_ids, job.pointer)
+        let ids = Some((ids.view(), &queue_ids.view_mut()));
+        launch::enqueue(
+            &**gpu,
+            keys.view(),
+            [n_keys, dim],
+            queue,
+            queue_len,
+            ids,
+            job.pointer,
+        )
     };
     match job.queue {
         QueueRows::F16(rows) => {

@@ -8,7 +8,7 @@ use super::kernel::LibtorchKernel;
 use super::memory::Borrowed;
 use crate::cuda::TensorKernels;
 use crate::id::LibtorchDevice;
-use crate::momentum::{MIN_NORM, check_momentum};
+use crate::momentum::{MIN_NORM, QueueCopy, check_momentum};
 use crate::{Dtype, KernelError, KernelId, Rows};
 
 /// Whose operations run.
@@ -128,17 +128,15 @@ pub struct EnqueueInPlace {
     /// `[batch, dim]`.
     keys: Tensor,
     ids: Vec<i64>,
-    device_ids: Tensor,
     /// `[queue_len, dim]`.
     queue: Tensor,
     queue_ids: Vec<i64>,
-    device_queue_ids: Tensor,
     pointer: usize,
 }
 
 impl EnqueueInPlace {
-    /// Copies keys `[batch, dim]` with their ids to the GPU, and makes a queue of zeros `[queue_len, dim]` in the type of
-    /// the kernel; the batch is not larger.
+    /// Copies keys `[batch, dim]` to the GPU, and makes a queue of zeros `[queue_len, dim]` there, in the type of the
+    /// kernel; the batch is not larger. Ids stay on the host, as in training.
     ///
     /// # Errors
     /// As [`EmaInPlace::new`].
@@ -172,10 +170,8 @@ impl EnqueueInPlace {
             keys: Borrowed::rows(keys)?
                 .f_to_device(device)?
                 .f_to_kind(Kind::Float)?,
-            device_ids: Tensor::f_from_slice(ids)?.f_to_device(device)?,
             ids: ids.to_vec(),
             queue: Tensor::f_zeros(queue_size, (kind, device))?,
-            device_queue_ids: Tensor::f_full([queue_len as i64], -1, (Kind::Int64, device))?,
             queue_ids: vec![-1; queue_len],
             pointer: 0,
         })
@@ -200,7 +196,7 @@ impl EnqueueInPlace {
     }
 
     /// The usual sequence of operations.
-    fn write(&self) -> Result<usize, KernelError> {
+    fn write(&mut self) -> Result<usize, KernelError> {
         let norms = self
             .keys
             .f_norm_scalaropt_dim(2, [1].as_slice(), true)?
@@ -209,12 +205,10 @@ impl EnqueueInPlace {
         let (n_keys, queue_len) = (self.ids.len(), self.queue_ids.len());
         let until_end = n_keys.min(queue_len - self.pointer);
         for (to, from, len) in [(self.pointer, 0, until_end), (0, until_end, n_keys - until_end)] {
-            let (to, from, len) = (to as i64, from as i64, len as i64);
             if len > 0 {
-                let new = keys.f_narrow(0, from, len)?;
-                self.queue.f_narrow(0, to, len)?.f_copy_(&new)?;
-                let new = self.device_ids.f_narrow(0, from, len)?;
-                self.device_queue_ids.f_narrow(0, to, len)?.f_copy_(&new)?;
+                let new = keys.f_narrow(0, from as i64, len as i64)?;
+                self.queue.f_narrow(0, to as i64, len as i64)?.f_copy_(&new)?;
+                self.queue_ids[to..to + len].copy_from_slice(&self.ids[from..from + len]);
             }
         }
         Ok((self.pointer + n_keys) % queue_len.max(1))
@@ -225,17 +219,21 @@ impl EnqueueInPlace {
         self.pointer
     }
 
-    /// The rows of the queue in f32, and its ids.
+    /// A copy of the rows of the queue, in its type.
     ///
     /// # Errors
     /// [`KernelError::Libtorch`].
-    pub fn read(&self) -> Result<(Vec<f32>, Vec<i64>), KernelError> {
-        let rows = Vec::try_from(self.queue.f_to_kind(Kind::Float)?.f_reshape([-1])?)?;
-        let ids = match self.by {
-            By::Ours(_) => self.queue_ids.clone(),
-            By::Libtorch => Vec::try_from(&self.device_queue_ids)?,
-        };
-        Ok((rows, ids))
+    pub fn rows(&self) -> Result<QueueCopy, KernelError> {
+        let rows = self.queue.f_reshape([-1])?;
+        Ok(match self.queue.f_kind()? {
+            Kind::Half => QueueCopy::F16(Vec::try_from(rows)?),
+            _ => QueueCopy::F32(Vec::try_from(rows)?),
+        })
+    }
+
+    /// The ids of the queue.
+    pub fn queue_ids(&self) -> &[i64] {
+        &self.queue_ids
     }
 }
 
@@ -281,15 +279,16 @@ mod tests {
                 let mut queue = EnqueueInPlace::on(by, place, keys, &[7, 8, 9], 5).unwrap();
                 queue.start().unwrap();
                 assert_eq!(queue.pointer(), 3);
-                assert_eq!(queue.read().unwrap().1, [7, 8, 9, -1, -1]);
+                assert_eq!(queue.queue_ids(), [7, 8, 9, -1, -1]);
                 queue.start().unwrap();
                 assert_eq!(queue.pointer(), 1);
-                let (found, ids) = queue.read().unwrap();
-                assert_eq!(ids, [9, 8, 9, 7, 8]);
+                assert_eq!(queue.queue_ids(), [9, 8, 9, 7, 8]);
                 let expected = [-1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.6, 0.8, 0.0, 1.0_f32];
-                for (found, expected) in found.iter().zip(expected) {
-                    assert!((found - expected).abs() < 5e-4, "{found} {expected}");
-                }
+                let expected = match kind {
+                    Kind::Half => QueueCopy::F16(expected.map(half::f16::from_f32).to_vec()),
+                    _ => QueueCopy::F32(expected.to_vec()),
+                };
+                assert_eq!(queue.rows().unwrap(), expected, "{:?}", queue.by);
             }
         }
         let large = EnqueueInPlace::on(By::Libtorch, (Kind::Float, Device::Cpu), keys, &[7, 8, 9], 2);
