@@ -95,9 +95,14 @@ pub(super) fn is_here(cell: &KernelCell) -> Result<(), BenchError> {
     if !OPPONENTS.contains(&&*cell.kernel) && cell.work.operation() != Operation::TrainStep {
         rank_counts_kernel(&cell.kernel)?;
     }
-    // What changes tensors in place changes those of libtorch.
+    // What trains works on the tensors of libtorch.
     #[cfg(not(feature = "torch"))]
-    if cell.is_ever_held() && matches!(cell.work.operation(), Operation::EmaUpdate | Operation::Enqueue) {
+    if cell.is_ever_held()
+        && matches!(
+            cell.work.operation(),
+            Operation::InfoNce | Operation::EmaUpdate | Operation::Enqueue
+        )
+    {
         return Err(BenchError::NeedsTorch);
     }
     Ok(())

@@ -6,10 +6,10 @@ use std::hint::black_box;
 use hitbench_kernels::KernelId;
 use hitbench_kernels::conformance::compare::{self, Deviation, Enqueued};
 #[cfg(feature = "torch")]
-use hitbench_kernels::libtorch::{EmaInPlace, EnqueueInPlace};
+use hitbench_kernels::libtorch::{EmaInPlace, EnqueueInPlace, InfoNceInPlace};
 use hitbench_kernels::{
-    Dtype, EmaPair, EmaUpdate, Enqueue, EnqueueJob, HeldRows, InfoNce, InfoNceJob, KernelError, QueueRows,
-    Rows, RowsData,
+    Dtype, EmaPair, EmaUpdate, Enqueue, EnqueueJob, InfoNce, InfoNceJob, InfoNceOutput, KernelError,
+    QueueRows, Rows, RowsData,
 };
 
 use super::bench::{Bench, BenchError, Judged, sample};
@@ -26,7 +26,8 @@ const COMPARED: usize = 4096;
 pub(super) struct ContrastBench<'a> {
     job: InfoNceJob<'a>,
     kernel: Box<dyn InfoNce + Send + Sync>,
-    held: Vec<HeldRows<'a>>,
+    #[cfg(feature = "torch")]
+    held: Option<InfoNceInPlace>,
 }
 
 impl<'a> ContrastBench<'a> {
@@ -46,19 +47,32 @@ impl<'a> ContrastBench<'a> {
         Ok(Self {
             job,
             kernel,
-            held: Vec::new(),
+            #[cfg(feature = "torch")]
+            held: None,
         })
+    }
+
+    fn output(&self) -> Result<InfoNceOutput, BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &self.held {
+            return Ok(held.output()?);
+        }
+        Ok(self.kernel.info_nce(&self.job)?)
     }
 }
 
 impl Bench for ContrastBench<'_> {
     fn call(&mut self) -> Result<(), BenchError> {
+        #[cfg(feature = "torch")]
+        if let Some(held) = &self.held {
+            return Ok(held.start()?);
+        }
         black_box(self.kernel.info_nce(&self.job)?);
         Ok(())
     }
 
     fn verify(&mut self) -> Result<Judged, BenchError> {
-        let output = self.kernel.info_nce(&self.job)?;
+        let output = self.output()?;
         let queries = sample(self.job.query.n_rows());
         Ok(Some(compare::info_nce(
             self.kernel.id(),
@@ -68,15 +82,16 @@ impl Bench for ContrastBench<'_> {
         )?))
     }
 
+    #[cfg(feature = "torch")]
     fn hold(&mut self) -> Result<(), BenchError> {
         let rows = [self.job.query, self.job.positive, self.job.queue];
-        let held = rows.into_iter().map(|rows| self.kernel.hold(rows));
-        self.held = held.collect::<Result<_, _>>()?;
+        self.held = Some(InfoNceInPlace::new(self.kernel.id(), rows, TEMPERATURE)?);
         Ok(())
     }
 
+    #[cfg(feature = "torch")]
     fn release(&mut self) {
-        self.held.clear();
+        self.held = None;
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn guarded_kernel(arch: CudaArch) -> Result<CudaKernel, String> {
 ///
 /// # Errors
 /// As [`kernel`].
-fn first(arch: CudaArch) -> Result<Arc<dyn Gpu>, String> {
+pub(super) fn first(arch: CudaArch) -> Result<Arc<dyn Gpu>, String> {
     Ok(device(arch)? as Arc<dyn Gpu>)
 }
 

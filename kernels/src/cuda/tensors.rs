@@ -17,6 +17,7 @@ use super::memory::{View, ViewMut};
 use super::rows::{DeviceView, stride};
 use super::upkeep::TensorPairs;
 use crate::check::{self, QUERY, RowNorm};
+use crate::id::CudaArch;
 use crate::info_nce::{InfoNceOutput, check_term};
 use crate::libtorch::bridge::{InfoNceTensors, check_disjoint, size2, with_slopes};
 use crate::momentum::check_momentum;
@@ -32,13 +33,26 @@ pub struct TensorKernels {
 }
 
 impl TensorKernels {
-    /// The kernels on the first GPU.
+    /// The fastest kernels of the first GPU.
     ///
     /// # Errors
     /// [`KernelError::Unavailable`] with the reason why there are none.
     pub fn new() -> Result<Self, KernelError> {
-        let gpu = super::device::fastest().map_err(|reason| KernelError::Unavailable {
-            id: "cuda/sm80/f16".to_owned(),
+        Self::on(super::device::fastest(), CudaArch::Sm80)
+    }
+
+    /// The kernels `arch` on the first GPU.
+    ///
+    /// # Errors
+    /// [`KernelError::Unavailable`] with the reason why it cannot run them.
+    pub fn of(arch: CudaArch) -> Result<Self, KernelError> {
+        Self::on(super::device::first(arch), arch)
+    }
+
+    fn on(gpu: Result<Arc<dyn Gpu>, String>, arch: CudaArch) -> Result<Self, KernelError> {
+        let dtype = Dtype::F16;
+        let gpu = gpu.map_err(|reason| KernelError::Unavailable {
+            id: KernelId::Cuda { arch, dtype }.to_string(),
             reason,
         })?;
         Ok(Self {

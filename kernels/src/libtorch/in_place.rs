@@ -1,13 +1,16 @@
-//! `ema_update` and `enqueue` on tensors that stay on a GPU, as a training step has them, by our kernels or by libtorch's
-//! operations: something to be called again and again.
+//! `info_nce`, `ema_update` and `enqueue` on tensors that stay on a GPU, as a training step has them, by our kernels or by
+//! libtorch's operations: something to be called again and again.
 
 use tch::{Device, Kind, Tensor};
 
+use super::bridge::InfoNceTensors;
 use super::device::device;
 use super::kernel::LibtorchKernel;
 use super::memory::Borrowed;
+use super::operations::{losses, output, own_scores};
 use crate::cuda::TensorKernels;
 use crate::id::LibtorchDevice;
+use crate::info_nce::InfoNceOutput;
 use crate::momentum::{MIN_NORM, QueueCopy, check_momentum};
 use crate::{Dtype, KernelError, KernelId, Rows};
 
@@ -25,14 +28,7 @@ fn by(id: KernelId) -> Result<(By, Device), KernelError> {
         reason,
     };
     let by = match id {
-        KernelId::Cuda { .. } => {
-            let kernels = TensorKernels::new()?;
-            if kernels.id() != id {
-                let reason = format!("tensors are given to {}, the fastest kernels here", kernels.id());
-                return Err(unavailable(reason));
-            }
-            By::Ours(kernels)
-        }
+        KernelId::Cuda { arch, .. } => By::Ours(TensorKernels::of(arch)?),
         KernelId::Libtorch {
             device: LibtorchDevice::Cuda,
             dtype,
@@ -43,6 +39,147 @@ fn by(id: KernelId) -> Result<(By, Device), KernelError> {
         _ => return Err(unavailable("computes in the memory of the host".to_owned())),
     };
     Ok((by, device(LibtorchDevice::Cuda).map_err(unavailable)?))
+}
+
+/// The type of the queue of a kernel.
+fn queue_kind(id: KernelId) -> Kind {
+    match id.dtype() {
+        Dtype::F16 => Kind::Half,
+        Dtype::F32 | Dtype::F64 => Kind::Float,
+    }
+}
+
+/// A term whose loss is computed and propagated back to the queries, again and again.
+#[derive(Debug)]
+pub struct InfoNceInPlace {
+    by: By,
+    /// `[batch, dim]`, f32, a leaf.
+    query: Tensor,
+    /// `[batch, dim]`, f32.
+    positive: Tensor,
+    /// `[queue_len, dim]`, in the type of the kernel.
+    queue: Tensor,
+    temperature: f64,
+}
+
+/// What a start computes; gradients `[batch, dim]` lie on the device.
+#[derive(Debug)]
+enum Found {
+    ByOurs {
+        output: InfoNceOutput,
+        gradient: Tensor,
+    },
+    /// The losses are `[batch]`.
+    ByLibtorch {
+        losses: Tensor,
+        gradient: Tensor,
+    },
+}
+
+impl InfoNceInPlace {
+    /// Copies queries, their positives and the queue to the GPU, where nothing is computed yet.
+    ///
+    /// # Errors
+    /// As [`EmaInPlace::new`].
+    pub fn new(
+        id: KernelId,
+        [query, positive, queue]: [Rows<'_>; 3],
+        temperature: f64,
+    ) -> Result<Self, KernelError> {
+        let (by, device) = by(id)?;
+        Self::on(
+            by,
+            (queue_kind(id), device),
+            [query, positive, queue],
+            temperature,
+        )
+    }
+
+    fn on(
+        by: By,
+        (kind, device): (Kind, Device),
+        [query, positive, queue]: [Rows<'_>; 3],
+        temperature: f64,
+    ) -> Result<Self, KernelError> {
+        let load = |rows: Rows<'_>, kind: Kind| -> Result<Tensor, KernelError> {
+            // A copy of its own, on the CPU too: the graph hangs on it.
+            let tensor = Borrowed::rows(rows)?.f_to_device(device)?.f_to_kind(kind)?;
+            Ok(tensor.f_detach_copy()?)
+        };
+        Ok(Self {
+            by,
+            query: load(query, Kind::Float)?.f_set_requires_grad(true)?,
+            positive: load(positive, Kind::Float)?,
+            queue: load(queue, kind)?,
+            temperature,
+        })
+    }
+
+    /// Computes the loss, and its gradient by the queries, which stays on the GPU.
+    ///
+    /// # Errors
+    /// [`KernelError`] of the implementation.
+    pub fn start(&self) -> Result<(), KernelError> {
+        self.compute().map(drop)
+    }
+
+    fn compute(&self) -> Result<Found, KernelError> {
+        let gradient = |mean: Tensor| -> Result<Tensor, KernelError> {
+            let mut gradients = Tensor::f_run_backward(&[mean], &[&self.query], false, false)?;
+            Ok(gradients.remove(0))
+        };
+        Ok(match &self.by {
+            By::Ours(kernels) => {
+                let (loss, output) = kernels.info_nce(&InfoNceTensors {
+                    query: &self.query,
+                    positive: &self.positive,
+                    queue: Some(&self.queue),
+                    in_batch: false,
+                    ids: None,
+                    temperature: self.temperature,
+                })?;
+                Found::ByOurs {
+                    output,
+                    gradient: gradient(loss)?,
+                }
+            }
+            By::Libtorch => {
+                let [own, negatives] = self.scores()?;
+                let losses = losses(&own, &negatives, self.temperature)?;
+                Found::ByLibtorch {
+                    gradient: gradient(losses.f_mean(None::<Kind>)?)?,
+                    losses: losses.f_detach()?,
+                }
+            }
+        })
+    }
+
+    /// By libtorch: `[batch, 1]` of the positives, `[batch, queue_len]` of the negatives.
+    fn scores(&self) -> Result<[Tensor; 2], KernelError> {
+        let queue = self.queue.f_to_kind(Kind::Float)?;
+        let own = own_scores(&self.query, &self.positive)?;
+        Ok([own, self.query.f_matmul(&queue.f_tr()?)?])
+    }
+
+    /// What a start computes, brought to the host.
+    ///
+    /// # Errors
+    /// [`KernelError`] of the implementation.
+    pub fn output(&self) -> Result<InfoNceOutput, KernelError> {
+        let read = |gradient: &Tensor| -> Result<Vec<f32>, KernelError> {
+            Ok(Vec::try_from(gradient.f_reshape([-1])?)?)
+        };
+        Ok(match self.compute()? {
+            Found::ByOurs { output, gradient } => InfoNceOutput {
+                query_gradient: read(&gradient)?,
+                ..output
+            },
+            Found::ByLibtorch { losses, gradient } => {
+                let [own, negatives] = self.scores()?;
+                output(&losses, [&own, &negatives], read(&gradient)?, None)?
+            }
+        })
+    }
 }
 
 /// Key tensors on their way to query tensors.
@@ -142,11 +279,7 @@ impl EnqueueInPlace {
     /// As [`EmaInPlace::new`].
     pub fn new(id: KernelId, keys: Rows<'_>, ids: &[i64], queue_len: usize) -> Result<Self, KernelError> {
         let (by, device) = by(id)?;
-        let kind = match id.dtype() {
-            Dtype::F16 => Kind::Half,
-            Dtype::F32 | Dtype::F64 => Kind::Float,
-        };
-        Self::on(by, (kind, device), keys, ids, queue_len)
+        Self::on(by, (queue_kind(id), device), keys, ids, queue_len)
     }
 
     fn on(
@@ -247,6 +380,51 @@ mod tests {
     fn both() -> Vec<By> {
         let ours = emulated_tensor_kernels().map(By::Ours);
         [By::Libtorch].into_iter().chain(ours).collect()
+    }
+
+    #[test]
+    fn losses_and_gradients_are_those_of_libtorch() {
+        let rows = |n: usize, seed: usize| -> Vec<f32> {
+            (0..8 * n)
+                .map(|at| ((at * 37 + seed) % 19) as f32 / 19.0 - 0.5)
+                .collect()
+        };
+        let (query, positive, queue) = (rows(3, 1), rows(3, 5), rows(7, 2));
+        let rows = |data| Rows::new(RowsData::F32(data), data.len() / 8, 8).unwrap();
+        let all = [rows(&query), rows(&positive), rows(&queue)];
+        let found: Vec<_> = both()
+            .into_iter()
+            .map(|by| {
+                let term = InfoNceInPlace::on(by, (Kind::Half, Device::Cpu), all, 0.1).unwrap();
+                term.start().unwrap();
+                let first = term.output().unwrap();
+                assert_eq!(
+                    term.output().unwrap(),
+                    first,
+                    "a gradient is not added to the last one"
+                );
+                first
+            })
+            .collect();
+        // The loss of query 0 by hand: queue rows were rounded to f16.
+        let score = |key: &[f32]| -> f64 {
+            query[..8]
+                .iter()
+                .zip(key)
+                .map(|(q, k)| f64::from(*q) * f64::from(*k))
+                .sum()
+        };
+        let own = (score(&positive[..8]) / 0.1).exp();
+        let others: f64 = queue.chunks(8).map(|key| (score(key) / 0.1).exp()).sum();
+        let expected = -(own / (own + others)).ln();
+        for output in &found {
+            let loss = output.losses[0];
+            assert!((loss - expected).abs() < 5e-3, "{loss}, expected {expected}");
+            assert_eq!((output.n_hits, output.n_negatives), (found[0].n_hits, 21));
+            for (found, expected) in output.query_gradient.iter().zip(&found[0].query_gradient) {
+                assert!((found - expected).abs() < 5e-3, "{found} and {expected}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod threads;
 
 pub(crate) use device::available_devices;
 pub use heap::keep_freed_memory;
-pub use in_place::{EmaInPlace, EnqueueInPlace};
+pub use in_place::{EmaInPlace, EnqueueInPlace, InfoNceInPlace};
 pub use kernel::LibtorchKernel;
 pub use product::Product;
 pub use threads::use_threads;

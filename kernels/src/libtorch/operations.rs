@@ -28,7 +28,7 @@ impl InfoNce for LibtorchKernel {
         // Rows of the queue are stored in the kernel's type and read in f32.
         let queue = self.load(job.queue, self.kind())?.to(self.device, Kind::Float)?;
 
-        let own = query.f_mul(&positive)?.f_sum_dim_intlist(1, true, None::<Kind>)?;
+        let own = own_scores(&query, &positive)?;
         let mut scores = Vec::new();
         if job.in_batch {
             scores.push(query.f_matmul(&positive.f_tr()?)?);
@@ -38,8 +38,7 @@ impl InfoNce for LibtorchKernel {
         if let Some(mask) = self.left_out(job)? {
             negatives = negatives.f_masked_fill(&mask, f64::NEG_INFINITY)?;
         }
-        let logits = Tensor::f_cat(&[&own, &negatives], 1)?.f_div_scalar(job.temperature)?;
-        let losses = logits.f_logsumexp(1, false)?.f_sub(&logits.f_select(1, 0)?)?;
+        let losses = losses(&own, &negatives, job.temperature)?;
         let mut inputs = vec![&query];
         inputs.extend(job.positive_gradient.then_some(&positive));
         let mean = losses.f_mean(None::<Kind>)?;
@@ -50,26 +49,52 @@ impl InfoNce for LibtorchKernel {
             .collect::<Result<Vec<_>, KernelError>>()?;
         let mut gradients = gradients.into_iter();
 
-        let (own, negatives) = (own.f_detach()?, negatives.f_detach()?);
-        let kept = negatives.f_isfinite()?;
-        let total = |tensor: Tensor| -> Result<f64, KernelError> {
-            Ok(tensor.f_sum(Kind::Double)?.f_double_value(&[])?)
-        };
-        let n_hits = if negatives.size()[1] == 0 {
-            job.query.n_rows() as f64
-        } else {
-            total(own.f_gt_tensor(&negatives.f_amax([1], true)?)?)?
-        };
-        Ok(InfoNceOutput {
-            losses: Vec::try_from(losses.f_detach()?.f_to_kind(Kind::Double)?)?,
-            query_gradient: gradients.next().unwrap_or_default(),
-            positive_gradient: gradients.next(),
-            n_hits: n_hits as u64,
-            positive_sum: total(own)?,
-            negative_sum: total(negatives.f_masked_fill(&kept.f_logical_not()?, 0.0)?)?,
-            n_negatives: total(kept)? as u64,
-        })
+        output(
+            &losses,
+            [&own, &negatives],
+            gradients.next().unwrap_or_default(),
+            gradients.next(),
+        )
     }
+}
+
+/// What is known of a term by its losses `[batch]`, scores `[batch, 1]` of the positives and `[batch, n]` of the negatives,
+/// minus infinity where one takes no part, and its gradients.
+pub(super) fn output(
+    losses: &Tensor,
+    [own, negatives]: [&Tensor; 2],
+    query_gradient: Vec<f32>,
+    positive_gradient: Option<Vec<f32>>,
+) -> Result<InfoNceOutput, KernelError> {
+    let (own, negatives) = (own.f_detach()?, negatives.f_detach()?);
+    let kept = negatives.f_isfinite()?;
+    let total =
+        |tensor: Tensor| -> Result<f64, KernelError> { Ok(tensor.f_sum(Kind::Double)?.f_double_value(&[])?) };
+    let n_hits = if negatives.size()[1] == 0 {
+        own.size()[0] as f64
+    } else {
+        total(own.f_gt_tensor(&negatives.f_amax([1], true)?)?)?
+    };
+    Ok(InfoNceOutput {
+        losses: Vec::try_from(losses.f_detach()?.f_to_kind(Kind::Double)?)?,
+        query_gradient,
+        positive_gradient,
+        n_hits: n_hits as u64,
+        positive_sum: total(own)?,
+        negative_sum: total(negatives.f_masked_fill(&kept.f_logical_not()?, 0.0)?)?,
+        n_negatives: total(kept)? as u64,
+    })
+}
+
+/// Scores `[batch, 1]` of the queries and their positives, both `[batch, dim]`.
+pub(super) fn own_scores(query: &Tensor, positive: &Tensor) -> Result<Tensor, KernelError> {
+    Ok(query.f_mul(positive)?.f_sum_dim_intlist(1, true, None::<Kind>)?)
+}
+
+/// Losses `[batch]` of scores `[batch, 1]` of the positives and `[batch, n]` of the negatives.
+pub(super) fn losses(own: &Tensor, negatives: &Tensor, temperature: f64) -> Result<Tensor, KernelError> {
+    let logits = Tensor::f_cat(&[own, negatives], 1)?.f_div_scalar(temperature)?;
+    Ok(logits.f_logsumexp(1, false)?.f_sub(&logits.f_select(1, 0)?)?)
 }
 
 impl LibtorchKernel {
