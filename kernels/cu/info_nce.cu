@@ -3,7 +3,7 @@
 //
 // With s the scores of a query's negatives, m the largest of them and c = log2(e) / T, the weight of a key is
 // w = 2^((s - m) c), at most 1. The sum of the weights is kept in whole multiples of 2^-40, so that it is the same in
-// whatever order keys come; the host makes the loss of it, and the factors of the gradient. A key takes no part if its
+// whatever order keys come. A key takes no part if its
 // id is the query's, or, with `in_batch`, if it is the query's own positive.
 //
 // info_nce_survey_f16_v1    Finds m, and sums the scores. A block meets 128 queries with a chunk of the keys.
@@ -15,24 +15,24 @@
 // info_nce_weigh_f16_v1_columns
 //                           The same with m and a factor of each key in place of the row's m: the gradient by in-batch
 //                           positives, whose queries are then the keys.
+// info_nce_shares_v1        Makes of both each query's loss, and the factors of the gradients, in f64.
 // info_nce_gradient_f32_v1  Adds up the chunks' sums in their order, and takes the positive's share off.
 //
 // Each needs: (threads a block, most registers a thread, dynamic shared memory in bytes)
 // @kernel info_nce_survey_f16_v1 threads=256 registers=128 shared=98304
 // @kernel info_nce_weigh_f16_v1 threads=128 registers=255 shared=65536
 // @kernel info_nce_weigh_f16_v1_columns threads=128 registers=255 shared=65536
+// @kernel info_nce_shares_v1 threads=256 registers=128 shared=0
 // @kernel info_nce_gradient_f32_v1 threads=256 registers=64 shared=0
 
 #include "info_nce.cuh"
 #include "tile.cuh"
 
 // Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 128 keys. Raises `best [n_queries]` (ordered
-// bits) to the largest score; `sums` and `left_out`, both `[grid y, grid x, 8]`, get each warp's sum of scores and
-// number of pairs that take no part.
+// bits) to the largest score; `warps [grid y, grid x, 8]` gets what each warp has seen.
 extern "C" __global__ void __launch_bounds__(256, 2)
     info_nce_survey_f16_v1(const u16* query, u32 n_queries, const u16* keys, u32 n_keys, u32 stride,
-                           u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best,
-                           double* sums, u32* left_out) {
+                           u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best, WarpSurvey* warps) {
     const Rows queries = {query, n_queries, stride}, all_keys = {keys, n_keys, stride};
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
     const Part part = part_of_block<TILE>(n_keys, tiles_per_chunk);
@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     sweep<3>(queries, first_query, all_keys, part, [&](Scores& scores, u64 first) {
         survey.meet(scores, first_query, n_queries, first, n_keys, query_ids, key_ids, in_batch);
     });
-    survey.finish(first_query, n_queries, best, sums, left_out);
+    survey.finish(first_query, n_queries, best, warps);
 }
 
 constexpr u32 WEIGH_ROWS = 64;
@@ -203,6 +203,40 @@ extern "C" __global__ void __launch_bounds__(128)
                                   float scale, const u32* best, const float* factors, float* key_sums) {
     weigh<true>({query, n_queries, stride}, {keys, n_keys, stride}, tiles_per_chunk, {query_ids, key_ids, in_batch},
                 scale, best, factors, nullptr, key_sums);
+}
+
+// A query's loss, the score of its positive, and the best of its negatives' (ordered bits; 0 if there are none).
+struct QueryTerm {
+    double loss;
+    float own;
+    u32 best;
+};
+
+// Grid: one block for 256 queries. `own` are the scores of the positives, `best` and `weight_sums` as survey and weighing left
+// them. Of each query: its term; the factor of its sum of weighted keys, and that of its positive, in the gradient of the
+// mean loss by the query; and the share of its best negative among all keys.
+extern "C" __global__ void __launch_bounds__(256)
+    info_nce_shares_v1(const float* own, const u32* best, const u64* weight_sums, u32 n, double temperature,
+                       QueryTerm* terms, float* sum_factors, float* own_factors, float* best_shares) {
+    const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) {
+        return;
+    }
+    double loss = 0.0, best_share = 0.0, negative_share = 0.0;
+    if (best[i] != 0) {
+        // At least 1: the best negative's own weight. That of the positive would be exp(-lead).
+        const double weight_sum = static_cast<double>(weight_sums[i]) / SUM_UNIT;
+        const double lead = (static_cast<double>(from_ordered_bits(best[i])) - own[i]) / temperature;
+        const double own_weight = exp(-lead);
+        loss = lead > 0.0 ? lead + log(weight_sum) + log1p(own_weight / weight_sum) : log1p(weight_sum * exp(lead));
+        best_share = 1.0 / (own_weight + weight_sum);
+        negative_share = best_share * weight_sum;
+    }
+    const double slope = 1.0 / (n * temperature);
+    terms[i] = {loss, own[i], best[i]};
+    sum_factors[i] = static_cast<float>(slope * best_share / WEIGHT_UNIT);
+    own_factors[i] = static_cast<float>(slope * negative_share);
+    best_shares[i] = static_cast<float>(best_share);
 }
 
 // Grid: one block for 256 elements. `out[i, :] = sum_factors[i] * sum of key_sums[:, i, :] - own_factors[i] * own[i, :]`

@@ -24,6 +24,12 @@ constexpr float WEIGHT_UNIT = 32768.0f;
 // What they are multiplied by in the sum of weights.
 constexpr float SUM_UNIT = 1099511627776.0f;
 
+// What a warp has seen: the sum of its scores, and the number of pairs that take no part.
+struct WarpSurvey {
+    double sum;
+    u64 n_left_out;
+};
+
 // What a thread has seen of its queries' scores.
 template <class Scores>
 struct Survey {
@@ -64,9 +70,9 @@ struct Survey {
         sum += tile_sum;
     }
 
-    // Raises `best [n_queries]` (ordered bits), and leaves the warp's sum of scores and number of pairs that take no part
-    // at its place in `sums` and `left_out`, both `[grid y, grid x, 8]`.
-    void finish(u64 first_query, u32 n_queries, u32* best, double* sums, u32* left_out) {
+    // Raises `best [n_queries]` (ordered bits), and leaves what the warp has seen at its place in `warps
+    // [grid y, grid x, 8]`.
+    void finish(u64 first_query, u32 n_queries, u32* best, WarpSurvey* warps) {
         const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
 #pragma unroll
         for (u32 i = 0; i < Scores::ROW_PARTS; i++) {
@@ -87,8 +93,7 @@ struct Survey {
         }
         if (lane == 0) {
             const u64 place = (static_cast<u64>(blockIdx.y) * gridDim.x + blockIdx.x) * BLOCK_WARPS + warp;
-            sums[place] = sum;
-            left_out[place] = n_left_out;
+            warps[place] = {sum, n_left_out};
         }
     }
 };

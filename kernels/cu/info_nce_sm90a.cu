@@ -19,13 +19,11 @@
 #include "wide_tile.cuh"
 
 // Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 256 keys. Raises `best [n_queries]` (ordered
-// bits) to the largest score; `sums` and `left_out`, both `[grid y, grid x, 8]`, get each warp's sum of scores and
-// number of pairs that take no part.
+// bits) to the largest score; `warps [grid y, grid x, 8]` gets what each warp has seen.
 extern "C" __global__ void __launch_bounds__(384, 1)
     info_nce_survey_sm90a_v1(const __grid_constant__ TensorMap query, u32 n_queries,
                              const __grid_constant__ TensorMap keys, u32 n_keys, u32 stride, u32 tiles_per_chunk,
-                             const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best, double* sums,
-                             u32* left_out) {
+                             const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best, WarpSurvey* warps) {
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
     const Part part = part_of_block<WIDE_TILE>(n_keys, tiles_per_chunk);
     Survey<WideScores> survey;
@@ -33,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         survey.meet(scores, first_query, n_queries, first, n_keys, query_ids, key_ids, in_batch);
     });
     if (threadIdx.x < 2 * WARPGROUP) {
-        survey.finish(first_query, n_queries, best, sums, left_out);
+        survey.finish(first_query, n_queries, best, warps);
     }
 }
 

@@ -31,7 +31,8 @@ inline u32 load_pair(const u16* row, u32 column, u32 stride) {
     return column < stride ? *reinterpret_cast<const u32*>(row + column) : 0;
 }
 
-// Grid: one block for 32 pairs. `out[p]` is the score of query row `query_rows[p]` and gallery row `gallery_rows[p]`.
+// Grid: one block for 32 pairs. `out[p]` is the score of query row `query_rows[p]` and gallery row `gallery_rows[p]`, of row
+// `p` where that list is null.
 extern "C" __global__ void __launch_bounds__(128)
     pair_scores_f16_v1(const u16* query, const u32* query_rows, const u16* gallery, const u32* gallery_rows,
                        u32 stride, u32 n_pairs, float* out) {
@@ -42,8 +43,8 @@ extern "C" __global__ void __launch_bounds__(128)
     }
     // Lanes beyond the pairs multiply the last one again. Rows 8 to 15 of the tile stay empty.
     const u32 pair = first + lane / 4 < n_pairs ? first + lane / 4 : n_pairs - 1;
-    const u16* left = query + static_cast<u64>(query_rows[pair]) * stride;
-    const u16* right = gallery + static_cast<u64>(gallery_rows[pair]) * stride;
+    const u16* left = query + static_cast<u64>(query_rows ? query_rows[pair] : pair) * stride;
+    const u16* right = gallery + static_cast<u64>(gallery_rows ? gallery_rows[pair] : pair) * stride;
     float d[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (u32 column = 2 * (lane % 4); column < stride; column += 16) {
         const u32 a[4] = {load_pair(left, column, stride), 0, load_pair(left, column + 8, stride), 0};

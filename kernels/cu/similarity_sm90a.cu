@@ -21,7 +21,8 @@
 
 constexpr u32 PAIRS = 64;
 
-// Grid: one block for 64 pairs. `out[p]` is the score of query row `query_rows[p]` and gallery row `gallery_rows[p]`.
+// Grid: one block for 64 pairs. `out[p]` is the score of query row `query_rows[p]` and gallery row `gallery_rows[p]`, of row
+// `p` where that list is null.
 extern "C" __global__ void __launch_bounds__(128)
     pair_scores_sm90a_v1(const u16* query, const u32* query_rows, const u16* gallery, const u32* gallery_rows,
                          u32 stride, u32 n_pairs, float* out) {
@@ -35,8 +36,8 @@ extern "C" __global__ void __launch_bounds__(128)
         // A thread copies half of one pair's pieces. Pairs beyond the last are the last one again.
         const u32 row = threadIdx.x / 2;
         const u32 pair = first + row < n_pairs ? first + row : n_pairs - 1;
-        const u16* from[2] = {query + static_cast<u64>(query_rows[pair]) * stride,
-                              gallery + static_cast<u64>(gallery_rows[pair]) * stride};
+        const u16* from[2] = {query + static_cast<u64>(query_rows ? query_rows[pair] : pair) * stride,
+                              gallery + static_cast<u64>(gallery_rows ? gallery_rows[pair] : pair) * stride};
         for (u32 piece = threadIdx.x % 2 * 4; piece < threadIdx.x % 2 * 4 + 4; piece++) {
             const u32 at = column + piece * 8;
             for (u32 side = 0; side < 2; side++) {

@@ -359,6 +359,7 @@ impl Gpu for CudaDevice {
                 Argument::Pointer(address) => launch.arg(address),
                 Argument::U32(number) => launch.arg(number),
                 Argument::F32(number) => launch.arg(number),
+                Argument::F64(number) => launch.arg(number),
                 Argument::Tensor(_) => launch.arg(tensors.next().expect("there is one of each")),
             };
         }

@@ -8,6 +8,7 @@ use half::f16;
 use super::emulator::Emulator;
 use super::gpu::Mark;
 use super::guarded::Guarded;
+use super::info_nce::DeviceShares;
 use super::kernel::CudaKernel;
 use super::launch::{self, QueueView};
 use super::memory::Buffer;
@@ -341,6 +342,70 @@ fn losses_do_not_depend_on_how_the_keys_are_cut() {
             "options {options}"
         );
     }
+}
+
+/// The loss and the shares of a query, of the scores of its positive and its best negative and of the sum of the weights.
+#[test]
+fn shares_keep_their_digits_however_far_apart_the_scores_are() {
+    let Ok(gpu) = Emulator::gpu(CudaArch::Sm80, 1, PART, 1) else {
+        return;
+    };
+    let of = |own: f32, best: Option<f32>, sum: f64, temperature: f64| {
+        // As the kernels order them: all bits of what is negative are turned, the sign of what is not.
+        let best = best.map_or(0, |best| match best.to_bits() {
+            bits if bits >> 31 == 1 => !bits,
+            bits => bits | 1 << 31,
+        });
+        let own = Buffer::of(&gpu, &[own]).unwrap();
+        let best = Buffer::of(&gpu, &[best]).unwrap();
+        let sums = Buffer::of(&gpu, &[(sum * (1_u64 << 40) as f64) as u64]).unwrap();
+        let mut shares = DeviceShares::unspecified(&gpu, 1).unwrap();
+        launch::shares(
+            &*gpu,
+            own.view(),
+            best.view(),
+            sums.view(),
+            temperature,
+            &shares.view_mut(),
+        )
+        .unwrap();
+        let factor = |buffer: &Buffer<f32>| f64::from(buffer.read(0..1).unwrap()[0]);
+        // Factors without the slope 1 / T and the unit 2^-15.
+        (
+            shares.terms.read(0..1).unwrap()[0].loss,
+            factor(&shares.own_factors) * temperature,
+            [
+                factor(&shares.sum_factors) * temperature * 32768.0,
+                factor(&shares.best_shares),
+            ],
+        )
+    };
+    for (own, best, sum) in [
+        (0.0, 0.0, 1.0),
+        (1.0, -1.0, 3.5),
+        (-1.0, 1.0, 2.0),
+        (10.0, -10.0, 1e4),
+    ] {
+        let (loss, negative_share, best_shares) = of(own, Some(best), sum, 0.05);
+        let lead = (f64::from(best) - f64::from(own)) / 0.05;
+        let negative = 1.0 / (1.0 + (-lead).exp() / sum);
+        // What is far below the least f32 becomes 0.
+        let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6 * expected + 1e-38;
+        assert!(near(negative_share, negative), "{negative_share} {negative}");
+        for best_share in best_shares {
+            assert!(near(best_share, negative / sum), "{best_share} {negative}");
+        }
+        let expected = -(-negative).ln_1p();
+        // Where the share rounds to 1, its logarithm is lost and the loss is not.
+        if negative < 0.999 {
+            assert!((loss / expected - 1.0).abs() < 1e-12, "{loss} {expected}");
+        } else {
+            assert!((loss - (lead + sum.ln())).abs() < 1e-3);
+        }
+    }
+    assert_eq!(of(0.3, None, 0.0, 0.05), (0.0, 0.0, [0.0; 2]));
+    // 2^-2885 is below f64.
+    assert_eq!(of(1.0, Some(-1.0), 1.0, 1e-3), (0.0, 0.0, [0.0; 2]));
 }
 
 #[test]

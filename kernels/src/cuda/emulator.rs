@@ -330,7 +330,7 @@ impl Gpu for Emulator {
             match argument {
                 Argument::Pointer(address) => self.touch(*address),
                 Argument::Tensor(tensor) => self.touch(tensor.address),
-                Argument::U32(_) | Argument::F32(_) => {}
+                Argument::U32(_) | Argument::F32(_) | Argument::F64(_) => {}
             }
         }
         // Each in the first bytes of its place; a tensor takes all four.
@@ -340,6 +340,7 @@ impl Gpu for Emulator {
                 Argument::Pointer(address) => [*address, 0, 0, 0],
                 Argument::U32(number) => [u64::from(*number), 0, 0, 0],
                 Argument::F32(number) => [u64::from(number.to_bits()), 0, 0, 0],
+                Argument::F64(number) => [number.to_bits(), 0, 0, 0],
                 Argument::Tensor(tensor) => [
                     tensor.address,
                     tensor.n_rows as u64,

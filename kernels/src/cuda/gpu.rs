@@ -26,6 +26,8 @@ pub(super) enum Argument {
     U32(u32),
     /// IEEE binary32.
     F32(f32),
+    /// IEEE binary64.
+    F64(f64),
     /// Rows, at least one.
     Tensor(Tensor),
 }
@@ -51,6 +53,7 @@ impl Argument {
             Self::Pointer(_) => Parameter::Pointer,
             Self::U32(_) => Parameter::U32,
             Self::F32(_) => Parameter::F32,
+            Self::F64(_) => Parameter::F64,
             Self::Tensor(_) => Parameter::Tensor,
         }
     }

@@ -1,10 +1,12 @@
-//! `info_nce`: a survey of the scores, then weighted sums of keys; losses and the factors of the gradients are made of
-//! both here, in f64.
+//! `info_nce`: a survey of the scores, then weighted sums of keys; losses and gradients are made of both on the device too, so
+//! that only what is told of the term is waited for.
 
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, Chunks, Keys, SURVEY_WARPS, Survey, Weights, score_tile, weigh_tile};
+use super::launch::{
+    self, Chunks, Keys, QueryTerm, SURVEY_WARPS, Shares, WarpSurvey, Weights, score_tile, weigh_tile,
+};
 use super::memory::{Buffer, ViewMut};
 use super::rank::chunks;
 use super::rows::{DeviceView, RowNumbers, RowStore};
@@ -14,9 +16,7 @@ use crate::KernelError;
 use crate::check::{self, QUERY};
 use crate::info_nce::{ContrastIds, InfoNceJob, InfoNceOutput};
 
-/// What the kernel's sums of weights count.
-const WEIGHT_SUM_UNIT: f64 = 1.0 / (1_u64 << 40) as f64;
-/// What its sums of keys count.
+/// What the kernel's sums of keys count.
 const KEY_SUM_UNIT: f64 = 1.0 / (1_u64 << 15) as f64;
 
 pub(super) fn info_nce(store: &RowStore, job: &InfoNceJob<'_>) -> Result<InfoNceOutput, KernelError> {
@@ -89,46 +89,38 @@ pub(super) struct DeviceTerm<'a> {
     pub(super) temperature: f64,
 }
 
-/// What the losses are made of.
-struct Known {
-    own: Vec<f32>,
-    best: Vec<f32>,
-    weight_sums: Vec<f64>,
+/// What each query's term is made of, on the device.
+pub(super) struct DeviceShares {
+    pub(super) terms: Buffer<QueryTerm>,
+    pub(super) sum_factors: Buffer<f32>,
+    pub(super) own_factors: Buffer<f32>,
+    pub(super) best_shares: Buffer<f32>,
 }
 
-/// A query's loss, and the factors of its gradients: of the sum of the keys by their weights, which is the share of the
-/// best negative, and of its positive, which is the share of all negatives.
-struct Shares {
-    loss: f64,
-    best_share: f64,
-    negative_share: f64,
-}
+impl DeviceShares {
+    pub(super) fn unspecified(gpu: &Arc<dyn Gpu>, batch: usize) -> Result<Self, KernelError> {
+        Ok(Self {
+            terms: Buffer::unspecified(gpu, batch)?,
+            sum_factors: Buffer::unspecified(gpu, batch)?,
+            own_factors: Buffer::unspecified(gpu, batch)?,
+            best_shares: Buffer::unspecified(gpu, batch)?,
+        })
+    }
 
-impl Shares {
-    /// Of a positive with score `own`, and negatives of which the best has score `best` and whose weights, relative to
-    /// that one's, sum to `weight_sum`, which is then at least 1.
-    fn new(own: f32, best: f32, weight_sum: f64, temperature: f64) -> Self {
-        if best == f32::NEG_INFINITY {
-            return Self {
-                loss: 0.0,
-                best_share: 0.0,
-                negative_share: 0.0,
-            };
-        }
-        // The weight of the positive relative to the best negative is exp(-lead).
-        let lead = (f64::from(best) - f64::from(own)) / temperature;
-        let loss = if lead > 0.0 {
-            lead + weight_sum.ln() + ((-lead).exp() / weight_sum).ln_1p()
-        } else {
-            (weight_sum * lead.exp()).ln_1p()
-        };
-        let best_share = 1.0 / ((-lead).exp() + weight_sum);
-        Self {
-            loss,
-            best_share,
-            negative_share: best_share * weight_sum,
+    pub(super) fn view_mut(&mut self) -> Shares<'_> {
+        Shares {
+            terms: self.terms.view_mut(),
+            sum_factors: self.sum_factors.view_mut(),
+            own_factors: self.own_factors.view_mut(),
+            best_shares: self.best_shares.view_mut(),
         }
     }
+}
+
+/// A survey of some keys: what each warp has seen, and the number of pairs.
+struct DeviceSurvey {
+    warps: Buffer<WarpSurvey>,
+    n_pairs: u64,
 }
 
 impl DeviceTerm<'_> {
@@ -141,79 +133,54 @@ impl DeviceTerm<'_> {
         by_query: &ViewMut<'_, f32>,
         by_positive: Option<&ViewMut<'_, f32>>,
     ) -> Result<InfoNceOutput, KernelError> {
-        let batch = self.query.n_rows;
-        let own = self.own_scores()?;
-        let mut best = Buffer::zeroed(self.gpu, batch)?;
-        let (negative_sum, n_negatives) = self.survey(&mut best)?;
+        let (gpu, batch) = (self.gpu, self.query.n_rows);
+        let mut own = Buffer::unspecified(gpu, batch)?;
+        let rows = RowNumbers::first(batch);
+        launch::pair_scores(&**gpu, [self.query, self.positive], [&rows; 2], &own.view_mut())?;
+        let mut best = Buffer::zeroed(gpu, batch)?;
+        let surveys = self.survey(&mut best)?;
         let (key_sums, n_chunks, weight_sums) = self.weigh(&best)?;
-        let known = Known {
-            own,
-            best: best.read(0..batch)?.into_iter().map(from_ordered_bits).collect(),
-            weight_sums,
-        };
-        let shares: Vec<Shares> = (0..batch)
-            .map(|i| {
-                Shares::new(
-                    known.own[i],
-                    known.best[i],
-                    known.weight_sums[i],
-                    self.temperature,
-                )
-            })
-            .collect();
-
-        // Gradients are of the mean loss, by scores that were divided by T.
-        let slope = 1.0 / (batch as f64 * self.temperature);
-        let key_factors = shares
-            .iter()
-            .map(|shares| KEY_SUM_UNIT * slope * shares.best_share);
-        let own_factors: Vec<f32> = shares
-            .iter()
-            .map(|shares| (slope * shares.negative_share) as f32)
-            .collect();
-        let own_factors = Buffer::of(self.gpu, &own_factors)?;
-        let key_factors: Vec<f32> = key_factors.map(|factor| factor as f32).collect();
-        let key_factors = Buffer::of(self.gpu, &key_factors)?;
+        let mut shares = DeviceShares::unspecified(gpu, batch)?;
+        launch::shares(
+            &**gpu,
+            own.view(),
+            best.view(),
+            weight_sums.view(),
+            self.temperature,
+            &shares.view_mut(),
+        )?;
         launch::gradient(
-            &**self.gpu,
+            &**gpu,
             key_sums.view(),
             n_chunks,
             self.positive,
             self.dim,
-            key_factors.view(),
-            own_factors.view(),
+            shares.sum_factors.view(),
+            shares.own_factors.view(),
             by_query,
         )?;
         if let Some(by_positive) = by_positive {
-            self.positive_gradient(&best, &shares, &own_factors, by_positive)?;
+            self.positive_gradient(&best, &shares, by_positive)?;
         }
+
+        // All is asked for; what is read now is waited for.
+        let terms = shares.terms.read(0..batch)?;
+        let (mut negative_sum, mut n_negatives) = (0.0, 0);
+        for survey in surveys {
+            let warps = survey.warps.read(0..survey.warps.len())?;
+            negative_sum += warps.iter().map(|warp| warp.sum).sum::<f64>();
+            n_negatives += survey.n_pairs - warps.iter().map(|warp| warp.n_left_out).sum::<u64>();
+        }
+        let is_hit = |term: &&QueryTerm| term.own > from_ordered_bits(term.best);
         Ok(InfoNceOutput {
-            losses: shares.iter().map(|shares| shares.loss).collect(),
+            losses: terms.iter().map(|term| term.loss).collect(),
             query_gradient: Vec::new(),
             positive_gradient: None,
-            n_hits: known
-                .own
-                .iter()
-                .zip(&known.best)
-                .filter(|(own, best)| own > best)
-                .count() as u64,
-            positive_sum: known.own.iter().map(|score| f64::from(*score)).sum(),
+            n_hits: terms.iter().filter(is_hit).count() as u64,
+            positive_sum: terms.iter().map(|term| f64::from(term.own)).sum(),
             negative_sum,
             n_negatives,
         })
-    }
-
-    fn own_scores(&self) -> Result<Vec<f32>, KernelError> {
-        let batch = self.query.n_rows;
-        let mut scores = Buffer::unspecified(self.gpu, batch)?;
-        let numbers = RowNumbers::new(self.gpu, (0..batch as u32).collect())?;
-        launch::pair_scores(
-            &**self.gpu,
-            [self.query, self.positive],
-            [&numbers; 2],
-            &scores.view_mut(),
-        )?;
-        scores.read(0..batch)
     }
 
     /// The keys that are negatives: the other positives of the batch, if asked for, and the queue.
@@ -247,27 +214,27 @@ impl DeviceTerm<'_> {
         }
     }
 
-    /// Finds the best negative of each query; returns the sum of all negatives' scores, and their number.
-    fn survey(&self, best: &mut Buffer<u32>) -> Result<(f64, u64), KernelError> {
+    /// Finds the best negative of each query.
+    fn survey(&self, best: &mut Buffer<u32>) -> Result<Vec<DeviceSurvey>, KernelError> {
         let (batch, dim) = (self.query.n_rows, self.dim);
-        let (mut sum, mut n_negatives) = (0.0, 0);
-        for keys in self.keys() {
-            let tile = score_tile(&**self.gpu);
-            let chunks = chunks(&**self.gpu, batch, keys.rows.n_rows, tile, dim);
+        let tile = score_tile(&**self.gpu);
+        let survey = |keys: Keys<'_>| {
+            let n_keys = keys.rows.n_rows;
+            let chunks = chunks(&**self.gpu, batch, n_keys, tile, dim);
             let n_warps = batch.div_ceil(tile.queries) * chunks.n * SURVEY_WARPS;
-            let mut sums: Buffer<f64> = Buffer::unspecified(self.gpu, n_warps)?;
-            let mut left_out: Buffer<u32> = Buffer::unspecified(self.gpu, n_warps)?;
-            let survey = Survey {
-                best: best.view_mut(),
-                sums: sums.view_mut(),
-                left_out: left_out.view_mut(),
-            };
-            launch::survey(&**self.gpu, self.query, keys, chunks, &survey)?;
-            sum += sums.read(0..n_warps)?.into_iter().sum::<f64>();
-            let left_out: u64 = left_out.read(0..n_warps)?.into_iter().map(u64::from).sum();
-            n_negatives += (batch * keys.rows.n_rows) as u64 - left_out;
-        }
-        Ok((sum, n_negatives))
+            let mut warps = Buffer::unspecified(self.gpu, n_warps)?;
+            launch::survey(
+                &**self.gpu,
+                self.query,
+                keys,
+                chunks,
+                &best.view_mut(),
+                &warps.view_mut(),
+            )?;
+            let n_pairs = (batch * n_keys) as u64;
+            Ok(DeviceSurvey { warps, n_pairs })
+        };
+        self.keys().into_iter().map(survey).collect()
     }
 
     /// How many chunks sums may be cut into, one after the other for each of `n_sides` sides of keys.
@@ -281,7 +248,7 @@ impl DeviceTerm<'_> {
     }
 
     /// Sums of the keys by their weights `[n_chunks, batch, stride]`, the number of chunks, and the sums of the weights.
-    fn weigh(&self, best: &Buffer<u32>) -> Result<(Buffer<f32>, usize, Vec<f64>), KernelError> {
+    fn weigh(&self, best: &Buffer<u32>) -> Result<(Buffer<f32>, usize, Buffer<u64>), KernelError> {
         let batch = self.query.n_rows;
         let chunk_len = batch * self.query.stride;
         let sides = self.keys();
@@ -311,9 +278,7 @@ impl DeviceTerm<'_> {
             )?;
             at += chunks.n;
         }
-        let sums = weight_sums.read(0..batch)?;
-        let sums = sums.into_iter().map(|sum| sum as f64 * WEIGHT_SUM_UNIT).collect();
-        Ok((key_sums, n_chunks, sums))
+        Ok((key_sums, n_chunks, weight_sums))
     }
 
     /// By its positive a query's loss has the slope of its own share, and as a negative in the batch that of every other
@@ -321,8 +286,7 @@ impl DeviceTerm<'_> {
     fn positive_gradient(
         &self,
         best: &Buffer<u32>,
-        shares: &[Shares],
-        own_factors: &Buffer<f32>,
+        shares: &DeviceShares,
         out: &ViewMut<'_, f32>,
     ) -> Result<(), KernelError> {
         let batch = self.query.n_rows;
@@ -330,13 +294,11 @@ impl DeviceTerm<'_> {
         let (mut key_sums, mut n_chunks) = (Buffer::unspecified(self.gpu, 0)?, 0);
         if self.in_batch {
             let chunks = self.weigh_chunks(keys, 1);
-            let factors: Vec<f32> = shares.iter().map(|shares| shares.best_share as f32).collect();
-            let factors = Buffer::of(self.gpu, &factors)?;
             key_sums = Buffer::unspecified(self.gpu, chunks.n * batch * self.query.stride)?;
             n_chunks = chunks.n;
             let weights = Weights::OfKeys {
                 best: best.view(),
-                factors: factors.view(),
+                factors: shares.best_shares.view(),
             };
             let sums = key_sums.view_mut();
             launch::weigh(
@@ -358,7 +320,7 @@ impl DeviceTerm<'_> {
             self.query,
             self.dim,
             sum_factors.view(),
-            own_factors.view(),
+            shares.own_factors.view(),
             out,
         )
     }
@@ -366,41 +328,5 @@ impl DeviceTerm<'_> {
     /// `log2(e) / T`.
     fn scale(&self) -> f32 {
         (std::f64::consts::LOG2_E / self.temperature) as f32
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_keep_their_digits_however_far_apart_the_scores_are() {
-        // (own - best) / T, and the sum of the weights: exp(-lead) + sum is not computed from either alone.
-        for (own, best, sum) in [
-            (0.0, 0.0, 1.0),
-            (1.0, -1.0, 3.5),
-            (-1.0, 1.0, 2.0),
-            (10.0, -10.0, 1e4),
-        ] {
-            let shares = Shares::new(own, best, sum, 0.05);
-            let lead = (f64::from(best) - f64::from(own)) / 0.05;
-            let negative = 1.0 / (1.0 + (-lead).exp() / sum);
-            assert!((shares.negative_share / negative - 1.0).abs() < 1e-14);
-            assert!((shares.best_share / (negative / sum) - 1.0).abs() < 1e-14);
-            let loss = -(-negative).ln_1p();
-            // Where the share rounds to 1, its logarithm is lost and the loss is not.
-            if negative < 0.999 {
-                assert!((shares.loss / loss - 1.0).abs() < 1e-12, "{} {loss}", shares.loss);
-            } else {
-                assert!((shares.loss - (lead + sum.ln())).abs() < 1e-3);
-            }
-        }
-        let none = Shares::new(0.3, f32::NEG_INFINITY, 0.0, 0.05);
-        assert_eq!((none.loss, none.negative_share), (0.0, 0.0));
-        let far = Shares::new(1.0, -1.0, 1.0, 1e-3);
-        assert!(
-            far.loss == 0.0 && far.negative_share == 0.0,
-            "2^-2885 is below f64"
-        );
     }
 }

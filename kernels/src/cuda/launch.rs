@@ -1,6 +1,7 @@
 //! Every launch: one safe function a kernel, which checks all that the kernel relies on. None waits for its kernel. Docs name
 //! the portable kernel, `NAME_f16_v1`; that of Hopper is `NAME_sm90a_v1`.
 
+use bytemuck::{Pod, Zeroable};
 use half::f16;
 
 use super::gpu::{Argument, Gpu, Tensor};
@@ -11,7 +12,7 @@ use super::upkeep::TensorPair;
 use crate::KernelError;
 use crate::id::CudaArch;
 
-use Argument::{F32, Pointer, U32};
+use Argument::{F32, F64, Pointer, U32};
 use CudaArch::{Sm80, Sm90a};
 
 /// How many rows of either side a block meets at a time.
@@ -95,6 +96,10 @@ fn number(n: usize) -> Argument {
 
 fn pointer<T>(view: View<'_, T>) -> Argument {
     Pointer(view.address())
+}
+
+fn pointer_or_null<T>(view: Option<View<'_, T>>) -> Argument {
+    view.map_or(Pointer(0), pointer)
 }
 
 fn pointer_mut<T>(view: &ViewMut<'_, T>) -> Argument {
@@ -204,19 +209,19 @@ pub(super) fn pair_scores(
     check_rows(left, right);
     for (side, numbers) in [(left, left_numbers), (right, right_numbers)] {
         assert!(
-            numbers.end() <= side.n_rows && numbers.view().len() == out.len(),
+            numbers.end() <= side.n_rows && numbers.len() == out.len(),
             "{} rows, {} numbers below {}, {} scores",
             side.n_rows,
-            numbers.view().len(),
+            numbers.len(),
             numbers.end(),
             out.len()
         );
     }
     let arguments = [
         pointer(left.data),
-        pointer(left_numbers.view()),
+        pointer_or_null(left_numbers.view()),
         pointer(right.data),
-        pointer(right_numbers.view()),
+        pointer_or_null(right_numbers.view()),
         number(left.stride),
         number(out.len()),
         pointer_mut(out),
@@ -473,40 +478,39 @@ impl Keys<'_> {
     }
 }
 
-/// Where `info_nce_survey_f16_v1` writes: the best score of each query, and of each warp the sum of its scores and the
-/// number of pairs left out.
-pub(super) struct Survey<'a> {
-    pub(super) best: ViewMut<'a, u32>,
-    pub(super) sums: ViewMut<'a, f64>,
-    pub(super) left_out: ViewMut<'a, u32>,
+/// What a warp of `info_nce_survey_f16_v1` has seen.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct WarpSurvey {
+    /// Sum of its scores.
+    pub(super) sum: f64,
+    /// Pairs that take no part.
+    pub(super) n_left_out: u64,
 }
 
-/// Finds each query's best score among keys: `info_nce_survey_f16_v1`.
+/// Finds each query's best score among keys, `best [n_queries]`, and what each warp has seen: `info_nce_survey_f16_v1`.
 pub(super) fn survey(
     gpu: &dyn Gpu,
     query: DeviceView<'_>,
     keys: Keys<'_>,
     chunks: Chunks,
-    survey: &Survey<'_>,
+    best: &ViewMut<'_, u32>,
+    warps: &ViewMut<'_, WarpSurvey>,
 ) -> Result<(), KernelError> {
     let (mut arguments, grid) = keys.sweep(gpu.arch(), query, score_tile(gpu), chunks);
     let n_warps = grid[0] * grid[1] * SURVEY_WARPS;
     assert_eq!(
-        [survey.best.len(), survey.sums.len(), survey.left_out.len()],
-        [query.n_rows, n_warps, n_warps],
+        [best.len(), warps.len()],
+        [query.n_rows, n_warps],
         "room for the survey"
     );
-    arguments.extend([
-        pointer_mut(&survey.best),
-        pointer_mut(&survey.sums),
-        pointer_mut(&survey.left_out),
-    ]);
+    arguments.extend([pointer_mut(best), pointer_mut(warps)]);
     let name = match gpu.arch() {
         Sm80 => "info_nce_survey_f16_v1",
         Sm90a => "info_nce_survey_sm90a_v1",
     };
     // SAFETY: rows, ids and results have the lengths that the numbers of rows and chunks say, as was just checked; the
-    // kernel writes to the three results.
+    // kernel writes to both results.
     unsafe { start(gpu, name, grid, &arguments) }
 }
 
@@ -566,6 +570,62 @@ pub(super) fn weigh(
     // SAFETY: rows, ids, bests, factors and sums have the lengths that the numbers of rows and chunks say, as was just
     // checked; the kernel writes to `out` and, for queries, to their sums.
     unsafe { start(gpu, name, grid, &arguments) }
+}
+
+/// What is known of a query's term.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct QueryTerm {
+    pub(super) loss: f64,
+    /// Score of its positive.
+    pub(super) own: f32,
+    /// Ordered bits of its best negative's score; 0 if there is none.
+    pub(super) best: u32,
+}
+
+/// Where `info_nce_shares_v1` writes, all `[n_queries]`.
+pub(super) struct Shares<'a> {
+    pub(super) terms: ViewMut<'a, QueryTerm>,
+    /// Of the sum of weighted keys in the gradient by the query.
+    pub(super) sum_factors: ViewMut<'a, f32>,
+    /// Of the positive in that gradient, and of the query in the one by the positive.
+    pub(super) own_factors: ViewMut<'a, f32>,
+    /// Share of the best negative among all keys.
+    pub(super) best_shares: ViewMut<'a, f32>,
+}
+
+/// Makes losses and the factors of the gradients: `info_nce_shares_v1`. `own` are scores, `best` their ordered bits.
+pub(super) fn shares(
+    gpu: &dyn Gpu,
+    own: View<'_, f32>,
+    best: View<'_, u32>,
+    weight_sums: View<'_, u64>,
+    temperature: f64,
+    out: &Shares<'_>,
+) -> Result<(), KernelError> {
+    let n = own.len();
+    let lens = [
+        best.len(),
+        weight_sums.len(),
+        out.terms.len(),
+        out.sum_factors.len(),
+        out.own_factors.len(),
+        out.best_shares.len(),
+    ];
+    assert_eq!(lens, [n; 6], "one of each a query");
+    let arguments = [
+        pointer(own),
+        pointer(best),
+        pointer(weight_sums),
+        number(n),
+        F64(temperature),
+        pointer_mut(&out.terms),
+        pointer_mut(&out.sum_factors),
+        pointer_mut(&out.own_factors),
+        pointer_mut(&out.best_shares),
+    ];
+    // SAFETY: all lengths were just checked; the kernel writes one element of the four results a thread.
+    unsafe { start(gpu, "info_nce_shares_v1", [n.div_ceil(256), 1, 1], &arguments) }
 }
 
 /// Makes gradients `[n, dim]` of sums of keys `[n_chunks, n, stride]`: `info_nce_gradient_f32_v1`.

@@ -195,8 +195,7 @@ impl RowStore {
             }
             None => {
                 let copied = DeviceRows::new(&self.gpu, rows, which)?;
-                let numbers = RowNumbers::new(&self.gpu, (0..n as u32).collect())?;
-                Ok((LoadedRows::Copied(copied), numbers))
+                Ok((LoadedRows::Copied(copied), RowNumbers::first(n)))
             }
         }
     }
@@ -326,7 +325,9 @@ impl DeviceView<'_> {
 /// Numbers of rows, on the device.
 #[derive(Debug)]
 pub(super) struct RowNumbers {
-    numbers: Buffer<u32>,
+    /// None: each row's own.
+    numbers: Option<Buffer<u32>>,
+    len: usize,
     /// One more than the largest.
     end: usize,
 }
@@ -338,13 +339,28 @@ impl RowNumbers {
     /// [`KernelError::Cuda`].
     pub(super) fn new(gpu: &Arc<dyn Gpu>, numbers: Vec<u32>) -> Result<Self, KernelError> {
         Ok(Self {
+            len: numbers.len(),
             end: numbers.iter().max().map_or(0, |most| *most as usize + 1),
-            numbers: Buffer::of(gpu, &numbers)?,
+            numbers: Some(Buffer::of(gpu, &numbers)?),
         })
     }
 
-    pub(super) fn view(&self) -> View<'_, u32> {
-        self.numbers.view()
+    /// The numbers from 0 on.
+    pub(super) fn first(n: usize) -> Self {
+        Self {
+            numbers: None,
+            len: n,
+            end: n,
+        }
+    }
+
+    /// The numbers; none if they are those from 0 on.
+    pub(super) fn view(&self) -> Option<View<'_, u32>> {
+        self.numbers.as_ref().map(Buffer::view)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// One more than the largest; 0 for none.

@@ -64,6 +64,8 @@ pub(super) enum Parameter {
     U32,
     /// IEEE binary32.
     F32,
+    /// IEEE binary64.
+    F64,
     /// Rows, by way of a tensor map.
     Tensor,
 }
@@ -140,6 +142,7 @@ fn parameters(name: &str, text: &str) -> Result<Vec<Parameter>, String> {
             [.., kind, _] if kind.ends_with('*') => Ok(Parameter::Pointer),
             ["u32", _] => Ok(Parameter::U32),
             ["float", _] => Ok(Parameter::F32),
+            ["double", _] => Ok(Parameter::F64),
             ["const", "__grid_constant__", "TensorMap", _] => Ok(Parameter::Tensor),
             _ => Err(format!("{name} has the parameter `{}`", words.join(" "))),
         }
