@@ -95,10 +95,12 @@ impl TensorKernels {
                 &Tensor::f_zeros([0, dim as i64], (Kind::Half, self.device))?,
             )?,
         };
-        self.check(term, [&query, &positive, &queue])?;
-        let by_query = self.zeros(batch, dim)?;
+        self.check_sizes(term)?;
+        let longest = longest([&query, &positive, &queue])?;
+        let gradient = || Tensor::f_empty([batch as i64, dim as i64], (Kind::Float, self.device));
+        let by_query = gradient()?;
         let by_positive = match term.positive.requires_grad() {
-            true => Some(self.zeros(batch, dim)?),
+            true => Some(gradient()?),
             false => None,
         };
         let device_term = DeviceTerm {
@@ -119,6 +121,8 @@ impl TensorKernels {
             )
         };
         let output = device_term.compute(&to_query, to_positive.as_ref())?;
+        // Only now, so that the device is waited for once.
+        self.check_rows(term, &longest)?;
         let loss = with_slopes(term, &by_query, by_positive.as_ref(), output.loss())?;
         Ok((loss, output))
     }
@@ -204,13 +208,6 @@ impl TensorKernels {
         Ok((pointer + n_keys) % queue_len)
     }
 
-    fn zeros(&self, n_rows: usize, dim: usize) -> Result<Tensor, KernelError> {
-        Ok(Tensor::f_zeros(
-            [n_rows as i64, dim as i64],
-            (Kind::Float, self.device),
-        )?)
-    }
-
     /// Checks place, kind and layout.
     fn check_tensor(&self, name: &'static str, tensor: &Tensor, kinds: &[Kind]) -> Result<(), KernelError> {
         let argument = |problem: String| Err(KernelError::Argument { name, problem });
@@ -246,36 +243,37 @@ impl TensorKernels {
         Ok(padded)
     }
 
-    /// Checks shapes and settings, that all rows are finite in f16, and that every logit keeps fraction bits in f32.
-    fn check(&self, term: &InfoNceTensors<'_>, rows: [&Tensor; 3]) -> Result<(), KernelError> {
-        let none = Tensor::f_zeros([0, term.query.size2()?.1], (Kind::Half, self.device))?;
+    /// Checks shapes and settings.
+    fn check_sizes(&self, term: &InfoNceTensors<'_>) -> Result<(), KernelError> {
+        let (batch, dim) = size2("query", term.query)?;
+        let queue = match term.queue {
+            Some(queue) => size2("queue", queue)?.into(),
+            None => [0, dim],
+        };
+        let sizes = [[batch, dim], size2("positive", term.positive)?.into(), queue];
+        check_term(sizes, term.ids, term.temperature)
+    }
+
+    /// Checks that all rows are finite in f16, and that every logit keeps fraction bits in f32; waits for their norms.
+    fn check_rows(&self, term: &InfoNceTensors<'_>, longest: &Tensor) -> Result<(), KernelError> {
+        let longest: Vec<f32> = Vec::try_from(longest)?;
         let sides = [
-            ("query", term.query),
-            ("positive", term.positive),
-            ("queue", term.queue.unwrap_or(&none)),
+            ("query", Some(term.query)),
+            ("positive", Some(term.positive)),
+            ("queue", term.queue),
         ];
-        let mut sizes = [[0; 2]; 3];
-        for (size, (name, tensor)) in sizes.iter_mut().zip(sides) {
-            *size = size2(name, tensor)?.into();
-        }
-        check_term(sizes, term.ids, term.temperature)?;
         let mut norms = [RowNorm(0.0); 3];
-        for ((norm, rows), (name, original)) in norms.iter_mut().zip(rows).zip(sides) {
-            match longest(rows)? {
-                Some(longest) => *norm = RowNorm(longest),
-                None => return Err(self.why_refused(name, original, Dtype::F16)?),
+        for ((norm, longest), (name, rows)) in norms.iter_mut().zip(longest).zip(sides) {
+            match rows {
+                Some(rows) if !longest.is_finite() => return Err(self.why_refused(name, rows)?),
+                _ => *norm = RowNorm(f64::from(longest)),
             }
         }
         check::logit_norms(norms, term.temperature)
     }
 
-    /// The error for rows that hold something that is not finite in `dtype`, or that are too long.
-    fn why_refused(
-        &self,
-        side: &'static str,
-        rows: &Tensor,
-        dtype: Dtype,
-    ) -> Result<KernelError, KernelError> {
+    /// The error for rows that hold something that is not finite in f16, or that are too long.
+    fn why_refused(&self, side: &'static str, rows: &Tensor) -> Result<KernelError, KernelError> {
         let (n_rows, dim) = size2(side, rows)?;
         let host = rows
             .f_detach()?
@@ -284,7 +282,7 @@ impl TensorKernels {
             .f_reshape([-1])?;
         let data: Vec<f32> = Vec::try_from(&host)?;
         let rows = Rows::new(RowsData::F32(&data), n_rows, dim)?;
-        let norm = match check::scan(side, rows, dtype) {
+        let norm = match check::scan(side, rows, Dtype::F16) {
             Err(error) => return Ok(error),
             Ok(norm) => norm,
         };
@@ -297,15 +295,18 @@ impl TensorKernels {
     }
 }
 
-/// The largest Euclidean norm of the rows, 0 without rows; none where something is not finite.
-fn longest(rows: &Tensor) -> Result<Option<f64>, KernelError> {
-    if rows.numel() == 0 {
-        return Ok(Some(0.0));
-    }
-    // Summed in f32 as the rows are read, without a copy of them.
-    let norms = rows.f_norm_scalaropt_dim_dtype(2, [1].as_slice(), false, Kind::Float)?;
-    let longest = norms.f_max()?.f_double_value(&[])?;
-    Ok(longest.is_finite().then_some(longest))
+/// The largest Euclidean norm of the rows of each tensor `[3]`, 0 without rows, not finite where something in it is not.
+fn longest(rows: [&Tensor; 3]) -> Result<Tensor, KernelError> {
+    let longest = rows.map(|rows| -> Result<Tensor, KernelError> {
+        if rows.numel() == 0 {
+            return Ok(Tensor::f_zeros([], (Kind::Float, rows.device()))?);
+        }
+        // Summed in f32 as the rows are read, without a copy of them.
+        let norms = rows.f_norm_scalaropt_dim_dtype(2, [1].as_slice(), false, Kind::Float)?;
+        Ok(norms.f_max()?)
+    });
+    let [query, positive, queue] = longest;
+    Ok(Tensor::f_stack(&[query?, positive?, queue?], 0)?)
 }
 
 /// Rows that [`TensorKernels::rows`] made.
