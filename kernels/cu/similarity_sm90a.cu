@@ -250,6 +250,24 @@ struct Candidates {
     u8 rows[WARP];
 };
 
+// Pairs of columns of a thread, and those of them that are met at once.
+constexpr u32 WIDE_STEPS = WideScores::COLUMNS / 8;
+constexpr u32 STEPS_AT_ONCE = 4;
+
+// Whether one of a thread's first scores is not below the least that can enter its query's list.
+template <u32 STEPS>
+inline bool can_enter(const WideScores& scores, const float (&least)[2]) {
+    bool some = false;
+#pragma unroll
+    for (u32 j = 0; j < STEPS; j++) {
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            some |= scores.at[0][j][e] >= least[e / 2];
+        }
+    }
+    return some;
+}
+
 // Grid: x one block for 128 queries, y one for `tiles_per_chunk` tiles of 256 items. `lists` is
 // `[chunks, n_queries, 32]` and holds sorted keys of earlier calls, or zeros. Items are numbered from `item_offset` on.
 // Only keys below the query's bound are taken; of a list the first `k` keys are right.
@@ -264,9 +282,8 @@ extern "C" __global__ void __launch_bounds__(384, 1)
     u64* block_lists = lists + (static_cast<u64>(blockIdx.y) * n_queries + first_query) * LIST;
     Candidates& candidates = reinterpret_cast<Candidates*>(extra_memory())[warp];
 
-    // The worst key of each of the thread's two lists, the bound that keys must stay below, and the least score that can
-    // enter: minus infinity never does.
-    u64 worst[2] = {0, 0}, bound[2] = {0, 0};
+    // The worst key of each of the thread's two lists, and the least score that can enter: minus infinity never does.
+    u64 worst[2] = {0, 0};
     float least[2] = {infinity(), infinity()};
     if (warp < BLOCK_WARPS) {
 #pragma unroll
@@ -274,20 +291,71 @@ extern "C" __global__ void __launch_bounds__(384, 1)
             const u32 row = WideScores::row(0, h);
             if (row < n_rows) {
                 worst[h] = block_lists[row * LIST + k - 1];
-                bound[h] = bounds[first_query + row];
                 least[h] = fmaxf(key_score(worst[h]), lowest());
             }
         }
     }
     sweep_wide(query, first_query, gallery, part, stride, [&](WideScores& scores, u64 first) {
-        const u32 n_items = rows_in_tile<WIDE_TILE>(first, n_gallery);
-        leave_out_beyond(scores, n_rows, n_items);
-        // Candidates wait until there might not be room for those of one more step.
-        u32 n_waiting = 0;
-        auto merge = [&] {
+        leave_out_beyond(scores, n_rows, rows_in_tile<WIDE_TILE>(first, n_gallery));
+        // Few scores can enter: most tiles are passed over.
+        if (!any_in_warp(can_enter<WIDE_STEPS>(scores, least))) {
+            return;
+        }
+        // Some columns at a time are moved to the place of the first, so that all are met, and candidates put into the lists,
+        // by the same instructions: written out for each column they would not fit the instruction cache.
+        u32 n_met = 0, n_waiting = 0;
+#pragma unroll 1
+        for (u32 step = 0; step < WIDE_STEPS || n_waiting != 0;) {
+            if (step < WIDE_STEPS) {
+                if (n_met == 0 && !any_in_warp(can_enter<STEPS_AT_ONCE>(scores, least))) {
+                    n_met = 4 * STEPS_AT_ONCE;
+                }
+                // Candidates wait until there is no room for those of one more score of each lane.
+                bool is_full = false;
+#pragma unroll
+                for (u32 at = 0; at < 4 * STEPS_AT_ONCE; at++) {
+                    const u32 j = at / 4, e = at % 4, h = e / 2;
+                    if (at < n_met || is_full) {
+                        continue;
+                    }
+                    const float score = scores.at[0][j][e];
+                    const u32 item = item_offset + static_cast<u32>(first) + WideScores::column(step + j, e % 2);
+                    const u64 key = make_key(score, item);
+                    const bool is_candidate = score >= least[h] && key > worst[h] &&
+                                              key < bounds[first_query + WideScores::row(0, h)];
+                    const u32 lanes = lanes_where(is_candidate);
+                    is_full = n_waiting + count_bits(lanes) > WARP;
+                    if (is_full) {
+                        continue;
+                    }
+                    if (is_candidate) {
+                        const u32 place = n_waiting + count_bits(lanes & ((1u << lane) - 1));
+                        candidates.keys[place] = key;
+                        candidates.rows[place] = WideScores::row(0, h);
+                    }
+                    n_waiting += count_bits(lanes);
+                    n_met = at + 1;
+                }
+                if (!is_full) {
+                    step += STEPS_AT_ONCE;
+                    n_met = 0;
+#pragma unroll
+                    for (u32 j = 0; j + STEPS_AT_ONCE < WIDE_STEPS; j++) {
+#pragma unroll
+                        for (u32 e = 0; e < 4; e++) {
+                            scores.at[0][j][e] = scores.at[0][j + STEPS_AT_ONCE][e];
+                        }
+                    }
+                    if (step < WIDE_STEPS) {
+                        continue;
+                    }
+                }
+            }
+
+            // One candidate after the other goes into its list.
             sync_warp();
             u32 row = candidates.rows[0];
-            u64 own = block_lists[row * LIST + lane];
+            u64 own = n_waiting != 0 ? block_lists[row * LIST + lane] : 0;
             for (u32 candidate = 0; candidate < n_waiting; candidate++) {
                 // The next list is on its way while this one is changed.
                 const u32 next_row = candidates.rows[candidate + 1 < n_waiting ? candidate + 1 : candidate];
@@ -310,48 +378,6 @@ extern "C" __global__ void __launch_bounds__(384, 1)
             }
             n_waiting = 0;
             sync_warp();
-        };
-        // Few scores can enter: whole columns of the tile are passed over at a time.
-        constexpr u32 PASSED_OVER = 4;
-#pragma unroll
-        for (u32 first_step = 0; first_step < 32; first_step += PASSED_OVER) {
-            bool some = false;
-#pragma unroll
-            for (u32 j = first_step; j < first_step + PASSED_OVER; j++) {
-#pragma unroll
-                for (u32 e = 0; e < 4; e++) {
-                    some |= scores.at[0][j][e] >= least[e / 2];
-                }
-            }
-            if (!any_in_warp(some)) {
-                continue;
-            }
-#pragma unroll
-            for (u32 j = first_step; j < first_step + PASSED_OVER; j++) {
-#pragma unroll
-                for (u32 e = 0; e < 4; e++) {
-                    const u32 h = e / 2;
-                    const float score = scores.at[0][j][e];
-                    if (any_in_warp(score >= least[h])) {
-                        const u32 item = item_offset + static_cast<u32>(first) + WideScores::column(j, e % 2);
-                        const u64 key = make_key(score, item);
-                        const bool candidate = score >= least[h] && key > worst[h] && key < bound[h];
-                        const u32 lanes = lanes_where(candidate);
-                        if (n_waiting + count_bits(lanes) > WARP) {
-                            merge();
-                        }
-                        if (candidate) {
-                            const u32 place = n_waiting + count_bits(lanes & ((1u << lane) - 1));
-                            candidates.keys[place] = key;
-                            candidates.rows[place] = WideScores::row(0, h);
-                        }
-                        n_waiting += count_bits(lanes);
-                    }
-                }
-            }
-        }
-        if (n_waiting != 0) {
-            merge();
         }
     });
 }

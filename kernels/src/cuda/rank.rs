@@ -30,17 +30,9 @@ pub(super) fn rows_within(bytes: usize, dim: usize) -> usize {
 /// Cuts `n_items` rows into chunks for a sweep by `n_queries` queries, short enough for the second-level cache.
 pub(super) fn chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: Tile, dim: usize) -> Chunks {
     let cached = (CHUNK_BYTES / (2 * stride(dim) * tile.items)).max(1);
-    let tiles = long_chunks(gpu, n_queries, n_items, tile).tiles.min(cached);
-    Chunks::new(n_items, tile.items, tiles)
-}
-
-/// As [`chunks`], as long as there are enough for all multiprocessors: what a block learns in a chunk spares it work in the
-/// rest of it.
-pub(super) fn long_chunks(gpu: &dyn Gpu, n_queries: usize, n_items: usize, tile: Tile) -> Chunks {
-    let n_blocks = n_queries.div_ceil(tile.queries).max(1);
-    let wanted = (BLOCKS * gpu.n_processors() as usize).div_ceil(n_blocks);
+    let wanted = (BLOCKS * gpu.n_processors() as usize).div_ceil(n_queries.div_ceil(tile.queries).max(1));
     let tiles = n_items.div_ceil(tile.items).div_ceil(wanted);
-    Chunks::new(n_items, tile.items, tiles.clamp(1, MAX_TILES))
+    Chunks::new(n_items, tile.items, tiles.clamp(1, cached.min(MAX_TILES)))
 }
 
 pub(super) fn rank_counts(store: &RowStore, job: &RankJob<'_>) -> Result<RankOutput, KernelError> {

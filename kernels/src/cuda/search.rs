@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::gpu::Gpu;
-use super::launch::{self, Chunks, LIST, score_tile};
+use super::launch::{self, Chunks, LIST, Tile, score_tile};
 use super::memory::Buffer;
-use super::rank::{chunks, long_chunks, rows_within};
-use super::rows::{DeviceView, RowParts, RowStore, parts};
+use super::rank::{chunks, rows_within};
+use super::rows::{DeviceView, RowParts, RowStore, parts, stride};
 use crate::check::{self, GALLERY, QUERY};
 use crate::rank::Side;
 use crate::scores::{Hit, check_dims, check_len};
@@ -71,7 +71,16 @@ pub(super) fn top_k(
     // Of the parts of a gallery the first is the largest. All are cut into chunks of as many tiles, since chunk `c` of each
     // goes on with list `c`.
     let tile = score_tile(&**gpu);
-    let cut = |n_queries| long_chunks(&**gpu, n_queries, n_gallery.min(gallery_rows), tile);
+    let n_processors = gpu.n_processors() as usize;
+    let cut = |n_queries| {
+        list_chunks(
+            n_processors,
+            tile,
+            dim,
+            k,
+            [n_queries, n_gallery.min(gallery_rows)],
+        )
+    };
     let mut hits = Vec::with_capacity(n_queries * k);
     if k == 0 {
         return Ok(hits);
@@ -99,6 +108,41 @@ pub(super) fn top_k(
         hits.extend(best.keys.read(0..best.keys.len())?.into_iter().map(hit));
     }
     Ok(hits)
+}
+
+/// Cycles in which a multiprocessor multiplies a column of a tile of items with its queries: 128 x 2 operations at about 0.8
+/// of the 4096 a cycle of Hopper.
+const COLUMN_CYCLES: f64 = 128.0 * 2.0 / (0.8 * 4096.0);
+/// Cycles in which a warp puts one candidate into the list of one of its 16 queries: about what was left of the time of a
+/// launch on an H200.
+const CANDIDATE_CYCLES: f64 = 300.0;
+/// Chunks that are tried, at most this many blocks a multiprocessor.
+const MOST_BLOCKS: usize = 4;
+
+/// Cuts a gallery for lists of the `k` best items of each query. Each chunk has lists of its own, which must fill again before
+/// they let little in: the fewest chunks would be best, were it not for multiprocessors without work.
+fn list_chunks(
+    n_processors: usize,
+    tile: Tile,
+    dim: usize,
+    k: usize,
+    [n_queries, n_items]: [usize; 2],
+) -> Chunks {
+    let n_blocks = n_queries.div_ceil(tile.queries).max(1);
+    let n_tiles = n_items.div_ceil(tile.items).max(1);
+    let listed = k.clamp(1, LIST) as f64;
+    let cycles = |chunks: Chunks| {
+        let items = (chunks.tiles * tile.items).min(n_items) as f64;
+        // Of items in any order the i-th is among the best k of those so far with probability k / i.
+        let n_candidates = listed * (1.0 + (items / listed).max(1.0).ln());
+        let block = items * COLUMN_CYCLES * stride(dim) as f64 + 16.0 * n_candidates * CANDIDATE_CYCLES;
+        (n_blocks * chunks.n).div_ceil(n_processors) as f64 * block
+    };
+    let most = (MOST_BLOCKS * n_processors).div_ceil(n_blocks).min(n_tiles);
+    (1..=most)
+        .map(|n| Chunks::new(n_items, tile.items, n_tiles.div_ceil(n)))
+        .min_by(|a, b| cycles(*a).total_cmp(&cycles(*b)))
+        .expect("one is tried at least")
 }
 
 /// The best items of some queries, found from the first on, at most [`LIST`] a sweep through the gallery.
@@ -183,5 +227,27 @@ pub(super) fn from_ordered_bits(ordered: u32) -> f32 {
         0 => f32::NEG_INFINITY,
         _ if ordered >> 31 == 1 => f32::from_bits(ordered & 0x7fff_ffff),
         _ => f32::from_bits(!ordered),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_few_where_queries_are_many() {
+        let tile = Tile {
+            queries: 128,
+            items: 256,
+        };
+        let n = |n_queries, n_items| list_chunks(132, tile, 512, 10, [n_queries, n_items]).n;
+        assert_eq!(n(100_000, 1_000_000), 1, "enough blocks");
+        assert_eq!(n(10_000, 10_000), 1, "79 blocks that fill their lists once");
+        assert_eq!(n(1, 10_000), 40, "a tile each");
+        assert!(
+            n(1000, 1_000_000) > 8,
+            "8 blocks would leave 124 multiprocessors idle"
+        );
+        assert_eq!(n(0, 0), 0);
     }
 }
