@@ -125,31 +125,15 @@ inline void weigh(const Rows& queries, const Rows& keys, u32 tiles_per_chunk, co
         wait_for_copies<0>();
         sync_block();
 
-#pragma unroll
-        for (u32 j = 0; j < WEIGH_ROWS / 8; j++) {
-#pragma unroll
-            for (u32 e = 0; e < 4; e++) {
-                const u32 h = e / 2;
-                const u64 key = first + 8 * j + 2 * (lane % 4) + e % 2;
-                float weight = 0.0f;
-                if (rows[h] < queries.n_rows && key < keys.n_rows && !leave_out.pair(rows[h], key)) {
-                    const float reference = COLUMNS ? from_ordered_bits(best[key]) : row_best[h];
-                    weight = weight_of(scores[j][e], reference, scale);
-                    if (COLUMNS) {
-                        weight *= factors[key];
-                    } else {
-                        sums[h] += round_to_u64(weight * SUM_UNIT);
-                    }
-                }
-                scores[j][e] = weight * WEIGHT_UNIT;
-            }
-        }
+        float weights[WEIGH_ROWS / 8][4];
+        weigh_scores<COLUMNS>(weights, scores, leave_out.of_tile(rows, queries.n_rows, first, keys.n_rows), row_best, sums,
+                              first, keys.n_rows, best, factors, scale);
 #pragma unroll
         for (u32 k = 0; k < WEIGH_ROWS / 16; k++) {
             const u32 a[4] = {
-                pack_f16(scores[2 * k][0], scores[2 * k][1]), pack_f16(scores[2 * k][2], scores[2 * k][3]),
-                pack_f16(scores[2 * k + 1][0], scores[2 * k + 1][1]),
-                pack_f16(scores[2 * k + 1][2], scores[2 * k + 1][3])};
+                pack_f16(weights[2 * k][0], weights[2 * k][1]), pack_f16(weights[2 * k][2], weights[2 * k][3]),
+                pack_f16(weights[2 * k + 1][0], weights[2 * k + 1][1]),
+                pack_f16(weights[2 * k + 1][2], weights[2 * k + 1][3])};
             const u32 row = 16 * k + lane / 8 % 2 * 8 + lane % 8;
 #pragma unroll
             for (u32 j = 0; j < SLICE / 16; j++) {

@@ -11,8 +11,35 @@ struct LeaveOut {
     const u32* key_ids;
     u32 in_batch;
 
-    bool pair(u64 query, u64 key) const {
-        return (in_batch && query == key) || (query_ids && query_ids[query] == key_ids[key]);
+    // Of a thread's scores of its two queries `rows` with the 64 keys from `first` on: a bit for each that takes no part, 4 j + e
+    // for `scores[j][e]` of `mma_f16`. What lies beyond the queries or the keys takes none either.
+    u32 of_tile(const u64 (&rows)[2], u32 n_queries, u64 first, u32 n_keys) const {
+        // Most tiles are whole, and of a queue.
+        if (!query_ids && !in_batch && rows[1] < n_queries && first + 64 <= n_keys) {
+            return 0;
+        }
+        u32 own_ids[2] = {0, 0}, bits = 0;
+#pragma unroll
+        for (u32 h = 0; h < 2; h++) {
+            if (query_ids && rows[h] < n_queries) {
+                own_ids[h] = query_ids[rows[h]];
+            }
+        }
+#pragma unroll
+        for (u32 j = 0; j < 8; j++) {
+#pragma unroll
+            for (u32 c = 0; c < 2; c++) {
+                const u64 key = first + 8 * j + 2 * (threadIdx.x % WARP % 4) + c;
+                const u32 id = query_ids && key < n_keys ? key_ids[key] : 0;
+#pragma unroll
+                for (u32 h = 0; h < 2; h++) {
+                    const bool is_beyond = rows[h] >= n_queries || key >= n_keys;
+                    const bool is_same = (in_batch && rows[h] == key) || (query_ids && own_ids[h] == id);
+                    bits |= static_cast<u32>(is_beyond || is_same) << (4 * j + 2 * h + c);
+                }
+            }
+        }
+        return bits;
     }
 };
 
@@ -101,4 +128,61 @@ struct Survey {
 // The weight of a key, at most 1: the reference may be from other instructions than the score, by which it may be less.
 inline float weight_of(float score, float reference, float scale) {
     return exp2_approximate(fminf(score - reference, 0.0f) * scale);
+}
+
+// A sum of weights, rounded to whole multiples of 2^-40 each, in two parts: multiples of 2^-20, and what is left. Sums of floats
+// with a constant have these as their last bits, so that no conversion is needed, of which a multiprocessor makes few a cycle.
+struct WeightSum {
+    static constexpr float HIGH = 8.0f;         // to 16 in steps of 2^-20
+    static constexpr float LOW = 12582912.0f;   // 2^23 and half as much, in steps of 1
+    u32 high = 0, low = 0, n = 0;
+
+    void add(float weight) {
+        const float rounded = weight + HIGH;
+        high += __float_as_uint(rounded);
+        low += __float_as_uint(fmaf(weight - (rounded - HIGH), SUM_UNIT, LOW));
+        n++;
+    }
+
+    // The sum in units of 2^-40, of at most 2^11 weights.
+    u64 units() const {
+        const u32 whole = high - n * __float_as_uint(HIGH);
+        const int rest = static_cast<int>(low - n * __float_as_uint(LOW));
+        return (static_cast<u64>(whole) << 20) + static_cast<u64>(static_cast<i64>(rest));
+    }
+};
+
+// The weights of a thread's scores with 64 keys from `first` on, in units of 2^-15: relative to the best score of each query,
+// whose sums are added to, or with `COLUMNS` to the key's, and then multiplied by its factor. `left_out` is `LeaveOut::of_tile`.
+template <bool COLUMNS>
+inline void weigh_scores(float (&weights)[8][4], const float (&scores)[8][4], u32 left_out, const float (&row_best)[2], u64 (&sums)[2], u64 first,
+                         u32 n_keys, const u32* best, const float* factors, float scale) {
+    WeightSum tile_sums[2];
+#pragma unroll
+    for (u32 j = 0; j < 8; j++) {
+        float key_best[2], key_factor[2];
+#pragma unroll
+        for (u32 c = 0; COLUMNS && c < 2; c++) {
+            const u64 key = first + 8 * j + 2 * (threadIdx.x % WARP % 4) + c;
+            const u64 there = key < n_keys ? key : n_keys - 1;
+            key_best[c] = from_ordered_bits(best[there]);
+            key_factor[c] = factors[there];
+        }
+#pragma unroll
+        for (u32 e = 0; e < 4; e++) {
+            float weight = weight_of(scores[j][e], COLUMNS ? key_best[e % 2] : row_best[e / 2], scale);
+            if (COLUMNS) {
+                weight *= key_factor[e % 2];
+            }
+            weight = left_out >> (4 * j + e) & 1 ? 0.0f : weight;
+            if (!COLUMNS) {
+                tile_sums[e / 2].add(weight);
+            }
+            weights[j][e] = weight * WEIGHT_UNIT;
+        }
+    }
+#pragma unroll
+    for (u32 h = 0; !COLUMNS && h < 2; h++) {
+        sums[h] += tile_sums[h].units();
+    }
 }

@@ -121,27 +121,10 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
         }
         hold(scores);
 
-        // Weights of 16 keys each, as first factors.
         float weights[KEYS / 8][4];
-#pragma unroll
-        for (u32 j = 0; j < KEYS / 8; j++) {
-#pragma unroll
-            for (u32 e = 0; e < 4; e++) {
-                const u32 h = e / 2;
-                const u64 key = first + 8 * j + 2 * (lane % 4) + e % 2;
-                float weight = 0.0f;
-                if (rows[h] < n_queries && key < n_keys && !leave_out.pair(rows[h], key)) {
-                    const float reference = COLUMNS ? from_ordered_bits(best[key]) : row_best[h];
-                    weight = weight_of(scores[j][e], reference, scale);
-                    if (COLUMNS) {
-                        weight *= factors[key];
-                    } else {
-                        sums[h] += round_to_u64(weight * SUM_UNIT);
-                    }
-                }
-                weights[j][e] = weight * WEIGHT_UNIT;
-            }
-        }
+        weigh_scores<COLUMNS>(weights, scores, leave_out.of_tile(rows, n_queries, first, n_keys), row_best, sums, first, n_keys,
+                              best, factors, scale);
+        // 16 keys each, as first factors.
         u32 left[KEYS / 16][4];
 #pragma unroll
         for (u32 k = 0; k < KEYS / 16; k++) {

@@ -49,11 +49,6 @@ inline float exp2_approximate(float x) {
     return power;
 }
 
-// Rounds a number of [0, 2^63) to the nearest whole one.
-inline u64 round_to_u64(float x) {
-    return __float2ull_rn(x);
-}
-
 // `d += a * b` for the warp's tiles a [16 x 16], b [16 x 8] of f16 and d [16 x 8] of f32. With t = lane % 4 and
 // r = lane / 4, a lane holds of a the pairs (row, column) (r, 2t), (r + 8, 2t), (r, 2t + 8), (r + 8, 2t + 8), each with
 // its right neighbour; of b (2t, r) and (2t + 8, r), each with its lower neighbour; of d (r, 2t), (r, 2t + 1),

@@ -345,10 +345,6 @@ inline float exp2_approximate(float x) {
     return power < 0x1p-126f ? 0.0f : power;
 }
 
-inline u64 round_to_u64(float x) {
-    return static_cast<u64>(std::nearbyint(static_cast<double>(x)));
-}
-
 inline float truncated(double x) {
     const float rounded = static_cast<float>(x);
     return std::fabs(rounded) > std::fabs(x) ? std::nextafter(rounded, 0.0f) : rounded;
