@@ -50,9 +50,21 @@ impl Isa<MR, NR> for Avx512 {
         unsafe { widen(from, to) }
     }
 
-    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
-        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
-        unsafe { scale_and_narrow(from, factor, to) }
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16], past_caches: bool) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callees on this CPU; pieces of 16 bytes of what
+        // begins at a multiple of 16 do so too.
+        unsafe {
+            if past_caches && to.as_ptr().addr().is_multiple_of(16) {
+                scale_and_narrow::<true>(from, factor, to);
+            } else {
+                scale_and_narrow::<false>(from, factor, to);
+            }
+        }
+    }
+
+    fn finish_stores(self) {
+        // SAFETY: every x86-64 has it.
+        unsafe { _mm_sfence() }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {
@@ -145,17 +157,25 @@ fn widen(from: &[f16], to: &mut [f32]) {
     from_rest.convert_to_f32_slice(to_rest);
 }
 
+/// # Safety
+/// With `PAST_CACHES` `to` begins at a multiple of 16 bytes.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn scale_and_narrow(from: &[f32], factor: f32, to: &mut [f16]) {
+unsafe fn scale_and_narrow<const PAST_CACHES: bool>(from: &[f32], factor: f32, to: &mut [f16]) {
     let factors = _mm512_set1_ps(factor);
     let (from, from_rest) = from.as_chunks::<16>();
     let (to, to_rest) = to.as_chunks_mut::<16>();
     for (from, to) in from.iter().zip(to) {
-        // SAFETY: both are arrays of 16 elements, 64 and 32 bytes for the unaligned load and store.
+        // SAFETY: both are arrays of 16 elements, 64 and 32 bytes for the unaligned load and store or two aligned stores.
         unsafe {
             let scaled = _mm512_mul_ps(_mm512_loadu_ps(from.as_ptr()), factors);
             let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled);
-            _mm256_storeu_si256(to.as_mut_ptr().cast(), halves);
+            if PAST_CACHES {
+                let to = to.as_mut_ptr().cast::<__m128i>();
+                _mm_stream_si128(to, _mm256_castsi256_si128(halves));
+                _mm_stream_si128(to.add(1), _mm256_extracti128_si256::<1>(halves));
+            } else {
+                _mm256_storeu_si256(to.as_mut_ptr().cast(), halves);
+            }
         }
     }
     for (from, to) in from_rest.iter().zip(to_rest) {

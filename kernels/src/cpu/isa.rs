@@ -46,12 +46,17 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
         from.convert_to_f32_slice(to);
     }
 
-    /// Multiplies by a factor and rounds to the nearest f16, ties to even; both have one length.
-    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
+    /// Multiplies by a factor and rounds to the nearest f16, ties to even; both have one length. With `past_caches` nothing
+    /// is read before it is written over, and nobody may read it before [`Self::finish_stores`].
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16], past_caches: bool) {
+        let _ = past_caches;
         for (from, to) in from.iter().zip(to) {
             *to = f16::from_f32(from * factor);
         }
     }
+
+    /// Puts all stores of this thread that went past the caches before what comes.
+    fn finish_stores(self) {}
 
     /// Runs `body` compiled for this instruction set.
     fn vectorize<B: Body>(self, body: B) -> B::Output;

@@ -1,5 +1,6 @@
 //! `ema_update` and `enqueue`.
 
+use half::f16;
 use rayon::prelude::*;
 
 use super::isa::{Body, Isa, multiply_add};
@@ -12,6 +13,9 @@ use crate::{Dtype, KernelError, Rows};
 const EMA_CHUNK: usize = 1 << 16;
 /// Keys that one task writes.
 const ENQUEUE_ROWS: usize = 1024;
+/// Bytes of a queue from which on rows are written past the caches: between two writes to one place all of it is read, which
+/// leaves none of the place there, so that to write it by way of the caches would be to read it first.
+const LARGE_QUEUE: usize = 8 << 20;
 
 pub(super) fn ema_update<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     isa: I,
@@ -72,9 +76,16 @@ pub(super) fn enqueue<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
         start: job.pointer * job.keys.dim(),
     };
     match job.queue {
-        QueueRows::F16(rows) => keys.write(rows, |key, factor, row| isa.scale_and_narrow(key, factor, row)),
+        QueueRows::F16(rows) => {
+            let past_caches = size_of_val(rows) >= LARGE_QUEUE;
+            let scale =
+                |key: &[f32], factor, row: &mut [f16]| isa.scale_and_narrow(key, factor, row, past_caches);
+            keys.write(isa, rows, scale);
+        }
         QueueRows::F32(rows) => {
-            keys.write(rows, |key, factor, row| isa.vectorize(Scale { key, factor, row }))
+            keys.write(isa, rows, |key, factor, row| {
+                isa.vectorize(Scale { key, factor, row })
+            });
         }
     }
     Ok((job.pointer + n_keys) % queue_len)
@@ -129,7 +140,12 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     /// Writes all keys, each by `scale` with its factor.
-    fn write<T: Send>(&self, queue: &mut [T], scale: impl Fn(&[f32], f32, &mut [T]) + Sync) {
+    fn write<T: Send, I: Isa<MR, NR>, const MR: usize, const NR: usize>(
+        &self,
+        isa: I,
+        queue: &mut [T],
+        scale: impl Fn(&[f32], f32, &mut [T]) + Sync,
+    ) {
         let dim = self.rows.dim();
         let (wrapped, ahead) = queue.split_at_mut(self.start);
         let n_wrapped = self.rows.n_rows() - self.until_end;
@@ -143,6 +159,7 @@ impl Keys<'_> {
                     let key = first + chunk * ENQUEUE_ROWS + i;
                     scale(f32_row(self.rows, key, &mut scratch), self.inverses[key], out);
                 }
+                isa.finish_stores();
             };
             // Waking other threads takes longer than writing a few keys.
             if out.len() <= ENQUEUE_ROWS * dim {

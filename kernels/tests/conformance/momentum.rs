@@ -152,3 +152,41 @@ fn impossible_batches_write_nothing() {
         ));
     }
 }
+
+/// Rows of a large queue may be written past the caches.
+#[test]
+fn rows_of_large_queues_are_those_of_small_ones() {
+    // 8 MiB and a little, dims with and without a rest of 16 elements and rows that begin anywhere.
+    for (dim, queue_len) in [(64, 65_537), (39, 107_600), (1000, 4200)] {
+        let keys = Matrix::new(5, dim, |row, column| {
+            ((row * 31 + column * 17) % 23) as f64 - 11.0
+        });
+        let key_ids = [1, 2, 3, 4, 5];
+        for id in ids() {
+            let kernel = enqueue_kernel(&id).unwrap();
+            let written = |len: usize, offset: usize| -> Vec<f16> {
+                let mut rows = vec![f16::ZERO; len * dim + offset];
+                let mut queue_ids = vec![-1; len];
+                let job = EnqueueJob {
+                    keys: keys.rows(Dtype::F32),
+                    ids: &key_ids,
+                    queue: QueueRows::F16(&mut rows[offset..]),
+                    queue_ids: &mut queue_ids,
+                    pointer: len - 2,
+                };
+                assert_eq!(kernel.enqueue(job).unwrap(), 3);
+                let (wrapped, end) = (&rows[offset..][..3 * dim], &rows[offset..][(len - 2) * dim..]);
+                [end, wrapped].concat()
+            };
+            let small = written(7, 0);
+            assert!(small.iter().any(|x| *x != f16::ZERO));
+            for offset in [0, 1, 8] {
+                assert_eq!(
+                    written(queue_len, offset),
+                    small,
+                    "{id}, {queue_len} x {dim}, offset {offset}"
+                );
+            }
+        }
+    }
+}
