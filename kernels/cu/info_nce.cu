@@ -3,8 +3,8 @@
 //
 // With s the scores of a query's negatives, m the largest of them and c = log2(e) / T, the weight of a key is
 // w = 2^((s - m) c), at most 1. The sum of the weights is kept in whole multiples of 2^-40, so that it is the same in
-// whatever order keys come. A key takes no part if its
-// id is the query's, or, with `in_batch`, if it is the query's own positive.
+// whatever order keys come. A key takes no part if its id is the query's, or, with `in_batch`, if it is the query's own
+// positive.
 //
 // info_nce_survey_f16_v1    Finds m, and sums the scores. A block meets 128 queries with a chunk of the keys.
 // info_nce_weigh_f16_v1     Sums w and w * key. Scores are computed again: together with the survey 6 operations an
@@ -15,7 +15,7 @@
 // info_nce_weigh_f16_v1_columns
 //                           The same with m and a factor of each key in place of the row's m: the gradient by in-batch
 //                           positives, whose queries are then the keys.
-// info_nce_shares_v1        Makes of both each query's loss, and the factors of the gradients, in f64.
+// info_nce_shares_v1        Makes each query's loss, and the factors of the gradients, of m and the sum of w, in f64.
 // info_nce_gradient_f32_v1  Adds up the chunks' sums in their order, and takes the positive's share off.
 //
 // Each needs: (threads a block, most registers a thread, dynamic shared memory in bytes)
@@ -32,7 +32,8 @@
 // bits) to the largest score; `warps [grid y, grid x, 8]` gets what each warp has seen.
 extern "C" __global__ void __launch_bounds__(256, 2)
     info_nce_survey_f16_v1(const u16* query, u32 n_queries, const u16* keys, u32 n_keys, u32 stride,
-                           u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best, WarpSurvey* warps) {
+                           u32 tiles_per_chunk, const u32* query_ids, const u32* key_ids, u32 in_batch, u32* best,
+                           WarpSurvey* warps) {
     const Rows queries = {query, n_queries, stride}, all_keys = {keys, n_keys, stride};
     const u64 first_query = static_cast<u64>(blockIdx.x) * TILE;
     const Part part = part_of_block<TILE>(n_keys, tiles_per_chunk);
@@ -59,12 +60,14 @@ inline void weigh(const Rows& queries, const Rows& keys, u32 tiles_per_chunk, co
     // Two stages of 64 columns of queries and keys, then the keys' columns of this slice.
     u8* slice = shared_memory() + 2 * 2 * WEIGH_STAGE_BYTES;
 
-    // A thread's two queries, and the largest score of each.
+    // A thread's two queries, and the largest score and the id of each.
     const u64 rows[2] = {first_query + 16 * warp + lane / 4, first_query + 16 * warp + lane / 4 + 8};
     float row_best[2];
+    u32 own_ids[2];
 #pragma unroll
     for (u32 h = 0; h < 2; h++) {
         row_best[h] = !COLUMNS && rows[h] < queries.n_rows ? from_ordered_bits(best[rows[h]]) : 0.0f;
+        own_ids[h] = leave_out.id_of(rows[h], queries.n_rows);
     }
     u64 sums[2] = {0, 0};
     float out[SLICE / 8][4];
@@ -126,8 +129,8 @@ inline void weigh(const Rows& queries, const Rows& keys, u32 tiles_per_chunk, co
         sync_block();
 
         float weights[WEIGH_ROWS / 8][4];
-        weigh_scores<COLUMNS>(weights, scores, leave_out.of_tile(rows, queries.n_rows, first, keys.n_rows), row_best, sums,
-                              first, keys.n_rows, best, factors, scale);
+        const u32 left_out = leave_out.of_tile(rows, own_ids, queries.n_rows, first, keys.n_rows);
+        weigh_scores<COLUMNS>(weights, scores, left_out, row_best, sums, first, keys.n_rows, best, factors, scale);
 #pragma unroll
         for (u32 k = 0; k < WEIGH_ROWS / 16; k++) {
             const u32 a[4] = {
@@ -224,10 +227,11 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Grid: one block for 256 elements. `out[i, :] = sum_factors[i] * sum of key_sums[:, i, :] - own_factors[i] * own[i, :]`
-// for `i < n`; `key_sums` is `[n_chunks, n, stride]`, `own` is f16 `[n, stride]`, `out` is `[n, dim]`.
+// for `i < n`, with `sum_factor` for all rows where `sum_factors` is null; `key_sums` is `[n_chunks, n, stride]`, `own` is
+// f16 `[n, stride]`, `out` is `[n, dim]`.
 extern "C" __global__ void __launch_bounds__(256)
     info_nce_gradient_f32_v1(const float* key_sums, u32 n_chunks, const u16* own, u32 n, u32 dim, u32 stride,
-                             const float* sum_factors, const float* own_factors, float* out) {
+                             const float* sum_factors, float sum_factor, const float* own_factors, float* out) {
     const u64 i = static_cast<u64>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= static_cast<u64>(n) * dim) {
         return;
@@ -237,5 +241,5 @@ extern "C" __global__ void __launch_bounds__(256)
     for (u32 chunk = 0; chunk < n_chunks; chunk++) {
         sum += key_sums[static_cast<u64>(chunk) * n * stride + at];
     }
-    out[i] = sum_factors[row] * sum - own_factors[row] * f32_from_f16(own[at]);
+    out[i] = (sum_factors ? sum_factors[row] : sum_factor) * sum - own_factors[row] * f32_from_f16(own[at]);
 }

@@ -11,20 +11,20 @@ struct LeaveOut {
     const u32* key_ids;
     u32 in_batch;
 
-    // Of a thread's scores of its two queries `rows` with the 64 keys from `first` on: a bit for each that takes no part, 4 j + e
-    // for `scores[j][e]` of `mma_f16`. What lies beyond the queries or the keys takes none either.
-    u32 of_tile(const u64 (&rows)[2], u32 n_queries, u64 first, u32 n_keys) const {
-        // Most tiles are whole, and of a queue.
-        if (!query_ids && !in_batch && rows[1] < n_queries && first + 64 <= n_keys) {
+    // The id of a query, if there are ids and such a query.
+    u32 id_of(u64 query, u32 n_queries) const {
+        return query_ids && query < n_queries ? query_ids[query] : 0;
+    }
+
+    // Of a thread's scores of its two queries `rows`, whose ids are `own_ids`, with the 64 keys from `first` on: a bit for each
+    // that takes no part, 4 j + e for `scores[j][e]` of `mma_f16`. What lies beyond the queries or the keys takes none either.
+    u32 of_tile(const u64 (&rows)[2], const u32 (&own_ids)[2], u32 n_queries, u64 first, u32 n_keys) const {
+        const bool is_whole = rows[1] < n_queries && first + 64 <= n_keys;
+        const bool has_own = in_batch && first <= rows[1] && rows[0] < first + 64;
+        if (is_whole && !has_own && !query_ids) {
             return 0;
         }
-        u32 own_ids[2] = {0, 0}, bits = 0;
-#pragma unroll
-        for (u32 h = 0; h < 2; h++) {
-            if (query_ids && rows[h] < n_queries) {
-                own_ids[h] = query_ids[rows[h]];
-            }
-        }
+        u32 bits = 0;
 #pragma unroll
         for (u32 j = 0; j < 8; j++) {
 #pragma unroll
@@ -155,18 +155,20 @@ struct WeightSum {
 // The weights of a thread's scores with 64 keys from `first` on, in units of 2^-15: relative to the best score of each query,
 // whose sums are added to, or with `COLUMNS` to the key's, and then multiplied by its factor. `left_out` is `LeaveOut::of_tile`.
 template <bool COLUMNS>
-inline void weigh_scores(float (&weights)[8][4], const float (&scores)[8][4], u32 left_out, const float (&row_best)[2], u64 (&sums)[2], u64 first,
-                         u32 n_keys, const u32* best, const float* factors, float scale) {
+inline void weigh_scores(float (&weights)[8][4], const float (&scores)[8][4], u32 left_out, const float (&row_best)[2],
+                         u64 (&sums)[2], u64 first, u32 n_keys, const u32* best, const float* factors, float scale) {
     WeightSum tile_sums[2];
 #pragma unroll
     for (u32 j = 0; j < 8; j++) {
         float key_best[2], key_factor[2];
+        if (COLUMNS) {
 #pragma unroll
-        for (u32 c = 0; COLUMNS && c < 2; c++) {
-            const u64 key = first + 8 * j + 2 * (threadIdx.x % WARP % 4) + c;
-            const u64 there = key < n_keys ? key : n_keys - 1;
-            key_best[c] = from_ordered_bits(best[there]);
-            key_factor[c] = factors[there];
+            for (u32 c = 0; c < 2; c++) {
+                const u64 key = first + 8 * j + 2 * (threadIdx.x % WARP % 4) + c;
+                const u64 there = key < n_keys ? key : n_keys - 1;
+                key_best[c] = from_ordered_bits(best[there]);
+                key_factor[c] = factors[there];
+            }
         }
 #pragma unroll
         for (u32 e = 0; e < 4; e++) {
@@ -181,8 +183,10 @@ inline void weigh_scores(float (&weights)[8][4], const float (&scores)[8][4], u3
             weights[j][e] = weight * WEIGHT_UNIT;
         }
     }
+    if (!COLUMNS) {
 #pragma unroll
-    for (u32 h = 0; !COLUMNS && h < 2; h++) {
-        sums[h] += tile_sums[h].units();
+        for (u32 h = 0; h < 2; h++) {
+            sums[h] += tile_sums[h].units();
+        }
     }
 }

@@ -73,12 +73,14 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
 
     grow_registers<232>();
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    // A thread's two queries, and the largest score of each.
+    // A thread's two queries, and the largest score and the id of each.
     const u64 rows[2] = {first_query + 16 * warp + lane / 4, first_query + 16 * warp + lane / 4 + 8};
     float row_best[2];
+    u32 own_ids[2];
 #pragma unroll
     for (u32 h = 0; h < 2; h++) {
         row_best[h] = !COLUMNS && rows[h] < n_queries ? from_ordered_bits(best[rows[h]]) : 0.0f;
+        own_ids[h] = leave_out.id_of(rows[h], n_queries);
     }
     u64 sums[2] = {0, 0};
     float out[SLICE / 8][4];
@@ -122,8 +124,8 @@ inline void weigh(const TensorMap& queries, u32 n_queries, const TensorMap& keys
         hold(scores);
 
         float weights[KEYS / 8][4];
-        weigh_scores<COLUMNS>(weights, scores, leave_out.of_tile(rows, n_queries, first, n_keys), row_best, sums, first, n_keys,
-                              best, factors, scale);
+        const u32 left_out = leave_out.of_tile(rows, own_ids, n_queries, first, n_keys);
+        weigh_scores<COLUMNS>(weights, scores, left_out, row_best, sums, first, n_keys, best, factors, scale);
         // 16 keys each, as first factors.
         u32 left[KEYS / 16][4];
 #pragma unroll

@@ -304,58 +304,57 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         // Some columns at a time are moved to the place of the first, so that all are met, and candidates put into the lists,
         // by the same instructions: written out for each column they would not fit the instruction cache.
         u32 n_met = 0, n_waiting = 0;
+        u32 step = 0;
 #pragma unroll 1
-        for (u32 step = 0; step < WIDE_STEPS || n_waiting != 0;) {
-            if (step < WIDE_STEPS) {
-                if (n_met == 0 && !any_in_warp(can_enter<STEPS_AT_ONCE>(scores, least))) {
-                    n_met = 4 * STEPS_AT_ONCE;
+        while (step < WIDE_STEPS) {
+            if (n_met == 0 && !any_in_warp(can_enter<STEPS_AT_ONCE>(scores, least))) {
+                n_met = 4 * STEPS_AT_ONCE;
+            }
+            // Candidates wait until there is no room for those of one more score of each lane.
+            bool is_full = false;
+#pragma unroll
+            for (u32 at = 0; at < 4 * STEPS_AT_ONCE; at++) {
+                const u32 j = at / 4, e = at % 4, h = e / 2;
+                if (at < n_met || is_full) {
+                    continue;
                 }
-                // Candidates wait until there is no room for those of one more score of each lane.
-                bool is_full = false;
-#pragma unroll
-                for (u32 at = 0; at < 4 * STEPS_AT_ONCE; at++) {
-                    const u32 j = at / 4, e = at % 4, h = e / 2;
-                    if (at < n_met || is_full) {
-                        continue;
-                    }
-                    const float score = scores.at[0][j][e];
-                    const u32 item = item_offset + static_cast<u32>(first) + WideScores::column(step + j, e % 2);
-                    const u64 key = make_key(score, item);
-                    const bool is_candidate = score >= least[h] && key > worst[h] &&
-                                              key < bounds[first_query + WideScores::row(0, h)];
-                    const u32 lanes = lanes_where(is_candidate);
-                    is_full = n_waiting + count_bits(lanes) > WARP;
-                    if (is_full) {
-                        continue;
-                    }
-                    if (is_candidate) {
-                        const u32 place = n_waiting + count_bits(lanes & ((1u << lane) - 1));
-                        candidates.keys[place] = key;
-                        candidates.rows[place] = WideScores::row(0, h);
-                    }
-                    n_waiting += count_bits(lanes);
-                    n_met = at + 1;
+                const float score = scores.at[0][j][e];
+                const u32 item = item_offset + static_cast<u32>(first) + WideScores::column(step + j, e % 2);
+                const u64 key = make_key(score, item);
+                const bool is_candidate = score >= least[h] && key > worst[h] &&
+                                          key < bounds[first_query + WideScores::row(0, h)];
+                const u32 lanes = lanes_where(is_candidate);
+                is_full = n_waiting + count_bits(lanes) > WARP;
+                if (is_full) {
+                    continue;
                 }
-                if (!is_full) {
-                    step += STEPS_AT_ONCE;
-                    n_met = 0;
+                if (is_candidate) {
+                    const u32 place = n_waiting + count_bits(lanes & ((1u << lane) - 1));
+                    candidates.keys[place] = key;
+                    candidates.rows[place] = WideScores::row(0, h);
+                }
+                n_waiting += count_bits(lanes);
+                n_met = at + 1;
+            }
+            if (!is_full) {
+                step += STEPS_AT_ONCE;
+                n_met = 0;
 #pragma unroll
-                    for (u32 j = 0; j + STEPS_AT_ONCE < WIDE_STEPS; j++) {
+                for (u32 j = 0; j + STEPS_AT_ONCE < WIDE_STEPS; j++) {
 #pragma unroll
-                        for (u32 e = 0; e < 4; e++) {
-                            scores.at[0][j][e] = scores.at[0][j + STEPS_AT_ONCE][e];
-                        }
+                    for (u32 e = 0; e < 4; e++) {
+                        scores.at[0][j][e] = scores.at[0][j + STEPS_AT_ONCE][e];
                     }
-                    if (step < WIDE_STEPS) {
-                        continue;
-                    }
+                }
+                if (step < WIDE_STEPS || n_waiting == 0) {
+                    continue;
                 }
             }
 
             // One candidate after the other goes into its list.
             sync_warp();
             u32 row = candidates.rows[0];
-            u64 own = n_waiting != 0 ? block_lists[row * LIST + lane] : 0;
+            u64 own = block_lists[row * LIST + lane];
             for (u32 candidate = 0; candidate < n_waiting; candidate++) {
                 // The next list is on its way while this one is changed.
                 const u32 next_row = candidates.rows[candidate + 1 < n_waiting ? candidate + 1 : candidate];

@@ -1,11 +1,12 @@
 //! `info_nce`: a survey of the scores, then weighted sums of keys; losses and gradients are made of both on the device too, so
-//! that only what is told of the term is waited for.
+//! that nothing is waited for but what is told of the term, at its end.
 
 use std::sync::Arc;
 
 use super::gpu::Gpu;
 use super::launch::{
-    self, Chunks, Keys, QueryTerm, SURVEY_WARPS, Shares, WarpSurvey, Weights, score_tile, weigh_tile,
+    self, Chunks, Entry, Factors, Keys, QueryTerm, SURVEY_WARPS, Shares, WarpSurvey, Weights, score_tile,
+    weigh_tile,
 };
 use super::memory::{Buffer, ViewMut};
 use super::rank::chunks;
@@ -76,7 +77,8 @@ impl DeviceIds {
     }
 }
 
-/// A term whose rows lie on the device, of one stride, finite, and so short that every logit keeps fraction bits.
+/// A term whose rows lie on the device, of one stride. What is computed is worth something if they are finite, and so short
+/// that every logit keeps fraction bits; whatever they are, the kernels stay within their memory.
 pub(super) struct DeviceTerm<'a> {
     pub(super) gpu: &'a Arc<dyn Gpu>,
     pub(super) query: DeviceView<'a>,
@@ -89,38 +91,31 @@ pub(super) struct DeviceTerm<'a> {
     pub(super) temperature: f64,
 }
 
-/// What each query's term is made of, on the device.
-pub(super) struct DeviceShares {
-    pub(super) terms: Buffer<QueryTerm>,
-    pub(super) sum_factors: Buffer<f32>,
-    pub(super) own_factors: Buffer<f32>,
+/// The factors of the gradients, on the device, one of each a query.
+pub(super) struct DeviceFactors {
+    pub(super) sums: Buffer<f32>,
+    pub(super) own: Buffer<f32>,
     pub(super) best_shares: Buffer<f32>,
 }
 
-impl DeviceShares {
+impl DeviceFactors {
     pub(super) fn unspecified(gpu: &Arc<dyn Gpu>, batch: usize) -> Result<Self, KernelError> {
         Ok(Self {
-            terms: Buffer::unspecified(gpu, batch)?,
-            sum_factors: Buffer::unspecified(gpu, batch)?,
-            own_factors: Buffer::unspecified(gpu, batch)?,
+            sums: Buffer::unspecified(gpu, batch)?,
+            own: Buffer::unspecified(gpu, batch)?,
             best_shares: Buffer::unspecified(gpu, batch)?,
         })
     }
 
-    pub(super) fn view_mut(&mut self) -> Shares<'_> {
+    /// Where they are written, and what is told of each query.
+    pub(super) fn shares<'a>(&'a mut self, terms: ViewMut<'a, Entry>) -> Shares<'a> {
         Shares {
-            terms: self.terms.view_mut(),
-            sum_factors: self.sum_factors.view_mut(),
-            own_factors: self.own_factors.view_mut(),
+            terms,
+            sum_factors: self.sums.view_mut(),
+            own_factors: self.own.view_mut(),
             best_shares: self.best_shares.view_mut(),
         }
     }
-}
-
-/// A survey of some keys: what each warp has seen, and the number of pairs.
-struct DeviceSurvey {
-    warps: Buffer<WarpSurvey>,
-    n_pairs: u64,
 }
 
 impl DeviceTerm<'_> {
@@ -138,16 +133,19 @@ impl DeviceTerm<'_> {
         let rows = RowNumbers::first(batch);
         launch::pair_scores(&**gpu, [self.query, self.positive], [&rows; 2], &own.view_mut())?;
         let mut best = Buffer::zeroed(gpu, batch)?;
-        let surveys = self.survey(&mut best)?;
+        let (keys, n_warps) = self.survey_chunks();
+        // Of the queries, then of the warps that survey.
+        let mut entries: Buffer<Entry> = Buffer::unspecified(gpu, batch + n_warps)?;
+        self.survey(&keys, &mut best, &mut entries.part_mut(batch..batch + n_warps))?;
         let (key_sums, n_chunks, weight_sums) = self.weigh(&best)?;
-        let mut shares = DeviceShares::unspecified(gpu, batch)?;
+        let mut factors = DeviceFactors::unspecified(gpu, batch)?;
         launch::shares(
             &**gpu,
             own.view(),
             best.view(),
             weight_sums.view(),
             self.temperature,
-            &shares.view_mut(),
+            &factors.shares(entries.part_mut(0..batch)),
         )?;
         launch::gradient(
             &**gpu,
@@ -155,22 +153,25 @@ impl DeviceTerm<'_> {
             n_chunks,
             self.positive,
             self.dim,
-            shares.sum_factors.view(),
-            shares.own_factors.view(),
+            &Factors::OfRows(factors.sums.view()),
+            factors.own.view(),
             by_query,
         )?;
         if let Some(by_positive) = by_positive {
-            self.positive_gradient(&best, &shares, by_positive)?;
+            self.positive_gradient(&best, &factors, by_positive)?;
         }
 
-        // All is asked for; what is read now is waited for.
-        let terms = shares.terms.read(0..batch)?;
-        let (mut negative_sum, mut n_negatives) = (0.0, 0);
-        for survey in surveys {
-            let warps = survey.warps.read(0..survey.warps.len())?;
-            negative_sum += warps.iter().map(|warp| warp.sum).sum::<f64>();
-            n_negatives += survey.n_pairs - warps.iter().map(|warp| warp.n_left_out).sum::<u64>();
+        // All is asked for, and waited for here.
+        let entries = entries.read(0..batch + n_warps)?;
+        let (terms, warps) = entries.split_at(batch);
+        let terms: Vec<QueryTerm> = terms.iter().map(|entry| bytemuck::cast(*entry)).collect();
+        let (mut negative_sum, mut n_left_out) = (0.0, 0);
+        for entry in warps {
+            let warp: WarpSurvey = bytemuck::cast(*entry);
+            negative_sum += warp.sum;
+            n_left_out += warp.n_left_out;
         }
+        let n_pairs: usize = keys.iter().map(|(keys, _)| batch * keys.rows.n_rows).sum();
         let is_hit = |term: &&QueryTerm| term.own > from_ordered_bits(term.best);
         Ok(InfoNceOutput {
             losses: terms.iter().map(|term| term.loss).collect(),
@@ -179,7 +180,7 @@ impl DeviceTerm<'_> {
             n_hits: terms.iter().filter(is_hit).count() as u64,
             positive_sum: terms.iter().map(|term| f64::from(term.own)).sum(),
             negative_sum,
-            n_negatives,
+            n_negatives: n_pairs as u64 - n_left_out,
         })
     }
 
@@ -214,27 +215,38 @@ impl DeviceTerm<'_> {
         }
     }
 
+    /// The keys and how they are cut for the survey, and how many warps it takes.
+    fn survey_chunks(&self) -> (Vec<(Keys<'_>, Chunks)>, usize) {
+        let (batch, tile) = (self.query.n_rows, score_tile(&**self.gpu));
+        let cut = |keys: Keys<'_>| chunks(&**self.gpu, batch, keys.rows.n_rows, tile, self.dim);
+        let keys: Vec<(Keys<'_>, Chunks)> = self.keys().into_iter().map(|keys| (keys, cut(keys))).collect();
+        let n_chunks: usize = keys.iter().map(|(_, chunks)| chunks.n).sum();
+        let n_warps = batch.div_ceil(tile.queries) * n_chunks * SURVEY_WARPS;
+        (keys, n_warps)
+    }
+
     /// Finds the best negative of each query.
-    fn survey(&self, best: &mut Buffer<u32>) -> Result<Vec<DeviceSurvey>, KernelError> {
-        let (batch, dim) = (self.query.n_rows, self.dim);
-        let tile = score_tile(&**self.gpu);
-        let survey = |keys: Keys<'_>| {
-            let n_keys = keys.rows.n_rows;
-            let chunks = chunks(&**self.gpu, batch, n_keys, tile, dim);
-            let n_warps = batch.div_ceil(tile.queries) * chunks.n * SURVEY_WARPS;
-            let mut warps = Buffer::unspecified(self.gpu, n_warps)?;
+    fn survey(
+        &self,
+        keys: &[(Keys<'_>, Chunks)],
+        best: &mut Buffer<u32>,
+        warps: &mut ViewMut<'_, Entry>,
+    ) -> Result<(), KernelError> {
+        let n_blocks = self.query.n_rows.div_ceil(score_tile(&**self.gpu).queries);
+        let mut at = 0;
+        for (keys, chunks) in keys {
+            let end = at + n_blocks * chunks.n * SURVEY_WARPS;
             launch::survey(
                 &**self.gpu,
                 self.query,
-                keys,
-                chunks,
+                *keys,
+                *chunks,
                 &best.view_mut(),
-                &warps.view_mut(),
+                &warps.part(at..end),
             )?;
-            let n_pairs = (batch * n_keys) as u64;
-            Ok(DeviceSurvey { warps, n_pairs })
-        };
-        self.keys().into_iter().map(survey).collect()
+            at = end;
+        }
+        Ok(())
     }
 
     /// How many chunks sums may be cut into, one after the other for each of `n_sides` sides of keys.
@@ -286,7 +298,7 @@ impl DeviceTerm<'_> {
     fn positive_gradient(
         &self,
         best: &Buffer<u32>,
-        shares: &DeviceShares,
+        factors: &DeviceFactors,
         out: &ViewMut<'_, f32>,
     ) -> Result<(), KernelError> {
         let batch = self.query.n_rows;
@@ -298,7 +310,7 @@ impl DeviceTerm<'_> {
             n_chunks = chunks.n;
             let weights = Weights::OfKeys {
                 best: best.view(),
-                factors: shares.best_shares.view(),
+                factors: factors.best_shares.view(),
             };
             let sums = key_sums.view_mut();
             launch::weigh(
@@ -312,15 +324,14 @@ impl DeviceTerm<'_> {
             )?;
         }
         let slope = KEY_SUM_UNIT / (batch as f64 * self.temperature);
-        let sum_factors = Buffer::of(self.gpu, &vec![slope as f32; batch])?;
         launch::gradient(
             &**self.gpu,
             key_sums.view(),
             n_chunks,
             self.query,
             self.dim,
-            sum_factors.view(),
-            shares.own_factors.view(),
+            &Factors::OfAll(slope as f32),
+            factors.own.view(),
             out,
         )
     }

@@ -56,7 +56,7 @@ const WEIGH_SLICE: usize = 256;
 pub(super) const LIST: usize = 32;
 /// Most tiles of a chunk whose counts fit the counters of a block.
 pub(super) const MAX_TILES: usize = 8191;
-/// Numbers that a block of `info_nce_survey_f16_v1` writes: one a warp.
+/// Entries that a block of `info_nce_survey_f16_v1` writes: one a warp.
 pub(super) const SURVEY_WARPS: usize = 8;
 /// Largest grid in y and z.
 const MAX_GRID: usize = 65_535;
@@ -478,7 +478,10 @@ impl Keys<'_> {
     }
 }
 
-/// What a warp of `info_nce_survey_f16_v1` has seen.
+/// What is told of an InfoNCE term: a [`WarpSurvey`] or a [`QueryTerm`], so that all is read at once.
+pub(super) type Entry = [u64; 2];
+
+/// What a warp of `info_nce_survey_f16_v1` has seen, an [`Entry`].
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct WarpSurvey {
@@ -495,7 +498,7 @@ pub(super) fn survey(
     keys: Keys<'_>,
     chunks: Chunks,
     best: &ViewMut<'_, u32>,
-    warps: &ViewMut<'_, WarpSurvey>,
+    warps: &ViewMut<'_, Entry>,
 ) -> Result<(), KernelError> {
     let (mut arguments, grid) = keys.sweep(gpu.arch(), query, score_tile(gpu), chunks);
     let n_warps = grid[0] * grid[1] * SURVEY_WARPS;
@@ -572,7 +575,7 @@ pub(super) fn weigh(
     unsafe { start(gpu, name, grid, &arguments) }
 }
 
-/// What is known of a query's term.
+/// What is known of a query's term, an [`Entry`].
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct QueryTerm {
@@ -583,9 +586,16 @@ pub(super) struct QueryTerm {
     pub(super) best: u32,
 }
 
+/// What each row of sums is multiplied by.
+pub(super) enum Factors<'a> {
+    OfRows(View<'a, f32>),
+    OfAll(f32),
+}
+
 /// Where `info_nce_shares_v1` writes, all `[n_queries]`.
 pub(super) struct Shares<'a> {
-    pub(super) terms: ViewMut<'a, QueryTerm>,
+    /// Each a [`QueryTerm`].
+    pub(super) terms: ViewMut<'a, Entry>,
     /// Of the sum of weighted keys in the gradient by the query.
     pub(super) sum_factors: ViewMut<'a, f32>,
     /// Of the positive in that gradient, and of the query in the one by the positive.
@@ -636,7 +646,7 @@ pub(super) fn gradient(
     n_chunks: usize,
     own: DeviceView<'_>,
     dim: usize,
-    sum_factors: View<'_, f32>,
+    sum_factors: &Factors<'_>,
     own_factors: View<'_, f32>,
     out: &ViewMut<'_, f32>,
 ) -> Result<(), KernelError> {
@@ -647,10 +657,17 @@ pub(super) fn gradient(
         "shape of the sums"
     );
     assert_eq!(
-        [sum_factors.len(), own_factors.len(), out.len()],
-        [n, n, n * dim],
+        [own_factors.len(), out.len()],
+        [n, n * dim],
         "factors and gradient"
     );
+    let (factors, factor) = match sum_factors {
+        Factors::OfRows(factors) => {
+            assert_eq!(factors.len(), n, "factors of the sums");
+            (pointer(*factors), 0.0)
+        }
+        Factors::OfAll(factor) => (Pointer(0), *factor),
+    };
     let arguments = [
         pointer(key_sums),
         number(n_chunks),
@@ -658,7 +675,8 @@ pub(super) fn gradient(
         number(n),
         number(dim),
         number(own.stride),
-        pointer(sum_factors),
+        factors,
+        F32(factor),
         pointer(own_factors),
         pointer_mut(out),
     ];

@@ -85,10 +85,9 @@ pub(super) fn top_k(
     if k == 0 {
         return Ok(hits);
     }
-    // Few queries are cut into many chunks, many into few, so that lists are small either way; keys are as large as the result,
-    // for a tile of queries at least.
-    let query_rows =
-        (gpu.part_bytes() / 8 / (8 * (LIST * cut(n_queries).n + k))).clamp(tile.queries, gallery_rows);
+    // Few queries are cut into many chunks, many into few, so that lists are small either way, for a tile of queries at least.
+    let fitting = gpu.part_bytes() / 8 / (8 * LIST * cut(n_queries).n);
+    let query_rows = (fitting / tile.queries * tile.queries).clamp(tile.queries, gallery_rows);
     let mut query_parts = RowParts::new(store, Side::all(query), 0..n_queries, query_rows)?;
     let mut item_parts = RowParts::new(store, Side::all(gallery), 0..n_gallery, gallery_rows)?;
     for queries in parts(0..n_queries, query_rows) {
@@ -110,13 +109,13 @@ pub(super) fn top_k(
     Ok(hits)
 }
 
-/// Cycles in which a multiprocessor multiplies a column of a tile of items with its queries: 128 x 2 operations at about 0.8
-/// of the 4096 a cycle of Hopper.
+/// Cycles in which a multiprocessor multiplies a column of an item with its tile of queries: 128 x 2 operations at about 0.8
+/// of the 4096 a cycle of Hopper. Other devices take longer, and so for candidates.
 const COLUMN_CYCLES: f64 = 128.0 * 2.0 / (0.8 * 4096.0);
-/// Cycles in which a warp puts one candidate into the list of one of its 16 queries: about what was left of the time of a
-/// launch on an H200.
+/// Cycles in which a warp puts one candidate into the list of one of its 16 queries: somewhat less than what was left of the
+/// time of a launch on an H200, whose kernel did not fit the instruction cache yet.
 const CANDIDATE_CYCLES: f64 = 300.0;
-/// Chunks that are tried, at most this many blocks a multiprocessor.
+/// Blocks a multiprocessor up to which numbers of chunks are tried.
 const MOST_BLOCKS: usize = 4;
 
 /// Cuts a gallery for lists of the `k` best items of each query. Each chunk has lists of its own, which must fill again before
@@ -249,5 +248,13 @@ mod tests {
             "8 blocks would leave 124 multiprocessors idle"
         );
         assert_eq!(n(0, 0), 0);
+        // The last case of `the_best_are_the_same_however_the_gallery_is_cut`: 1150 items in two parts, of which the second by
+        // itself would be cut in another way.
+        let tile = Tile { items: 128, ..tile };
+        let cut = |n_items| {
+            let chunks = list_chunks(4, tile, 8, 10, [2, n_items]);
+            [chunks.tiles, chunks.n]
+        };
+        assert_eq!([cut(640), cut(510)], [[2, 3], [1, 4]]);
     }
 }
