@@ -72,6 +72,14 @@ impl QueueRows<'_> {
         }
     }
 
+    /// All elements, row after row.
+    pub fn data(&self) -> RowsData<'_> {
+        match self {
+            Self::F16(rows) => RowsData::F16(rows),
+            Self::F32(rows) => RowsData::F32(rows),
+        }
+    }
+
     /// A copy of the rows.
     pub fn copy(&self) -> QueueCopy {
         match self {

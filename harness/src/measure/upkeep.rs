@@ -258,17 +258,13 @@ impl Bench for EnqueueBench<'_> {
         let next = self.write()?;
         self.pointer = next;
         let (queue_len, dim) = (self.queue_ids.len(), self.keys.dim());
-        let after = match &self.queue {
-            QueueRows::F16(rows) => RowsData::F16(rows),
-            QueueRows::F32(rows) => RowsData::F32(rows),
-        };
         let written = Enqueued {
             keys: self.keys,
             ids: self.ids,
             pointer,
             before: Rows::new(before.data(), queue_len, dim)?,
             before_ids: &before_ids,
-            after: Rows::new(after, queue_len, dim)?,
+            after: Rows::new(self.queue.data(), queue_len, dim)?,
             after_ids: self.queue_ids,
             next,
         };

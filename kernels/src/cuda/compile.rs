@@ -392,6 +392,11 @@ ptxas info    : Used 128 registers, used 1 barriers, 24 bytes cumulative stack s
             parts.sort_unstable();
             for part in parts {
                 let name = part.split(',').next().unwrap();
+                let n_instructions = part.lines().filter(|line| line.trim_end().ends_with(';')).count();
+                assert!(
+                    (16..=MOST_INSTRUCTIONS).contains(&n_instructions),
+                    "{name} has {n_instructions} instructions"
+                );
                 let counts = counted.iter().map(|(what, instructions)| {
                     let n: usize = instructions
                         .iter()
@@ -404,6 +409,9 @@ ptxas info    : Used 128 registers, used 1 barriers, 24 bytes cumulative stack s
         }
         Some(found)
     }
+
+    /// 128 KiB of code, of 16 bytes an instruction: what is longer does not fit a multiprocessor's caches of instructions.
+    const MOST_INSTRUCTIONS: usize = 8192;
 
     /// Accesses to local memory, of which there must be none.
     const LOCAL: (&str, &[&str]) = ("local", &["LDL", "STL"]);

@@ -341,3 +341,53 @@ impl DeviceTerm<'_> {
         (std::f64::consts::LOG2_E / self.temperature) as f32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::emulator::Emulator;
+    use crate::cuda::rows::DeviceRows;
+    use crate::id::CudaArch;
+    use crate::{Rows, RowsData};
+
+    /// Each weight is rounded to a multiple of 2^-40, half a multiple to the even one.
+    #[test]
+    fn weights_are_summed_as_whole_numbers() {
+        // One query, and keys of the scores 0, -1/8, -2/8 ... -45, whose weights are 2 to that power.
+        let query: Vec<f32> = (0..8).map(|column| f32::from(u8::from(column == 0))).collect();
+        let scores: Vec<f32> = (0..=360_u16).map(|n| -f32::from(n) / 8.0).collect();
+        let keys: Vec<f32> = scores
+            .iter()
+            .flat_map(|score| query.iter().map(move |x| x * score))
+            .collect();
+        let unit = (1_u64 << 40) as f64;
+        let rounded = scores
+            .iter()
+            .map(|score| (f64::from(score.exp2()) * unit).round_ties_even());
+        let expected = rounded.sum::<f64>() as u64;
+        for arch in [CudaArch::Sm80, CudaArch::Sm90a] {
+            let Ok(gpu) = Emulator::gpu(arch, 2, 1 << 24, 7) else {
+                return;
+            };
+            let rows =
+                |data, n| DeviceRows::all(&gpu, Rows::new(RowsData::F32(data), n, 8).unwrap()).unwrap();
+            let (query, keys) = (rows(&query, 1), rows(&keys, scores.len()));
+            let term = DeviceTerm {
+                gpu: &gpu,
+                query: query.view(),
+                positive: query.view(),
+                queue: keys.view(),
+                dim: 8,
+                in_batch: false,
+                ids: None,
+                temperature: std::f64::consts::LOG2_E,
+            };
+            let mut best = Buffer::zeroed(&gpu, 1).unwrap();
+            let (keys, n_warps) = term.survey_chunks();
+            let mut warps = Buffer::unspecified(&gpu, n_warps).unwrap();
+            term.survey(&keys, &mut best, &mut warps.view_mut()).unwrap();
+            let (_, _, sums) = term.weigh(&best).unwrap();
+            assert_eq!(sums.read(0..1).unwrap(), [expected], "{arch:?}");
+        }
+    }
+}

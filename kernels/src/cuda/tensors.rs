@@ -38,7 +38,7 @@ impl TensorKernels {
     /// # Errors
     /// [`KernelError::Unavailable`] with the reason why there are none.
     pub fn new() -> Result<Self, KernelError> {
-        Self::on(super::device::fastest(), CudaArch::Sm80)
+        Self::on(super::device::fastest(), "cuda/sm80/f16".to_owned())
     }
 
     /// The kernels `arch` on the first GPU.
@@ -46,15 +46,16 @@ impl TensorKernels {
     /// # Errors
     /// [`KernelError::Unavailable`] with the reason why it cannot run them.
     pub fn of(arch: CudaArch) -> Result<Self, KernelError> {
-        Self::on(super::device::first(arch), arch)
+        let dtype = Dtype::F16;
+        Self::on(
+            super::device::first(arch),
+            KernelId::Cuda { arch, dtype }.to_string(),
+        )
     }
 
-    fn on(gpu: Result<Arc<dyn Gpu>, String>, arch: CudaArch) -> Result<Self, KernelError> {
-        let dtype = Dtype::F16;
-        let gpu = gpu.map_err(|reason| KernelError::Unavailable {
-            id: KernelId::Cuda { arch, dtype }.to_string(),
-            reason,
-        })?;
+    /// The kernels of `gpu`; without it `wanted` is unavailable for the reason given.
+    fn on(gpu: Result<Arc<dyn Gpu>, String>, wanted: String) -> Result<Self, KernelError> {
+        let gpu = gpu.map_err(|reason| KernelError::Unavailable { id: wanted, reason })?;
         Ok(Self {
             gpu,
             device: Device::Cuda(0),
@@ -121,7 +122,7 @@ impl TensorKernels {
             )
         };
         let output = device_term.compute(&to_query, to_positive.as_ref())?;
-        // Only now, so that the device is waited for once.
+        // Only now, so that the device is waited for when all is asked for.
         self.check_rows(term, &longest)?;
         let loss = with_slopes(term, &by_query, by_positive.as_ref(), output.loss())?;
         Ok((loss, output))
@@ -160,12 +161,13 @@ impl TensorKernels {
     /// `queue_ids`. Returns the next pointer.
     ///
     /// Nothing is waited for, so that the numbers are not looked at: of a key that is not finite an element at least
-    /// becomes NaN, which [`Self::info_nce`] refuses in the queue.
+    /// becomes NaN, which [`Self::info_nce`] refuses in the queue. Keys too long for [`crate::Enqueue::enqueue`] are written
+    /// like others.
     ///
     /// # Errors
-    /// [`KernelError::Length`] or [`KernelError::DimMismatch`] when shapes disagree; [`KernelError::Argument`] for tensors
-    /// of another kind, layout or device, keys that lie in the queue, more keys than the queue has rows, or a pointer
-    /// outside of it. Nothing is then written.
+    /// [`KernelError::Length`] when shapes disagree; [`KernelError::Argument`] for tensors of another kind, layout or
+    /// device, keys that lie in the queue, more keys than the queue has rows, or a pointer outside of it. Nothing is then
+    /// written.
     pub fn enqueue(
         &self,
         keys: &Tensor,

@@ -376,9 +376,9 @@ mod tests {
     use crate::RowsData;
     use crate::cuda::emulated_tensor_kernels;
 
-    /// Both implementations, with tensors in the memory of the host; libtorch's alone without the emulator.
-    fn both() -> Vec<By> {
-        let ours = emulated_tensor_kernels().map(By::Ours);
+    /// All implementations, with tensors in the memory of the host; libtorch's alone without the emulator.
+    fn all() -> Vec<By> {
+        let ours = emulated_tensor_kernels().into_iter().map(By::Ours);
         [By::Libtorch].into_iter().chain(ours).collect()
     }
 
@@ -391,11 +391,11 @@ mod tests {
         };
         let (query, positive, queue) = (rows(3, 1), rows(3, 5), rows(7, 2));
         let rows = |data| Rows::new(RowsData::F32(data), data.len() / 8, 8).unwrap();
-        let all = [rows(&query), rows(&positive), rows(&queue)];
-        let found: Vec<_> = both()
+        let sides = [rows(&query), rows(&positive), rows(&queue)];
+        let found: Vec<_> = all()
             .into_iter()
             .map(|by| {
-                let term = InfoNceInPlace::on(by, (Kind::Half, Device::Cpu), all, 0.1).unwrap();
+                let term = InfoNceInPlace::on(by, (Kind::Half, Device::Cpu), sides, 0.1).unwrap();
                 term.start().unwrap();
                 let first = term.output().unwrap();
                 assert_eq!(
@@ -431,7 +431,7 @@ mod tests {
     fn keys_move_towards_queries_at_every_start() {
         let keys = [vec![1.0, -2.0, 3.0], vec![0.5; 70]];
         let queries = [vec![2.0, 0.0, -1.0], vec![-0.5; 70]];
-        for by in both() {
+        for by in all() {
             let ema = EmaInPlace::on(by, Device::Cpu, &keys, &queries, 0.75).unwrap();
             ema.start().unwrap();
             ema.start().unwrap();
@@ -447,12 +447,8 @@ mod tests {
     fn keys_are_written_round_and_round() {
         let rows = [3.0, 4.0, 0.0, 2.0, -1.0, 0.0];
         let keys = Rows::new(RowsData::F32(&rows), 3, 2).unwrap();
-        for by in both() {
-            for kind in [Kind::Float, Kind::Half] {
-                let by = match &by {
-                    By::Libtorch => By::Libtorch,
-                    By::Ours(_) => By::Ours(emulated_tensor_kernels().unwrap()),
-                };
+        for kind in [Kind::Float, Kind::Half] {
+            for by in all() {
                 let place = (kind, Device::Cpu);
                 let mut queue = EnqueueInPlace::on(by, place, keys, &[7, 8, 9], 5).unwrap();
                 queue.start().unwrap();
