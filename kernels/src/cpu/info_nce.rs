@@ -151,36 +151,37 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
         let mut found: Vec<Found<MR, NR>> = (0..queries.len().div_ceil(MR))
             .map(|panel| self.nothing(panel_queries(panel), own))
             .collect();
-        let mut block = KeyBlock::<NR>::new(dim);
-        let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
-        for start in keys.range.clone().step_by(KeyBlock::<NR>::ROWS) {
-            let range = start..keys.range.end.min(start + KeyBlock::<NR>::ROWS);
-            block.fill(self.isa, keys.rows.slice(range.clone()), keys.dtype);
-            for (panel, found) in found.iter_mut().enumerate() {
-                let rows = multiply(self.isa, &panels, panel, &block, &mut rows);
-                let queries = panel_queries(panel);
-                let left_out = self.isa.vectorize(LeaveOut {
-                    rows,
-                    lane_ids: self.job.ids.map(|ids| &ids.batch[queries.clone()]),
-                    row_ids: keys.ids.map(|ids| &ids[range.clone()]),
-                    diagonal: keys.in_batch.then_some((range.start, queries.start)),
-                });
-                found.n_negatives += (queries.len() * range.len()) as u64 - left_out;
-                let softmax = &mut found.softmax;
-                self.isa.vectorize(Survey { rows, softmax });
-                if let Some(factors) = softmax.raise(self.scale) {
-                    rescale(&mut found.sums, &factors);
-                }
-                self.isa.vectorize(Weigh {
-                    rows,
-                    softmax,
-                    scale: self.scale,
-                });
-                for (columns, sums) in block.transposed().iter().zip(&mut found.sums) {
-                    self.isa.multiply(rows, columns, sums);
+        KeyBlock::<NR>::with(dim, |block| {
+            let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
+            for start in keys.range.clone().step_by(KeyBlock::<NR>::ROWS) {
+                let range = start..keys.range.end.min(start + KeyBlock::<NR>::ROWS);
+                block.fill(self.isa, keys.rows.slice(range.clone()), keys.dtype);
+                for (panel, found) in found.iter_mut().enumerate() {
+                    let rows = multiply(self.isa, &panels, panel, block, &mut rows);
+                    let queries = panel_queries(panel);
+                    let left_out = self.isa.vectorize(LeaveOut {
+                        rows,
+                        lane_ids: self.job.ids.map(|ids| &ids.batch[queries.clone()]),
+                        row_ids: keys.ids.map(|ids| &ids[range.clone()]),
+                        diagonal: keys.in_batch.then_some((range.start, queries.start)),
+                    });
+                    found.n_negatives += (queries.len() * range.len()) as u64 - left_out;
+                    let softmax = &mut found.softmax;
+                    self.isa.vectorize(Survey { rows, softmax });
+                    if let Some(factors) = softmax.raise(self.scale) {
+                        rescale(&mut found.sums, &factors);
+                    }
+                    self.isa.vectorize(Weigh {
+                        rows,
+                        softmax,
+                        scale: self.scale,
+                    });
+                    for (columns, sums) in block.transposed().iter().zip(&mut found.sums) {
+                        self.isa.multiply(rows, columns, sums);
+                    }
                 }
             }
-        }
+        });
         found
     }
 
@@ -291,32 +292,33 @@ impl<I: Isa<MR, NR>, const MR: usize, const NR: usize> Term<'_, I, MR, NR> {
         let mut panels = Panels::<MR>::new(dim);
         panels.fill(self.isa, self.job.positive, Dtype::F32, keys.clone());
         let mut sums = vec![vec![[[0.0; MR]; NR]; dim.div_ceil(NR)]; keys.len().div_ceil(MR)];
-        let mut block = KeyBlock::<NR>::new(dim);
-        let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
-        let ids = self.job.ids.map(|ids| ids.batch);
-        for start in (0..batch).step_by(KeyBlock::<NR>::ROWS) {
-            let range = start..batch.min(start + KeyBlock::<NR>::ROWS);
-            block.fill(self.isa, self.job.query.slice(range.clone()), Dtype::F32);
-            for (panel, sums) in sums.iter_mut().enumerate() {
-                let rows = multiply(self.isa, &panels, panel, &block, &mut rows);
-                let first = keys.start + panel * MR;
-                let lanes = first..keys.end.min(first + MR);
-                self.isa.vectorize(LeaveOut {
-                    rows,
-                    lane_ids: ids.map(|ids| &ids[lanes]),
-                    row_ids: ids.map(|ids| &ids[range.clone()]),
-                    diagonal: Some((range.start, first)),
-                });
-                self.isa.vectorize(Share {
-                    rows,
-                    known: &known[range.clone()],
-                    scale: self.scale,
-                });
-                for (columns, sums) in block.transposed().iter().zip(sums) {
-                    self.isa.multiply(rows, columns, sums);
+        KeyBlock::<NR>::with(dim, |block| {
+            let mut rows: Vec<Lanes<MR>> = vec![[0.0; MR]; KeyBlock::<NR>::ROWS];
+            let ids = self.job.ids.map(|ids| ids.batch);
+            for start in (0..batch).step_by(KeyBlock::<NR>::ROWS) {
+                let range = start..batch.min(start + KeyBlock::<NR>::ROWS);
+                block.fill(self.isa, self.job.query.slice(range.clone()), Dtype::F32);
+                for (panel, sums) in sums.iter_mut().enumerate() {
+                    let rows = multiply(self.isa, &panels, panel, block, &mut rows);
+                    let first = keys.start + panel * MR;
+                    let lanes = first..keys.end.min(first + MR);
+                    self.isa.vectorize(LeaveOut {
+                        rows,
+                        lane_ids: ids.map(|ids| &ids[lanes]),
+                        row_ids: ids.map(|ids| &ids[range.clone()]),
+                        diagonal: Some((range.start, first)),
+                    });
+                    self.isa.vectorize(Share {
+                        rows,
+                        known: &known[range.clone()],
+                        scale: self.scale,
+                    });
+                    for (columns, sums) in block.transposed().iter().zip(sums) {
+                        self.isa.multiply(rows, columns, sums);
+                    }
                 }
             }
-        }
+        });
         sums
     }
 }

@@ -1,5 +1,7 @@
 //! Rows brought into the layouts that tiles read: converted to f32, padded with zeros to whole tiles.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::isa::{Group, Isa, Lanes, PIECE, STRIDE};
@@ -113,6 +115,14 @@ pub(super) struct KeyBlock<const NR: usize> {
     dim: usize,
 }
 
+thread_local! {
+    /// A [`KeyBlock`] that nobody uses: the system hands out a new one page by page, which takes longer than a small term.
+    static SPARE: Cell<Option<Box<dyn Any>>> = const { Cell::new(None) };
+}
+
+/// Bytes of the columns of a block that is kept, about half of it.
+const SPARE_BYTES: usize = 2 << 20;
+
 /// Rows that are transposed together: their share of a column is one cache line.
 const TRANSPOSED_ROWS: usize = 16;
 
@@ -120,8 +130,20 @@ impl<const NR: usize> KeyBlock<NR> {
     /// Most rows of a block: whole groups within one piece.
     pub(super) const ROWS: usize = PIECE / NR * NR;
 
-    /// Room for rows of `dim` elements.
-    pub(super) fn new(dim: usize) -> Self {
+    /// Works in room for rows of `dim` elements, of which this thread keeps some for the next time.
+    pub(super) fn with<T>(dim: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        let spare = SPARE.take().and_then(|spare| spare.downcast::<Self>().ok());
+        // What lies beyond `dim` columns is zero in one that had as many.
+        let spare = spare.filter(|block| block.dim == dim);
+        let mut block = spare.unwrap_or_else(|| Box::new(Self::new(dim)));
+        let result = work(&mut block);
+        if block.transposed.len() * size_of::<Group<NR>>() <= SPARE_BYTES {
+            SPARE.set(Some(block));
+        }
+        result
+    }
+
+    fn new(dim: usize) -> Self {
         Self {
             groups: (0..PIECE / NR).map(|_| GalleryGroup::new(dim)).collect(),
             transposed: vec![[[0.0; STRIDE]; NR]; dim.div_ceil(NR)],

@@ -220,3 +220,32 @@ fn impossible_terms_are_refused() {
         ));
     }
 }
+
+/// Memory is kept from term to term: nothing of one may be seen in the next.
+#[test]
+fn a_term_is_the_same_whatever_was_computed_before() {
+    let mut random = Random(25);
+    let case = ContrastCase::new(5, 30, 13, &mut random);
+    let others = [(70, 600, 13), (5, 700, 40), (3, 10, 12)]
+        .map(|(batch, queue_len, dim)| ContrastCase::new(batch, queue_len, dim, &mut random));
+    for kernel in kernels().filter(|kernel| kernel.id().to_string().starts_with("cpu/")) {
+        let job = InfoNceJob {
+            positive_gradient: true,
+            ..case.job(7, 0.1)
+        };
+        // On a thread of its own, which has computed nothing yet.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let fresh = pool.install(|| kernel.info_nce(&job).unwrap());
+        for other in &others {
+            for options in 0..8 {
+                pool.install(|| kernel.info_nce(&other.job(options, 0.1)).unwrap());
+            }
+            assert_eq!(
+                pool.install(|| kernel.info_nce(&job).unwrap()),
+                fresh,
+                "{}",
+                kernel.id()
+            );
+        }
+    }
+}
