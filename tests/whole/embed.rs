@@ -37,13 +37,20 @@ fn kept(folder: &Path) -> Vec<(PathBuf, Json)> {
     records.lines().map(record).collect()
 }
 
+/// Runs a suite and keeps its weights.
+fn train(suite: &Path, out: &Path, more: &[&str]) {
+    let mut args = vec!["run", text(suite), "--out", text(out), "--keep-weights"];
+    args.extend(more);
+    let trained = run(args);
+    assert_eq!(trained.code, Some(0), "{}", trained.err);
+}
+
 #[test]
 fn kept_weights_give_the_recalls_of_their_trial_with_the_suite_gone() {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, data) = (folder.path().join("run"), folder.path().join("data"));
     let suite = small_suite(folder.path(), TWO_HIERARCHIES);
-    let trained = run(["run", text(&suite), "--out", text(&out), "--keep-weights"]);
-    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    train(&suite, &out, &[]);
     fs::remove_file(suite).expect("the suite was there");
     // The data of the suite, as a folder of their own.
     let written = run([
@@ -143,16 +150,7 @@ fn weights_that_do_not_say_whose_they_are_and_data_without_an_expert_are_refused
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let suite = small_suite(folder.path(), TWO_HIERARCHIES);
-    let trained = run([
-        "run",
-        text(&suite),
-        "--out",
-        text(&out),
-        "--keep-weights",
-        "--filter",
-        "both",
-    ]);
-    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    train(&suite, &out, &["--filter", "both"]);
     let (weights, _) = kept(&out).remove(0);
     let refused = |file: &Path, more: &[&str], said: &str| {
         let embedded = folder.path().join("files");
@@ -269,18 +267,7 @@ fn data_that_changed_since_the_training_are_warned_of() {
     assert_eq!(written.code, Some(0), "{}", written.err);
     let suite = small_suite(folder.path(), TWO_HIERARCHIES);
     let source = format!("data={{folder: {{path: {}}}}}", text(&data));
-    let trained = run([
-        "run",
-        text(&suite),
-        "--out",
-        text(&out),
-        "--keep-weights",
-        "--filter",
-        "both",
-        "--set",
-        &source,
-    ]);
-    assert_eq!(trained.code, Some(0), "{}", trained.err);
+    train(&suite, &out, &["--filter", "both", "--set", &source]);
     let (weights, _) = kept(&out).remove(0);
     let evaluate = || run(["eval", "--checkpoint", text(&weights), "--no-ci"]);
     let warning = "is no longer what the model was trained with";

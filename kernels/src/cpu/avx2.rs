@@ -49,21 +49,14 @@ impl Isa<MR, NR> for Avx2 {
         unsafe { widen(from, to) }
     }
 
-    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16], past_caches: bool) {
-        // SAFETY: `self` exists only if `detect` saw the features of the callees on this CPU; pieces of 16 bytes of what
-        // begins at a multiple of 16 do so too.
-        unsafe {
-            if past_caches && to.as_ptr().addr().is_multiple_of(16) {
-                scale_and_narrow::<true>(from, factor, to);
-            } else {
-                scale_and_narrow::<false>(from, factor, to);
-            }
-        }
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        // SAFETY: `self` exists only if `detect` saw the features of the callee on this CPU.
+        unsafe { scale_and_narrow::<false>(from, factor, to) }
     }
 
-    fn finish_stores(self) {
-        // SAFETY: every x86-64 has it.
-        unsafe { _mm_sfence() }
+    unsafe fn scale_and_narrow_past_caches(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        // SAFETY: as above; the alignment is the caller's promise.
+        unsafe { scale_and_narrow::<true>(from, factor, to) }
     }
 
     fn vectorize<B: Body>(self, body: B) -> B::Output {

@@ -46,17 +46,29 @@ pub(crate) trait Isa<const MR: usize, const NR: usize>: Copy + Send + Sync {
         from.convert_to_f32_slice(to);
     }
 
-    /// Multiplies by a factor and rounds to the nearest f16, ties to even; both have one length. With `past_caches` nothing
-    /// is read before it is written over, and nobody may read it before [`Self::finish_stores`].
-    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16], past_caches: bool) {
-        let _ = past_caches;
+    /// Multiplies by a factor and rounds to the nearest f16, ties to even; both have one length.
+    fn scale_and_narrow(self, from: &[f32], factor: f32, to: &mut [f16]) {
         for (from, to) in from.iter().zip(to) {
             *to = f16::from_f32(from * factor);
         }
     }
 
+    /// As [`Self::scale_and_narrow`], past the caches where that is possible: what is written over is not read first.
+    ///
+    /// # Safety
+    /// `to` begins at a multiple of 16 bytes, and is read by nobody before [`Self::finish_stores`].
+    unsafe fn scale_and_narrow_past_caches(self, from: &[f32], factor: f32, to: &mut [f16]) {
+        self.scale_and_narrow(from, factor, to);
+    }
+
     /// Puts all stores of this thread that went past the caches before what comes.
-    fn finish_stores(self) {}
+    fn finish_stores(self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has it.
+        unsafe {
+            std::arch::x86_64::_mm_sfence();
+        }
+    }
 
     /// Runs `body` compiled for this instruction set.
     fn vectorize<B: Body>(self, body: B) -> B::Output;

@@ -1,6 +1,5 @@
 //! `ema_update` and `enqueue`.
 
-use half::f16;
 use rayon::prelude::*;
 
 use super::isa::{Body, Isa, multiply_add};
@@ -77,10 +76,15 @@ pub(super) fn enqueue<I: Isa<MR, NR>, const MR: usize, const NR: usize>(
     };
     match job.queue {
         QueueRows::F16(rows) => {
-            let past_caches = size_of_val(rows) >= LARGE_QUEUE;
-            let scale =
-                |key: &[f32], factor, row: &mut [f16]| isa.scale_and_narrow(key, factor, row, past_caches);
-            keys.write(isa, rows, scale);
+            let is_large = size_of_val(rows) >= LARGE_QUEUE;
+            keys.write(isa, rows, |key, factor, row| {
+                if is_large && row.as_ptr().addr().is_multiple_of(16) {
+                    // SAFETY: the row begins so, and `write` finishes the stores before it gives the rows back.
+                    unsafe { isa.scale_and_narrow_past_caches(key, factor, row) }
+                } else {
+                    isa.scale_and_narrow(key, factor, row);
+                }
+            });
         }
         QueueRows::F32(rows) => {
             keys.write(isa, rows, |key, factor, row| {
