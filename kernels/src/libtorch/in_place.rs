@@ -8,6 +8,7 @@ use super::device::device;
 use super::kernel::LibtorchKernel;
 use super::memory::Borrowed;
 use super::operations::{losses, output, own_scores};
+use super::script::{TensorList, lerp_list};
 use crate::cuda::TensorKernels;
 use crate::id::LibtorchDevice;
 use crate::info_nce::InfoNceOutput;
@@ -188,6 +189,8 @@ pub struct EmaInPlace {
     by: By,
     keys: Vec<Tensor>,
     queries: Vec<Tensor>,
+    /// The same keys and queries, for libtorch.
+    lists: [TensorList; 2],
     momentum: f64,
 }
 
@@ -222,10 +225,12 @@ impl EmaInPlace {
                 .map(|tensor| Ok(Tensor::f_from_slice(tensor)?.f_to_device(device)?));
             loaded.collect()
         };
+        let (keys, queries) = (load(keys)?, load(queries)?);
         Ok(Self {
             by,
-            keys: load(keys)?,
-            queries: load(queries)?,
+            lists: [keys.iter().collect(), queries.iter().collect()],
+            keys,
+            queries,
             momentum,
         })
     }
@@ -235,15 +240,14 @@ impl EmaInPlace {
     /// # Errors
     /// [`KernelError`] of the implementation.
     pub fn start(&self) -> Result<(), KernelError> {
-        let pairs: Vec<(&Tensor, &Tensor)> = self.keys.iter().zip(&self.queries).collect();
         match &self.by {
-            By::Ours(kernels) => kernels.ema_update(self.momentum, &pairs),
+            By::Ours(kernels) => {
+                let pairs: Vec<(&Tensor, &Tensor)> = self.keys.iter().zip(&self.queries).collect();
+                kernels.ema_update(self.momentum, &pairs)
+            }
             By::Libtorch => {
-                let weight = 1.0 - self.momentum;
-                for (key, query) in pairs {
-                    let _ = key.shallow_clone().f_lerp_(query, weight)?;
-                }
-                Ok(())
+                let [keys, queries] = &self.lists;
+                lerp_list(keys, queries, 1.0 - self.momentum)
             }
         }
     }

@@ -9,6 +9,7 @@ mod kernel;
 mod memory;
 mod operations;
 mod product;
+mod script;
 mod search;
 mod threads;
 

@@ -1,9 +1,11 @@
-//! `info_nce` by autograd over the matrix of logits; `ema_update` and `enqueue` as the usual sequences of operations.
+//! `info_nce` by autograd over the matrix of logits; `ema_update` as one operation on the list of
+//! tensors; `enqueue` as the usual sequence of operations.
 
 use tch::{Kind, Tensor};
 
 use super::kernel::LibtorchKernel;
 use super::memory::{Borrowed, BorrowedMut};
+use super::script::lerp_list;
 use crate::check;
 use crate::info_nce::{InfoNce, InfoNceJob, InfoNceOutput};
 use crate::momentum::{EmaPair, EmaUpdate, Enqueue, EnqueueJob, MIN_NORM, QueueRows, check_ema};
@@ -125,15 +127,22 @@ impl LibtorchKernel {
 impl EmaUpdate for LibtorchKernel {
     fn ema_update(&self, momentum: f64, pairs: &mut [EmaPair<'_>]) -> Result<(), KernelError> {
         let weight = f64::from(check_ema(momentum, pairs)?);
+        let mut keys = Vec::new();
+        // On the CPU the keys themselves.
+        let mut moved = Vec::new();
+        let mut queries = Vec::new();
         for pair in pairs {
             let size = [pair.key.len() as i64];
-            let query = Borrowed::new(pair.query, &size)?.to(self.device, Kind::Float)?;
-            let mut key = BorrowedMut::new(pair.key, &size)?;
-            if self.device == tch::Device::Cpu {
-                let _ = key.f_lerp_(&query, weight)?;
-            } else {
-                let moved = key.f_to_device(self.device)?.f_lerp_(&query, weight)?;
-                key.f_copy_(&moved)?;
+            queries.push(Borrowed::new(pair.query, &size)?.to(self.device, Kind::Float)?);
+            let key = BorrowedMut::new(pair.key, &size)?;
+            moved.push(key.f_to_device(self.device)?);
+            keys.push(key);
+        }
+        let queries = queries.iter().map(|query| &**query).collect();
+        lerp_list(&moved.iter().collect(), &queries, weight)?;
+        if self.device != tch::Device::Cpu {
+            for (key, moved) in keys.iter_mut().zip(&moved) {
+                key.f_copy_(moved)?;
             }
         }
         Ok(())
