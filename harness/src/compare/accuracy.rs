@@ -1,5 +1,6 @@
 //! Recalls by cell, direction and column, and their differences to the reference, judged as one family a column.
 
+use hitbench_kernels::RankCount;
 use hitbench_reports::compare::{AccuracyRow, AccuracyStatement, AccuracyValue, DifferenceFound};
 use hitbench_reports::record::{Direction, Verdict};
 
@@ -14,10 +15,6 @@ use crate::metric::{
 
 /// The cut-offs.
 const CUT_OFFS: [u64; 3] = [1, 5, 10];
-/// Fewest resamples.
-const RESAMPLES: usize = 9_999;
-/// Resamples beyond the smallest level of a large family.
-const IN_TAIL: f64 = 10.0;
 
 /// Recalls with their intervals, without differences.
 pub(super) fn rows(cells: &[AlignedCell<'_>]) -> Result<Vec<AccuracyRow>, MetricError> {
@@ -75,7 +72,7 @@ fn recalls(
         let values = means.iter().map(|mean| mean.values[query]);
         sums.add(cluster, std::iter::once(1.0).chain(values));
     }
-    let resampled = sums.resample(plan(1));
+    let resampled = sums.resample(Resampling::of_family(1, ALPHA / 2.0));
     let mut values = Vec::with_capacity(CUT_OFFS.len());
     for (place, mean) in means.iter().enumerate() {
         let shares = resampled
@@ -92,33 +89,20 @@ fn recalls(
     Ok(values.try_into().ok())
 }
 
-/// What each query adds to R@K, by seed; the mean over queries is R@K under every tie rule.
+/// What each query adds to R@K, by seed.
 fn hits(cell: &CellEvidence, direction: Direction, k: u64) -> Vec<SeedHits> {
     let of_trial = |trial: &TrialEvidence| {
         let (ranked, ties) = (trial.ranked(direction)?, trial.ties()?);
-        // Under `clip4clip` a query counts as often as items tie with it; others count once.
-        let weight: u64 = ranked.counts.iter().map(|count| ties.weight(count)).sum();
-        let share = ranked.counts.len() as f64 / weight as f64;
-        Some(SeedHits {
-            values: ranked
-                .counts
-                .iter()
-                .map(|count| ties.hits(count, k) * share)
-                .collect(),
-            clusters: ranked.queries.clusters.clone(),
-        })
+        let hit = |count: &RankCount| ties.hits(count, k);
+        Some(SeedHits::new(
+            &ranked.counts,
+            ranked.queries.clusters.clone(),
+            ties,
+            hit,
+        ))
     };
     let trials = cell.trials.iter().filter_map(of_trial);
     trials.filter(|trial| !trial.values.is_empty()).collect()
-}
-
-/// How often videos are resampled so that the tails of a family of `n_tests` hold some.
-fn plan(n_tests: usize) -> Resampling {
-    let wanted = IN_TAIL * 2.0 * n_tests as f64 / ALPHA;
-    Resampling {
-        seed: 0,
-        resamples: RESAMPLES.max(wanted.ceil() as usize),
-    }
 }
 
 /// Says of `column` whether its accuracy is the reference's, and enters differences into `rows` where counts differ.
@@ -147,7 +131,7 @@ pub(super) fn state(
             }
         }
     }
-    let plan = plan(sides.len());
+    let plan = Resampling::of_family(sides.len(), ALPHA / 2.0);
     let mut family = Vec::with_capacity(sides.len());
     for (_, pair) in &sides {
         family.push(MarginTest {

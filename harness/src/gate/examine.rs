@@ -6,27 +6,10 @@ use hitbench_kernels::RankCount;
 use hitbench_reports::record::{CacheState, Direction, GpuPeaksRecord, ProcessRecord, is_on_gpu};
 use serde::Serialize;
 
-use super::evidence::{CellEvidence, Evidence, MeasuredEvidence, TrialEvidence, median};
+use super::evidence::{CellEvidence, Evidence, MeasuredEvidence, median};
 use super::metric::{GateMetric, Margin, RowKind};
-use super::sides::{Compared, values};
+use super::sides::{Compared, by_query, values};
 use crate::metric::{Contrast, MarginTest, MetricError, Resampling, SeedHits, welch};
-
-/// Fewest resamples, enough for a single row.
-const RESAMPLES: usize = 9_999;
-/// Resamples beyond the smallest level of a large family.
-const IN_TAIL: f64 = 10.0;
-
-/// Most resamples, so that memory has an end; statistics of larger families than these serve are refused.
-const MOST_RESAMPLES: usize = 1_000_000;
-
-/// How often videos are resampled so that the tails of a family of `n_rows` hold some.
-pub(super) fn resampling(n_rows: usize, alpha: f64) -> Resampling {
-    let wanted = IN_TAIL * n_rows as f64 / alpha;
-    Resampling {
-        seed: 0,
-        resamples: (wanted.ceil() as usize).clamp(RESAMPLES, MOST_RESAMPLES),
-    }
-}
 
 /// The two sides of all gates but those of builds in turns.
 const BASELINE_AND_RUN: [&str; 2] = ["the baseline", "the run"];
@@ -115,19 +98,11 @@ pub(super) fn in_units(metric: GateMetric, margin: Margin, baseline: f64) -> f64
 /// What each query adds to the metric, larger is better, by seed.
 pub(super) fn hits(cell: &CellEvidence, metric: GateMetric) -> Vec<SeedHits> {
     let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
-    let of_trial = |trial: &TrialEvidence| {
-        let (ranked, ties) = (trial.ranked(metric.direction()?)?, trial.ties()?);
-        let values = ranked
-            .counts
-            .iter()
-            .map(|count| Some(sign * metric.of_query(ties, count)?))
-            .collect::<Option<Vec<f64>>>()?;
-        Some(SeedHits {
-            values,
-            clusters: ranked.queries.clusters.clone(),
-        })
-    };
-    cell.trials.iter().filter_map(of_trial).collect()
+    let mut trials = by_query(cell, metric);
+    for value in trials.iter_mut().flat_map(|trial| &mut trial.values) {
+        *value *= sign;
+    }
+    trials
 }
 
 /// How the counts of two kernels differ.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::GateError;
 use super::evidence::Evidence;
-use super::examine::{CountsFound, Difference, MachineLoss, counts, difference, resampling};
+use super::examine::{CountsFound, Difference, MachineLoss, counts, difference};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, Response, RowTest};
 use super::sides::{Sides, Unlike, check_suites, sides};
@@ -176,7 +176,7 @@ impl DifferenceFound {
 pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate, GateError> {
     check_suites(baseline, run)?;
     let all = sides(policy, baseline, run);
-    let plan = resampling(all.len(), policy.alpha);
+    let plan = Resampling::of_family(all.len(), policy.alpha);
     let examined: Vec<(GateRow, Option<(Margin, Difference)>)> = all
         .into_par_iter()
         .map(|sides| examine(sides, plan))
@@ -327,7 +327,7 @@ impl Gate {
         again: &Evidence,
     ) -> Result<(), GateError> {
         check_suites(baseline, again)?;
-        let plan = resampling(1, policy.alpha);
+        let plan = Resampling::of_family(1, policy.alpha);
         let machine = MachineLoss::new(baseline, again);
         for Sides { row, cell, found } in sides(policy, baseline, again) {
             let flagged = |own: &&mut GateRow| {

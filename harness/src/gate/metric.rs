@@ -53,6 +53,9 @@ pub enum GateMetric {
     ItemsPerS(CacheState),
 }
 
+/// What one query adds to a metric.
+pub type OfQuery = Box<dyn Fn(&RankCount) -> f64>;
+
 impl GateMetric {
     /// Names, for messages; `K` stands for a cut-off.
     pub const FORMS: [&'static str; 12] = [
@@ -102,12 +105,15 @@ impl GateMetric {
         !matches!(self, Self::MeanRank(_))
     }
 
-    /// What one query adds to the mean; `None` for what is no mean over queries.
-    pub fn of_query(self, ties: TieRule, count: &RankCount) -> Option<f64> {
+    /// The sum over all that a query counts as, of what the metric is the mean of; `None` for what is no mean over
+    /// queries.
+    pub fn of_query(self, ties: TieRule) -> Option<OfQuery> {
         match self {
-            Self::RAt(_, k) => Some(ties.hits(count, k)),
-            Self::Mrr(_) => Some(ties.gain(count, |rank| 1.0 / rank)),
-            Self::MeanRank(_) => Some(ties.rank(count)),
+            Self::RAt(_, k) => Some(Box::new(move |count| ties.hits(count, k))),
+            Self::Mrr(_) => Some(Box::new(move |count| ties.gain(count, |rank| 1.0 / rank))),
+            Self::MeanRank(_) => Some(Box::new(move |count| {
+                ties.rank(count) * ties.weight(count) as f64
+            })),
             Self::Counts(_) | Self::PairsPerS | Self::ItemsPerS(_) => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::error::GateError;
 use super::evidence::{CellEvidence, Evidence};
-use super::examine::{hits, in_units, resampling};
+use super::examine::{hits, in_units};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, RowTest};
 use super::sides::{Sides, sides, values};
@@ -65,7 +65,7 @@ pub fn power(policy: &Policy, baseline: &Evidence) -> Result<Prospect, GateError
         }
     }
     let alpha = policy.alpha / subjects.len() as f64;
-    let plan = resampling(subjects.len(), policy.alpha);
+    let plan = Resampling::of_family(subjects.len(), policy.alpha);
     for (row, label, kind, metric, margin, cell) in subjects {
         let (uncertain, samples) = difference_to_itself(kind, metric, cell, plan)?;
         let before = values(cell, metric);

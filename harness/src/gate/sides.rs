@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use hitbench_reports::record::ProtocolRecord;
 
 use super::error::GateError;
-use super::evidence::{CellEvidence, Evidence, RankedEvidence};
+use super::evidence::{CellEvidence, Evidence, TrialEvidence};
 use super::metric::{GateMetric, RowKind};
 use super::policy::{Policy, PolicyRow};
 use crate::diff::{Difference, unlike_protocols};
 use crate::machine::fingerprint;
-use crate::metric::TieRule;
+use crate::metric::SeedHits;
 
 /// Fewest seeds a side from which a difference between trainings can be told from luck.
 const FEWEST_SEEDS: usize = 3;
@@ -164,11 +164,10 @@ pub(super) fn sides<'a>(policy: &'a Policy, baseline: &'a Evidence, run: &'a Evi
 pub(super) fn values(cell: &CellEvidence, metric: GateMetric) -> Vec<f64> {
     match metric {
         GateMetric::Counts(_) => Vec::new(),
-        GateMetric::RAt(direction, _) | GateMetric::Mrr(direction) | GateMetric::MeanRank(direction) => cell
-            .trials
-            .iter()
-            .filter_map(|trial| mean_of_queries(trial.ranked(direction)?, trial.ties()?, metric))
-            .collect(),
+        GateMetric::RAt(..) | GateMetric::Mrr(_) | GateMetric::MeanRank(_) => {
+            let mean = |trial: &SeedHits| trial.values.iter().sum::<f64>() / trial.values.len() as f64;
+            by_query(cell, metric).iter().map(mean).collect()
+        }
         GateMetric::PairsPerS => cell.trials.iter().filter_map(|trial| trial.pairs_per_s).collect(),
         GateMetric::ItemsPerS(cache) => {
             let Some(measured) = &cell.measured else {
@@ -183,12 +182,15 @@ pub(super) fn values(cell: &CellEvidence, metric: GateMetric) -> Vec<f64> {
     }
 }
 
-fn mean_of_queries(ranked: &RankedEvidence, ties: TieRule, metric: GateMetric) -> Option<f64> {
-    let mut sum = 0.0;
-    for count in &ranked.counts {
-        sum += metric.of_query(ties, count)?;
-    }
-    Some(sum / ranked.counts.len() as f64)
+/// What each query adds to the metric, by seed; none for what is no mean over queries.
+pub(super) fn by_query(cell: &CellEvidence, metric: GateMetric) -> Vec<SeedHits> {
+    let of_trial = |trial: &TrialEvidence| {
+        let (ranked, ties) = (trial.ranked(metric.direction()?)?, trial.ties()?);
+        let value = metric.of_query(ties)?;
+        let clusters = ranked.queries.clusters.clone();
+        Some(SeedHits::new(&ranked.counts, clusters, ties, value))
+    };
+    cell.trials.iter().filter_map(of_trial).collect()
 }
 
 fn compared<'a>(
@@ -349,5 +351,39 @@ fn enough(kind: RowKind, metric: GateMetric, cell: &CellEvidence, side: &str) ->
             ),
         ),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hitbench_kernels::RankCount;
+    use hitbench_reports::record::Direction;
+
+    use super::super::fixture::trained;
+    use super::*;
+
+    #[test]
+    fn a_query_that_counts_several_times_weighs_as_often() {
+        let mut side = trained(&[("cell", &[vec![true, true]])]);
+        let trial = &mut side.cells[0].trials[0];
+        trial.protocol.ties = "clip4clip".to_owned();
+        let ranked = trial.t2v.as_mut().unwrap();
+        // One query whose true item is first, one whose true item ties with three others for places 2 to 5.
+        ranked.counts = [(0, 1), (1, 4)]
+            .map(|(greater, equal)| RankCount {
+                greater,
+                equal,
+                own_equal: 1,
+                score: 0.0,
+            })
+            .to_vec();
+        let value = |metric| values(&side.cells[0], metric)[0];
+        let direction = Direction::T2v;
+        // Five positions of two queries: ranks 1, 2, 3, 4 and 5.
+        assert!((value(GateMetric::RAt(direction, 1)) - 1.0 / 5.0).abs() < 1e-12);
+        assert!((value(GateMetric::RAt(direction, 3)) - 3.0 / 5.0).abs() < 1e-12);
+        assert!((value(GateMetric::MeanRank(direction)) - 3.0).abs() < 1e-12);
+        let reciprocals = 1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0 + 1.0 / 5.0;
+        assert!((value(GateMetric::Mrr(direction)) - reciprocals / 5.0).abs() < 1e-12);
     }
 }

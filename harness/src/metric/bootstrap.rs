@@ -22,6 +22,13 @@ use super::{MedianRule, MetricError};
 /// Most resamples that the median gets: it cannot be had from sums and costs a pass over the queries for each.
 const MEDIAN_RESAMPLES: usize = 1000;
 
+/// Fewest resamples of a family, enough for a single test.
+const FEWEST_RESAMPLES: usize = 9_999;
+/// Most resamples of a family, so that memory has an end.
+const MOST_RESAMPLES: usize = 1_000_000;
+/// Resamples beyond the smallest level of a large family.
+const IN_TAIL: f64 = 10.0;
+
 /// How often to resample, and from which seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resampling {
@@ -32,6 +39,17 @@ pub struct Resampling {
 }
 
 impl Resampling {
+    /// Enough for a family of `n_tests`, of which the smallest p-value is held against the share `alpha / n_tests` of one
+    /// tail: some resamples lie beyond it. Not without end: statistics of larger families than a million serve are
+    /// refused.
+    pub fn of_family(n_tests: usize, alpha: f64) -> Self {
+        let wanted = IN_TAIL * n_tests as f64 / alpha;
+        Self {
+            seed: 0,
+            resamples: (wanted.ceil() as usize).clamp(FEWEST_RESAMPLES, MOST_RESAMPLES),
+        }
+    }
+
     /// The random stream of one resample: a fast generator whose state comes from a stream of ChaCha of its own.
     pub(super) fn stream(self, resample: usize) -> Xoshiro256PlusPlus {
         let mut seeds = ChaCha8Rng::seed_from_u64(self.seed);

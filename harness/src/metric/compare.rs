@@ -10,8 +10,9 @@
 //! The interval covers the difference expected over new seeds and new test videos of the same kind, with training
 //! data and settings as they are. Standard deviations of all cells of a comparison are pooled, so that its seeds
 //! have `sum(n_seeds - 1)` degrees of freedom; with 2 seeds a side that is 2, and only a large effect can be
-//! shown. In 1,000 simulated studies each of 2 or 3 seeds a side and 100 queries, with 1 to 50 % hits and seeds
-//! that differ much, little or not at all, 94 to 96 % of the 95 % intervals held the truth.
+//! shown. Seeds that happen to agree are taken to vary by their luck with single videos at least: two seeds of one hit
+//! each prove nothing. In 1,000 simulated studies each of 2 or 3 seeds a side and 100 queries, 95 to 97 % of the 95 %
+//! intervals held the truth where seeds differ much and hits are common, up to 100 % where seeds are alike or hits rare.
 //!
 //! A cell with a single seed says nothing about what another seed would do: the interval then covers test videos
 //! only, for these very models, and the verdict is never more than inconclusive.

@@ -8,23 +8,31 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bootstrap::{ClusterSums, Resampling};
 use super::uncertain::NetFlips;
-use super::{DirectionCounts, MetricError, Uncertain};
+use super::{MetricError, TieRule, Uncertain};
 
 /// What one trial did with each query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedHits {
-    /// One value a query, larger is better: a hit (0 or 1), a reciprocal rank.
+    /// One value a query, larger is better: a hit (0 or 1), a reciprocal rank. Their plain mean is the metric.
     pub values: Vec<f64>,
     /// The video of each query, the same for all trials of a comparison.
     pub clusters: Vec<u32>,
 }
 
 impl SeedHits {
-    /// The values that `value` gives for the counts of a trial, such as `|count| rules.ties.hits(count, 10)`.
-    pub fn new(counts: &DirectionCounts, value: impl Fn(&RankCount) -> f64) -> Self {
+    /// Of the counts of a trial and the video of each. `value` is the sum over all that a query counts as, such as
+    /// `|count| ties.hits(count, 10)`; where that is not 1 for each, every value is scaled by its mean over the queries.
+    pub fn new(
+        counts: &[RankCount],
+        clusters: Vec<u32>,
+        ties: TieRule,
+        value: impl Fn(&RankCount) -> f64,
+    ) -> Self {
+        let weight: u64 = counts.iter().map(|count| ties.weight(count)).sum();
+        let share = counts.len() as f64 / weight as f64;
         Self {
-            values: counts.counts.iter().map(value).collect(),
-            clusters: counts.clusters.clone(),
+            values: counts.iter().map(|count| value(count) * share).collect(),
+            clusters,
         }
     }
 
@@ -131,34 +139,31 @@ impl<'a> Contrast<'a> {
         several.then(|| ((squares / freedom * factor).sqrt(), freedom))
     }
 
-    /// The squared sum over clusters of what seeds do to single videos of the difference; every cell has several seeds.
-    ///
-    /// Divided by the squared number of queries it is the variance that seeds give the difference by luck alone, estimated
-    /// from all videos.
-    fn luck(&self, clusters: &[u32]) -> f64 {
-        let mut luck = 0.0;
+    /// What seeds do to single videos of the difference; every cell has several seeds.
+    fn luck(&self, clusters: &[u32]) -> Luck {
+        let mut by_video: Vec<f64> = Vec::new();
         for (weight, trials) in self.cells() {
             let n_seeds = trials.len() as f64;
             let means = cell_means(trials);
             for trial in trials {
-                let own: Vec<f64> = trial
-                    .values
-                    .iter()
-                    .zip(&means)
-                    .map(|(value, mean)| value - mean)
-                    .collect();
-                let squares = squared_sums(&deviations(&own), clusters);
-                luck += weight * weight * squares / ((n_seeds - 1.0) * n_seeds);
+                let own = trial.values.iter().zip(&means).map(|(value, mean)| value - mean);
+                let squares = squared_sums(&deviations(&own.collect::<Vec<f64>>()), clusters);
+                by_video.resize(squares.len(), 0.0);
+                for (sum, square) in by_video.iter_mut().zip(squares) {
+                    *sum += weight * weight * square / ((n_seeds - 1.0) * n_seeds);
+                }
             }
         }
-        luck
+        let squares: f64 = by_video.iter().sum();
+        let fourth: f64 = by_video.iter().map(|square| square * square).sum();
+        Luck {
+            squares,
+            freedom: (squares * squares / fourth).floor().max(1.0),
+        }
     }
 
     /// The difference and what it leaves open: seeds and videos where every cell has several seeds, else videos only,
     /// for these very models.
-    ///
-    /// Made for single tests that must not fire by accident: seeds whose means are nearly equal, which happens where hits
-    /// are rare, are taken to vary at least by their luck with single videos.
     ///
     /// # Errors
     /// [`MetricError::NothingToCompare`] for a side without cells or a cell without trials or queries,
@@ -166,10 +171,9 @@ impl<'a> Contrast<'a> {
     pub fn uncertain(&self, resampling: Resampling) -> Result<Uncertain, MetricError> {
         self.check()?;
         let effects = self.effects();
-        let shares = self
-            .trials()
-            .all(|trial| trial.values.iter().all(|value| (0.0..=1.0).contains(value)));
-        let flips = shares.then(|| {
+        let values = || self.trials().flat_map(|trial| &trial.values);
+        // Ranks, which are negative here, have no largest change.
+        let flips = values().all(|value| *value >= 0.0).then(|| {
             let mut clusters: Vec<u32> = self
                 .trials()
                 .next()
@@ -180,23 +184,21 @@ impl<'a> Contrast<'a> {
             NetFlips {
                 n,
                 net: mean(&effects) * n as f64,
+                size: values().fold(1.0, |most: f64, value| most.max(*value)),
             }
         });
         Ok(Uncertain::resampled(
             mean(&effects),
-            self.differences(resampling, true),
+            self.distribution(resampling),
             flips,
         ))
     }
 
     /// The difference as resampling would have it, sorted.
+    ///
+    /// Seeds whose means are nearly equal, which happens where hits are rare, are taken to vary at least by their luck with
+    /// single videos: no test may fire because two seeds happened to hit equally often.
     pub(super) fn distribution(&self, resampling: Resampling) -> Vec<f64> {
-        self.differences(resampling, false)
-    }
-
-    /// As [`distribution`](Self::distribution); `by_luck_at_least` makes the error from seeds no smaller than their luck
-    /// alone.
-    fn differences(&self, resampling: Resampling, by_luck_at_least: bool) -> Vec<f64> {
         let effects = self.effects();
         let clusters = self.trials().next().map_or(&[][..], |trial| &trial.clusters);
         let mut sums = ClusterSums::new(2);
@@ -209,27 +211,45 @@ impl<'a> Contrast<'a> {
         if let Some((error, freedom)) = self.seed_error() {
             // A seed's luck with single videos is in the standard deviation between seeds already, where it is judged by
             // the few degrees of freedom that it has; it must not be counted again among the videos.
-            let (all, luck) = (squared_sums(&deviations(&effects), clusters), self.luck(clusters));
-            let by_videos = if all > luck {
-                (1.0 - luck / all).sqrt()
-            } else {
-                0.0
-            };
-            // Evenly spaced quantiles in place of random draws: the resamples are in random order already.
-            let quantiles = student_quantiles(freedom, resampling.resamples);
-            let least = if by_luck_at_least {
-                luck.sqrt() / effects.len() as f64
-            } else {
-                0.0
-            };
-            let error = error.max(least);
-            for (difference, quantile) in differences.iter_mut().zip(&*quantiles) {
-                *difference = estimate + by_videos * (*difference - estimate) + error * quantile;
+            let luck = self.luck(clusters);
+            let all: f64 = squared_sums(&deviations(&effects), clusters).iter().sum();
+            let by_videos = (1.0 - luck.squares / all).max(0.0).sqrt();
+            let by_seeds = seed_errors((error, freedom), luck, effects.len(), resampling.resamples);
+            for (difference, by_seeds) in differences.iter_mut().zip(by_seeds) {
+                *difference = estimate + by_videos * (*difference - estimate) + by_seeds;
             }
         }
         differences.sort_unstable_by(f64::total_cmp);
         differences
     }
+}
+
+/// What seeds do to single videos, over all videos.
+#[derive(Debug, Clone, Copy)]
+struct Luck {
+    /// The sum of squares. Divided by the squared number of queries it is the variance that seeds give the difference by
+    /// luck alone.
+    squares: f64,
+    /// How many videos that sum is of, if all had the same part in it (as Satterthwaite 1946 counts): few where hits are
+    /// rare. At least 1.
+    freedom: f64,
+}
+
+/// What seeds add to the resamples: evenly spaced quantiles in place of random draws, as the resamples are in random order
+/// already. Of Student's t with the error that was seen between seeds and its degrees of freedom, or with that of luck
+/// alone and its own where those lie further out.
+fn seed_errors(
+    (error, freedom): (f64, f64),
+    luck: Luck,
+    n_queries: usize,
+    n: usize,
+) -> impl Iterator<Item = f64> {
+    let least = luck.squares.sqrt() / n_queries as f64;
+    let (seen, by_luck) = (student_quantiles(freedom, n), student_quantiles(luck.freedom, n));
+    (0..n).map(move |place| {
+        let (seen, by_luck) = (error * seen[place], least * by_luck[place]);
+        if seen.abs() > by_luck.abs() { seen } else { by_luck }
+    })
 }
 
 /// Student's t at `1 / (n + 1), ..., n / (n + 1)`, kept from one difference to the next: they take longer to compute
@@ -273,13 +293,13 @@ fn deviations(values: &[f64]) -> Vec<f64> {
     values.iter().map(|value| value - centre).collect()
 }
 
-/// Sum over clusters of the squared sum of their values.
-fn squared_sums(values: &[f64], clusters: &[u32]) -> f64 {
+/// The squared sum of the values of each cluster.
+fn squared_sums(values: &[f64], clusters: &[u32]) -> Vec<f64> {
     let mut sums = ClusterSums::new(1);
     for (&cluster, &value) in clusters.iter().zip(values) {
         sums.add(cluster, [value]);
     }
-    sums.rows().map(|row| row[0] * row[0]).sum()
+    sums.rows().map(|row| row[0] * row[0]).collect()
 }
 
 /// Mean of at least one value.

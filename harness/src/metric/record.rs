@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hitbench_kernels::RankCount;
 use hitbench_reports::record::{DirectionRecord, RankRow};
 
-use super::{Direction, DirectionCounts, DirectionMetrics, MetricError, SeedHits};
+use super::{Direction, DirectionCounts, DirectionMetrics, MetricError, SeedHits, TieRule};
 
 impl From<&DirectionMetrics> for DirectionRecord {
     fn from(metrics: &DirectionMetrics) -> Self {
@@ -73,31 +73,33 @@ impl DirectionCounts {
 }
 
 impl SeedHits {
-    /// The values that `value` gives for the rows of one direction of a finished trial.
+    /// Of the rows of one direction of a finished trial, as [`new`](Self::new).
     ///
     /// Videos are told apart by their ids and numbered as they appear, which is the same for all trials that
     /// ranked the same test set.
-    pub fn from_rows(rows: &[RankRow], direction: Direction, value: impl Fn(&RankCount) -> f64) -> Self {
+    pub fn from_rows(
+        rows: &[RankRow],
+        direction: Direction,
+        ties: TieRule,
+        value: impl Fn(&RankCount) -> f64,
+    ) -> Self {
         let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let mut hits = Self {
-            values: Vec::new(),
-            clusters: Vec::new(),
-        };
+        let (mut counts, mut clusters) = (Vec::new(), Vec::new());
         for row in rows.iter().filter(|row| row.direction == direction) {
             let video = match direction {
                 Direction::T2v => &row.true_id,
                 Direction::V2t => &row.query_id,
             };
             let next = numbers.len() as u32;
-            hits.clusters.push(*numbers.entry(video).or_insert(next));
-            hits.values.push(value(&RankCount {
+            clusters.push(*numbers.entry(video).or_insert(next));
+            counts.push(RankCount {
                 greater: row.greater,
                 equal: row.equal,
                 own_equal: row.own_equal,
                 score: row.score,
-            }));
+            });
         }
-        hits
+        Self::new(&counts, clusters, ties, value)
     }
 }
 
@@ -105,7 +107,7 @@ impl SeedHits {
 mod tests {
     use hitbench_kernels::{Rows, RowsData};
 
-    use super::super::{CaptionRule, Counts, Pairing, Resampling, Rules, TieRule, count_matrix, summarize};
+    use super::super::{CaptionRule, Counts, Pairing, Resampling, Rules, count_matrix, summarize};
     use super::*;
 
     fn ids(prefix: &str, n: usize) -> Vec<String> {
@@ -148,11 +150,13 @@ mod tests {
     #[test]
     fn hits_of_rows_are_those_of_the_counts() {
         let counts = counts(CaptionRule::MinRank);
-        let hit = |count: &RankCount| TieRule::Average.hits(count, 1);
+        let ties = TieRule::Average;
+        let hit = |count: &RankCount| ties.hits(count, 1);
         for direction in [&counts.t2v, &counts.v2t] {
             let rows = direction.rank_rows(&ids("c", 3), &ids("v", 2)).unwrap();
-            let found = SeedHits::from_rows(&rows, direction.direction, hit);
-            assert_eq!(found, SeedHits::new(direction, hit));
+            let found = SeedHits::from_rows(&rows, direction.direction, ties, hit);
+            let expected = SeedHits::new(&direction.counts, direction.clusters.clone(), ties, hit);
+            assert_eq!(found, expected);
         }
     }
 

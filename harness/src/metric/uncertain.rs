@@ -45,6 +45,8 @@ pub(super) struct NetFlips {
     pub(super) n: u64,
     /// Hits won less hits lost, in videos; may be a fraction.
     pub(super) net: f64,
+    /// The most that one flip adds: 1, or more under `clip4clip`, where a query counts several times.
+    pub(super) size: f64,
 }
 
 /// Bounds of the share of which `hits` of `n` were seen, each wrong with a chance of at most `alpha` (Clopper and Pearson
@@ -66,18 +68,21 @@ impl NetFlips {
     }
 
     fn upper(self, alpha: f64) -> f64 {
-        match self.net < 0.0 {
-            true => -share_bounds((-self.net).floor() as u64, self.n, alpha)[0],
-            false => share_bounds((self.net.ceil() as u64).min(self.n), self.n, alpha)[1],
-        }
+        let net = self.net / self.size;
+        self.size
+            * match net < 0.0 {
+                true => -share_bounds((-net).floor() as u64, self.n, alpha)[0],
+                false => share_bounds((net.ceil() as u64).min(self.n), self.n, alpha)[1],
+            }
     }
 
     /// P-value against "the truth is `bound` or more".
     fn p_below(self, bound: f64) -> f64 {
-        if bound >= 0.0 && self.net >= 0.0 {
-            return self.binomial(bound).cdf(self.net.ceil() as u64);
+        let (net, bound) = (self.net / self.size, bound / self.size);
+        if bound >= 0.0 && net >= 0.0 {
+            return self.binomial(bound).cdf(net.ceil() as u64);
         }
-        let lost = (-self.net).floor();
+        let lost = (-net).floor();
         match bound < 0.0 && lost >= 1.0 {
             true => self.binomial(-bound).sf(lost as u64 - 1),
             // Something lost lies below every gain; nothing lost lies below no loss.
@@ -345,7 +350,11 @@ mod tests {
 
     #[test]
     fn no_flip_among_few_shows_little() {
-        let none = NetFlips { n: 10, net: 0.0 };
+        let none = NetFlips {
+            n: 10,
+            net: 0.0,
+            size: 1.0,
+        };
         let found = Uncertain::resampled(0.0, vec![0.0; 999], Some(none));
         // Nothing in ten: a share of 1 - 0.05^(1/10) = 25.9 % would give that in 5 % of all draws.
         close(found.lower(0.05).unwrap(), -0.258_866);
@@ -358,7 +367,11 @@ mod tests {
     #[test]
     fn few_flips_are_judged_by_the_binomial_law() {
         // Three of twenty lost: Clopper-Pearson 95 % bounds of 3 / 20 are 0.042169 and 0.343664.
-        let lost = NetFlips { n: 20, net: -3.0 };
+        let lost = NetFlips {
+            n: 20,
+            net: -3.0,
+            size: 1.0,
+        };
         let found = Uncertain::resampled(-0.15, vec![-0.15; 999], Some(lost));
         close(found.upper(0.05).unwrap(), -0.042_169);
         close(found.lower(0.05).unwrap(), -0.343_664);
@@ -368,6 +381,16 @@ mod tests {
         close(won.lower(0.05).unwrap(), 0.042_169);
         close(won.p_above(won.lower(0.05).unwrap()), 0.05);
         assert_eq!((won.p_above(-0.1), won.p_below(-0.1)), (0.001, 1.0));
+        // Three flips that count twice each.
+        let twice = NetFlips {
+            net: -6.0,
+            size: 2.0,
+            ..lost
+        };
+        let twice = Uncertain::resampled(-0.3, vec![-0.3; 999], Some(twice));
+        close(twice.upper(0.05).unwrap(), -2.0 * 0.042_169);
+        close(twice.lower(0.05).unwrap(), -2.0 * 0.343_664);
+        close(twice.p_below(twice.upper(0.05).unwrap()), 0.05);
         // Of few flips the bound away from 0 is the nearer one: a difference that way would be found sooner.
         let [one, other] = [&found, &won].map(|found| found.detectable_either_way(0.05).unwrap());
         close(one, other);

@@ -14,11 +14,6 @@ use crate::metric::{Contrast, Direction, Resampling, SeedHits, TieRule, compare_
 
 /// Chance of any false statement in each of the two families.
 const ALPHA: f64 = 0.05;
-/// Enough for the tail of the smallest level that the curated suites reach.
-const RESAMPLING: Resampling = Resampling {
-    seed: 0,
-    resamples: 20_000,
-};
 /// How the intervals are made, for the report.
 const METHOD: &str = "Queries are paired; test videos are resampled, and the spread between seeds enters through \
     Student's t with the standard deviation pooled over the cells compared. Levels are adjusted (Holm) so that the \
@@ -192,7 +187,9 @@ impl Hits {
                 if !pair.is_some_and(|pair| pair.t2v.r_at.contains_key(&k)) {
                     continue;
                 }
-                seeds.push(hits_of(folder, &trial.id, ties, k)?);
+                let rows = folder.ranks(&trial.id)?;
+                let hit = |count: &RankCount| ties.hits(count, k);
+                seeds.push(SeedHits::from_rows(&rows, Direction::T2v, ties, hit));
                 basis = Some(Basis {
                     content_hash: result.data.content_hash.clone(),
                     protocol: ProtocolRecord {
@@ -234,7 +231,7 @@ impl Hits {
             })
             .collect();
         let hashes = |cells: &[&PlannedCell]| cells.iter().map(|cell| cell.hash.clone()).collect();
-        let compared = compare_all(&contrasts, ALPHA, RESAMPLING)?;
+        let compared = compare_all(&contrasts, ALPHA, Resampling::of_family(contrasts.len(), ALPHA / 2.0))?;
         Ok(family
             .iter()
             .zip(compared)
@@ -258,20 +255,6 @@ impl Hits {
 /// The rule that a trial's ranks were made under.
 fn tie_rule(protocol: &ProtocolRecord) -> Option<TieRule> {
     serde_json::from_value(Json::String(protocol.ties.clone())).ok()
-}
-
-/// Each query's part in R@`k` of a trial: their plain mean is the R@K of the tables. Where a rule gives queries
-/// weights, each hit is scaled by the mean weight of the trial.
-fn hits_of(folder: &RunFolder, trial: &str, ties: TieRule, k: u64) -> Result<SeedHits, TrialError> {
-    let rows = folder.ranks(trial)?;
-    let of = |value: &dyn Fn(&RankCount) -> f64| SeedHits::from_rows(&rows, Direction::T2v, value);
-    let mut hits = of(&|count| ties.hits(count, k));
-    let weights = of(&|count| ties.weight(count) as f64).values;
-    let mean_weight = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
-    for value in &mut hits.values {
-        *value /= mean_weight;
-    }
-    Ok(hits)
 }
 
 #[cfg(test)]

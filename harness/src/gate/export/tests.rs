@@ -283,7 +283,7 @@ fn summaries_fit_and_say_what_they_leave_out() {
 |---|---|---|
 | regressed | exact | t2v.counts of a: 240 of 1200 queries differ, first \`q4\` from rank 1 to rank 20: regressed |
 | regressed | lost | t2v.r\_at.1 of a: 50.00 % in the baseline, 30.00 % in the run, -20.00pt \[-26.22pt, -14.69pt\] from 3 and 3 seeds, 400 queries, margin 5pt: regressed |
-| regressed | rank | t2v.mean\_rank of a: 10.50 in the baseline, 14.30 in the run, +3.80 \[+3.07, +4.70\] from 3 and 3 seeds, 400 queries, margin 5%: regressed |
+| regressed | rank | t2v.mean\_rank of a: 10.50 in the baseline, 14.30 in the run, +3.80 \[+3.08, +4.68\] from 3 and 3 seeds, 400 queries, margin 5%: regressed |
 "#);
     let row = report.rows[1].clone();
     report.rows = vec![row; 10_000];
