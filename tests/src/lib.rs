@@ -102,6 +102,16 @@ pub fn said(command: &mut Command) -> Said {
     }
 }
 
+/// Sends a signal, `INT` or `TERM`, to a process, or to the whole group of a negative id.
+///
+/// # Panics
+/// When there is no such process.
+pub fn signal(name: &str, id: i64) {
+    let mut kill = Command::new("kill");
+    let sent = kill.args(["-s", name, "--", &id.to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "no process {id}");
+}
+
 /// A suite that trains in seconds, with two cells of a queue and without; `more` adds or overrides nothing but
 /// adds keys.
 pub fn small_suite(folder: &Path, more: &str) -> PathBuf {

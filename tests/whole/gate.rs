@@ -22,7 +22,7 @@ fn rank(query: usize) -> usize {
     query % 3
 }
 
-fn bless(run_folder: &str, to: &str, reason: &str) -> Said {
+pub(crate) fn bless(run_folder: &str, to: &str, reason: &str) -> Said {
     run(["bless", run_folder, "--to", to, "--reason", reason])
 }
 
@@ -343,7 +343,7 @@ fn version_of(folder: &Folder) -> String {
 }
 
 /// A suite of one kernel that is measured in a moment, its policy, and a run of it.
-fn measured(folder: &Folder) -> [String; 2] {
+pub(crate) fn measured(folder: &Folder) -> [String; 2] {
     let suite = "{format: 1, name: tiny, version: 1, about: A suite of the tests., kind: throughput, \
         operation: ema_update, shapes: [{tensors: 4, parameters: 20000}], axes: {kernel: [cpu/auto/f16]}, \
         measure: {processes: 3, samples: 3, min_time_ms: 3, cache: [warm], threads: 1}, gate: policy.yaml}";
@@ -358,7 +358,7 @@ fn measured(folder: &Folder) -> [String; 2] {
 }
 
 /// Makes the times of a run `factor` times as long.
-fn slow_down(run_folder: &str, factor: f64) {
+pub(crate) fn slow_down(run_folder: &str, factor: f64) {
     let path = Path::new(run_folder).join("measurements.jsonl");
     let mut record: Json = serde_json::from_slice(&fs::read(&path).expect("records")).expect("one record");
     let medians = &mut record["outcome"]["result"]["times"][0]["process_medians_ns"];

@@ -15,6 +15,8 @@ mod lists;
 mod real;
 mod recipes;
 mod shards;
+#[cfg(unix)]
+mod stop;
 mod throughput;
 mod tidy;
 #[cfg(feature = "torch")]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use hitbench_tests::{Said, hitbench, run};
+use hitbench_tests::{Said, hitbench, run, signal};
 use serde_json::Value as Json;
 
 fn measure(out: &Path, more: &[&str]) -> Said {
@@ -129,11 +129,7 @@ fn an_interrupted_run_keeps_what_is_recorded_and_goes_on() {
         assert!(Instant::now() < end, "no process was done within a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let interrupted = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill is there");
-    assert!(interrupted.success());
+    signal("INT", child.id().into());
     let status = child.wait().expect("a child of ours");
     assert_eq!(status.code(), Some(75));
     let said = measure(&out, &["--filter", "enqueue"]);

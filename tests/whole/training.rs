@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hitbench_tests::{Said, hitbench, run, small_suite};
+use hitbench_tests::{Said, hitbench, run, signal, small_suite};
 use serde_json::Value as Json;
 
 const TWO_CELLS: &str = "train: {steps: 60, batch: 16, lr: 1.0e-3, checkpoint_every: 7, log_every: 5, threads: 1}\n\
@@ -152,11 +152,7 @@ fn an_interrupted_run_says_so_goes_on_whatever_its_state_and_a_finished_one_is_r
     let out = folder.path().join("run");
     let mut child = start(&suite, &out);
     assert!(await_checkpoint(&mut child, &out), "the run ended too early");
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill runs");
-    assert!(sent.success());
+    signal("INT", child.id().into());
     let status = child.wait().expect("a child of ours");
     assert_eq!(status.code(), Some(75));
     assert!(tear_states(&out) > 0, "a stopped trial leaves a state");

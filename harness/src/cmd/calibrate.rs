@@ -13,6 +13,7 @@ use super::console::{stdout, table};
 use super::failure::Failure;
 use super::gate::policy;
 use super::rerun::Rerun;
+use super::stop;
 use crate::exit_code::ExitCode;
 use crate::gate::calibrate::{Calibration, FEWEST_RUNS};
 use crate::gate::{Evidence, GateError, GateMetric};
@@ -58,7 +59,7 @@ struct WireCalibration<'a> {
 ///
 /// # Errors
 /// [`Failure`] with exit code 2 for a suite or policy that cannot be used, 3 when the folder holds runs of another build
-/// or machine, 5 when a run fails, 74 when a file cannot be written.
+/// or machine, 5 when a run fails, 74 when a file cannot be written, 75 when it is stopped.
 pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
     if args.runs < FEWEST_RUNS {
         return Err(Failure::message(
@@ -68,6 +69,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
             "give --runs 4 or more",
         ));
     }
+    let stop = stop::on_signals();
     let suite = AnySuite::load(&args.suite, &[])?;
     let policy = policy(args.policy.as_deref(), || Ok(suite.gate().map(PathBuf::from)))?;
     let program = std::env::current_exe()?;
@@ -82,6 +84,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
             sets: &seeds(&suite, index),
             filter: None,
             out: &out,
+            stop: &stop,
         }
         .run()?;
         runs.push(Evidence::read(&RunFolder::new(&out))?);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use hitbench_reports::RunFolder;
@@ -11,6 +12,7 @@ use self::exports::ExportArgs;
 use super::console::stdout;
 use super::failure::Failure;
 use super::rerun::Rerun;
+use super::stop;
 use crate::exit_code::ExitCode;
 use crate::gate::ab::FEWEST_BLOCKS;
 use crate::gate::calibrate::Calibration;
@@ -69,7 +71,7 @@ pub struct GateArgs {
 ///
 /// # Errors
 /// [`Failure`] with exit code 2 for files that cannot be used, 3 for another suite or version of it, 5 when a suite cannot
-/// be run, 74 when a file cannot be written.
+/// be run, 74 when a file cannot be written, 75 when --ab or --confirm is stopped.
 pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
     let (gate, report) = match (&args.ab, &args.run) {
         (Some(ab), _) => ab::gate(args, [&ab[0], &ab[1]], &ab[2])?,
@@ -91,6 +93,8 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
 }
 
 fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), Failure> {
+    // Without new samples nothing is worth waiting for, and a signal may end the process.
+    let confirmation = args.confirm.as_deref().map(|suite| (suite, stop::on_signals()));
     let folder = RunFolder::new(run);
     let policy = policy(args.policy.as_deref(), || {
         Ok(folder.run()?.suite.gate.map(PathBuf::from))
@@ -108,7 +112,7 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
     let evidence = Evidence::read(&folder)?;
     let calibration = calibration(&policy)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
-    if let Some(suite) = &args.confirm {
+    if let Some((suite, stop)) = &confirmation {
         let here = machine::tool()?.build_id;
         if here != evidence.tool.build_id {
             return Err(Failure::message(
@@ -121,7 +125,7 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
                 "confirm with the program that made the run",
             ));
         }
-        confirm(&mut gate, &policy, &baseline, suite)?;
+        confirm(&mut gate, &policy, &baseline, suite, stop)?;
     }
     let sides = [
         SideReport::of_baseline(path, &baseline),
@@ -161,7 +165,13 @@ pub(super) fn policy(
 }
 
 /// Measures the flagged cells again.
-fn confirm(gate: &mut Gate, policy: &Policy, baseline: &Baseline, suite: &Path) -> Result<(), Failure> {
+fn confirm(
+    gate: &mut Gate,
+    policy: &Policy,
+    baseline: &Baseline,
+    suite: &Path,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
     let cells: BTreeSet<&str> = gate.flagged().map(|row| row.cell.as_str()).collect();
     if cells.is_empty() {
         return Ok(());
@@ -176,6 +186,7 @@ fn confirm(gate: &mut Gate, policy: &Policy, baseline: &Baseline, suite: &Path) 
             sets: &[],
             filter: (!is_only).then_some(*cell),
             out: &out,
+            stop,
         }
         .run()?;
     }

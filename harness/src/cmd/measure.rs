@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use hitbench_reports::record::{
     AxisRecord, FORMAT, PlannedCell, PlannedTrial, RecordError, RunRecord, SuiteRecord, ToolRecord,
@@ -23,9 +23,6 @@ use crate::measure::{CellTask, MeasureError, MeasureOptions, MeasureOutcome, Mea
 use crate::suite::{Kind, ThroughputSuite};
 use crate::trial::plan::run_folder_name;
 
-/// Raised by SIGINT and SIGTERM.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 #[derive(Serialize)]
 struct WireOutcome {
     schema: &'static str,
@@ -41,11 +38,15 @@ struct WireOutcome {
     n_failed: usize,
 }
 
-/// Measures what no record answers yet, then draws tables and plots from the records.
+/// Measures what no record answers yet until `stop` is raised, then draws tables and plots from the records.
 ///
 /// # Errors
 /// [`Failure`] when records cannot be read or written, or measuring is impossible.
-pub(super) fn measure(args: &RunArgs, suite: &ThroughputSuite) -> Result<ExitCode, Failure> {
+pub(super) fn measure(
+    args: &RunArgs,
+    suite: &ThroughputSuite,
+    stop: &AtomicBool,
+) -> Result<ExitCode, Failure> {
     let tool = machine::tool()?;
     // The records name the whole suite whatever part of it runs now.
     let plan = MeasurePlan::new(suite, None)?;
@@ -63,12 +64,10 @@ pub(super) fn measure(args: &RunArgs, suite: &ThroughputSuite) -> Result<ExitCod
     refuse_other_machine(&writer, &record)?;
     writer.write_run(&record)?;
 
-    // A second handler cannot be set; the first then stays, which is as good.
-    let _ = ctrlc::try_set_handler(|| STOP.store(true, Ordering::Relaxed));
     let options = MeasureOptions {
         build_id: &record.tool.build_id,
         fail_fast: args.fail_fast,
-        stop: &STOP,
+        stop,
     };
     let wanted = |planned: &&PlannedCell| {
         let filter = args.filter.as_deref();

@@ -37,5 +37,6 @@ mod cli;
 mod console;
 mod output;
 mod show;
+mod stop;
 
 pub use cli::Cli;

@@ -1,10 +1,12 @@
 //! `hitbench run`: trains and evaluates, or measures, a suite into a run folder.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
 use super::failure::Failure;
+use super::stop;
 use crate::exit_code::ExitCode;
 use crate::suite::{AnySuite, Suite};
 
@@ -41,16 +43,18 @@ pub struct RunArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure`] with exit code 2 for a suite or data that cannot be used, 74 when a file cannot be written.
+/// [`Failure`] with exit code 2 for a suite or data that cannot be used, 74 when a file cannot be written, 75 when it is
+/// stopped before it has a run folder.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let stop = stop::on_signals();
     match AnySuite::load(&args.suite, &args.sets)? {
-        AnySuite::Ablation(suite) => train(args, &suite),
-        AnySuite::Throughput(suite) => super::measure::measure(args, &suite),
+        AnySuite::Ablation(suite) => train(args, &suite, &stop),
+        AnySuite::Throughput(suite) => super::measure::measure(args, &suite, &stop),
     }
 }
 
 #[cfg(not(feature = "torch"))]
-fn train(_: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
+fn train(_: &RunArgs, suite: &Suite, _: &AtomicBool) -> Result<ExitCode, Failure> {
     Err(Failure::needs_libtorch(format!(
         "suite `{}` trains a model, and this build of hitbench has no libtorch",
         suite.name
@@ -58,6 +62,6 @@ fn train(_: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
 }
 
 #[cfg(feature = "torch")]
-fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
-    super::train::train(args, suite)
+fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<ExitCode, Failure> {
+    super::train::train(args, suite, stop)
 }

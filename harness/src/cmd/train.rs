@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use hitbench_reports::RunWriter;
 use hitbench_reports::record::{
@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::folder::{axis_values, command, refuse_other_suite};
 use super::progress::Progress;
 use super::run::RunArgs;
+use super::stop;
 use crate::exit_code::ExitCode;
 use crate::machine;
 use crate::suite::{Kind, Suite};
@@ -21,24 +22,17 @@ use crate::trial::inputs::{CellInputs, InputCache};
 use crate::trial::plan::{Plan, run_folder_name};
 use crate::trial::{RunOptions, TrialTask, run_trials};
 
-/// Raised by SIGINT and SIGTERM.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Runs what no record answers yet, then draws tables and plots from the records.
+/// Runs what no record answers yet until `stop` is raised, then draws tables and plots from the records.
 ///
 /// # Errors
-/// [`Failure`] when data or records cannot be read or written.
-pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> {
+/// [`Failure`] when data or records cannot be read or written, and with exit code 75 when it is stopped before there is a
+/// run folder.
+pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<ExitCode, Failure> {
     let tool = machine::tool()?;
     // The records name the whole suite whatever part of it runs now.
     let plan = Plan::new(suite, None)?;
     Plan::new(suite, args.filter.as_deref())?;
-    let mut cache = InputCache::default();
-    let inputs: Vec<CellInputs> = plan
-        .cells
-        .iter()
-        .map(|planned| cache.load(suite, planned))
-        .collect::<Result<_, _>>()?;
+    let inputs = load(suite, &plan, stop)?;
     let record = run_record(args, suite, &plan, &inputs, tool);
     let default = || {
         PathBuf::from("runs").join(run_folder_name(
@@ -52,13 +46,11 @@ pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> 
     refuse_other_suite(&writer, &record)?;
     writer.write_run(&record)?;
 
-    // A second handler cannot be set; the first then stays, which is as good.
-    let _ = ctrlc::try_set_handler(|| STOP.store(true, Ordering::Relaxed));
     let options = RunOptions {
         build_id: &record.tool.build_id,
         fail_fast: args.fail_fast,
         keep_weights: args.keep_weights,
-        stop: &STOP,
+        stop,
     };
     let mut tasks = tasks(&plan, &record, &inputs);
     tasks.retain(|task| {
@@ -68,6 +60,17 @@ pub(super) fn train(args: &RunArgs, suite: &Suite) -> Result<ExitCode, Failure> 
     });
     let outcome = run_trials(&tasks, &writer, options, &mut Progress::new())?;
     conclude::conclude(&writer, suite, outcome, args.json)
+}
+
+/// What the cells read.
+fn load(suite: &Suite, plan: &Plan<'_>, stop: &AtomicBool) -> Result<Vec<CellInputs>, Failure> {
+    let mut cache = InputCache::default();
+    let mut inputs = Vec::with_capacity(plan.cells.len());
+    for planned in &plan.cells {
+        inputs.push(cache.load(suite, planned)?);
+        stop::check(stop, "while the data were loaded")?;
+    }
+    Ok(inputs)
 }
 
 fn run_record(

@@ -7,6 +7,7 @@ use hitbench_reports::RunFolder;
 
 use super::super::failure::Failure;
 use super::super::rerun::{Rerun, cannot_start};
+use super::super::stop;
 use super::{GateArgs, calibration, policy};
 use crate::exit_code::ExitCode;
 use crate::gate::ab::{Block, judge_blocks, looks};
@@ -19,6 +20,7 @@ pub(super) fn gate(
     [old, new]: [&Path; 2],
     suite: &Path,
 ) -> Result<(Gate, GateReport), Failure> {
+    let stop = stop::on_signals();
     let loaded = AnySuite::load(suite, &[])?;
     let policy = policy(args.policy.as_deref(), || Ok(loaded.gate().map(Path::to_owned)))?;
     if policy.throughput_rows().next().is_none() {
@@ -54,6 +56,7 @@ pub(super) fn gate(
                     sets: &sets,
                     filter: None,
                     out: &out,
+                    stop: &stop,
                 }
                 .run()?;
                 Ok::<Evidence, Failure>(Evidence::read(&RunFolder::new(&out))?)
