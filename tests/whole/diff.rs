@@ -240,7 +240,7 @@ fn people_get_a_sentence_a_table_and_the_queries_that_moved() {
         &[&a, &b, "--captions", &captions],
         2,
         "ids",
-        &["columns `text_id`, `n`, `sentence`"],
+        &["no column `caption`, its columns are `text_id`, `n`, `sentence`"],
     );
     let others = folder.write("others.csv", "text_id,caption\nx,y\n");
     refused(
@@ -256,7 +256,7 @@ fn people_get_a_sentence_a_table_and_the_queries_that_moved() {
         "ids",
         &["two captions of text `clip0`"],
     );
-    let one = folder.write("one.csv", "text_id,caption\nclip0,a\n");
+    let one = folder.write("one.csv", "caption_id,video_id,text\nclip0,v,a\n");
     let said = diff(&[&a, &b, "--captions", &one]);
     assert!(said.err.contains("59 texts have no caption"), "{}", said.err);
 

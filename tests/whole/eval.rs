@@ -143,6 +143,34 @@ fn the_table_says_what_decides_its_numbers() {
 }
 
 #[test]
+fn the_table_says_where_captions_of_one_video_are_rivals() {
+    let folder = Folder::new();
+    // Captions 0 and 1 are the same text of video 0, and score best for it.
+    let sims = folder.write("sims.npy", npy([3, 2], &[0.9, 0.1, 0.9, 0.1, 0.2, 0.8]));
+    let map = folder.write("map.csv", "text_id,video_id\na,u\nb,u\nc,v\n");
+    let [texts, videos] = ["a\nb\nc\n", "u\nv\n"].map(str::to_owned);
+    let texts = folder.write("texts.txt", texts);
+    let videos = folder.write("videos.txt", videos);
+    let input = [
+        "--sim",
+        &sims,
+        "--text-ids",
+        &texts,
+        "--video-ids",
+        &videos,
+        "--map",
+        &map,
+    ];
+    let rivals = "True items of one query tie with each other";
+    for (ties, share, is_said) in [("average", 0.5, true), ("expected", 1.0, false)] {
+        let found = json(&eval(&[&input[..], &["--ties", ties, "--json"]].concat()));
+        assert_eq!(found["directions"]["v2t"]["r_at"]["1"], share);
+        let table = eval(&[&input[..], &["--ties", ties]].concat());
+        assert_eq!(table.out.contains(rivals), is_said, "{}", table.out);
+    }
+}
+
+#[test]
 fn embeddings_are_scored_by_the_kernel_named() {
     let folder = Folder::new();
     let text = folder.write("text.npy", npy([3, 2], &[3.0, 0.0, 0.0, 2.0, 1.0, 1.0]));

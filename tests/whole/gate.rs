@@ -555,4 +555,10 @@ fn every_export_says_the_same() {
     ];
     let said = run(args);
     assert_eq!(said.code, Some(74), "{}", said.err);
+    assert!(said.err.contains("g.xml"), "{}", said.err);
+    assert!(
+        said.out.contains("regressed"),
+        "the verdict is lost: {}",
+        said.out
+    );
 }

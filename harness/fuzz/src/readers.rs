@@ -131,6 +131,7 @@ fn check_message(path: &Path, message: &str) {
         "expected ",
         "holds ",
         "has the columns",
+        "has no column",
         "column ",
         "occurs twice",
         "sentences but ",

@@ -35,8 +35,8 @@ pub struct DiffArgs {
     /// The second; differences are B - A.
     #[arg(value_name = "B")]
     b: Location,
-    /// CSV file with the header text_id,caption, to show what the texts say; FILE::COLUMN names another column of
-    /// captions.
+    /// CSV file with the header text_id,caption (or caption_id,text), to show what the texts say; FILE::COLUMN names another
+    /// column of captions.
     #[arg(long, value_name = "FILE")]
     captions: Option<Location>,
     /// Lists so many queries of each direction, those whose rank changed most.

@@ -78,7 +78,6 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
         (None, Some(run)) => against_baseline(args, run)?,
         (None, None) => unreachable!("the command line asks for a run"),
     };
-    args.exports.write(&report)?;
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
@@ -89,6 +88,9 @@ pub fn run(args: &GateArgs) -> Result<ExitCode, Failure> {
             write!(out, "\n{}", explanation(&gate.rows))?;
         }
     }
+    out.flush()?;
+    // Last: whoever cannot have the files has the verdict.
+    args.exports.write(&report)?;
     Ok(gate.conclusion().0)
 }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::error::DiffError;
 use crate::format::{FormatError, Location, read_columns, read_text};
 
-/// Column of the ids.
-const ID: &str = "text_id";
-/// Column of the ids where there is no [`ID`]: with one caption a video, texts are often called like their videos.
-const VIDEO_ID: &str = "video_id";
-/// Column of the captions, unless another is named.
-const CAPTION: &str = "caption";
+/// Columns of the ids: the first that there is.
+///
+/// `caption_id` in folders of features; with one caption a video, texts are often called like their videos.
+const IDS: [&str; 3] = ["text_id", "caption_id", "video_id"];
+/// Columns of the captions, unless another is named: the first that there is. `text` in folders of features.
+const CAPTIONS: [&str; 2] = ["caption", "text"];
 
 /// Captions by text id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +21,15 @@ pub struct Captions {
 }
 
 impl Captions {
-    /// Reads a CSV file with a header that has `text_id`, or else `video_id`, and `caption`, or with `FILE::COLUMN` another column of
-    /// captions. Other columns are passed over; commas, semicolons or tabs part them.
+    /// Reads a CSV file with a header that has `text_id`, or else `caption_id` or `video_id`, and `caption` or else `text`, or
+    /// with `FILE::COLUMN` another column of captions. Other columns are passed over; commas, semicolons or tabs part them.
     ///
     /// # Errors
     /// [`DiffError::File`], [`DiffError::RepeatedCaption`] for a text with two different captions.
     pub fn read(location: &Location) -> Result<Self, DiffError> {
-        let column = location.member.as_deref().unwrap_or(CAPTION);
         let text = read_text(location)?;
         let mut by_id: HashMap<String, String> = HashMap::new();
-        let rows = read_columns(location, &text, [ID, column]).or_else(|error| match &error {
-            FormatError::Column { location: asked, .. } if asked.member.as_deref() == Some(ID) => {
-                read_columns(location, &text, [VIDEO_ID, column]).map_err(|_| error)
-            }
-            _ => Err(error),
-        })?;
-        for [id, caption] in rows {
+        for [id, caption] in read_captions(location, &text)? {
             match by_id.get(&id) {
                 Some(known) if *known != caption => {
                     return Err(DiffError::RepeatedCaption {
@@ -77,4 +70,21 @@ impl Captions {
             first: ids.clone().next().unwrap_or_default().to_owned(),
         })
     }
+}
+
+/// Ids and captions by the first columns that there are; an error is that of the columns looked for first.
+fn read_captions(location: &Location, text: &str) -> Result<Vec<[String; 2]>, FormatError> {
+    let named = location.member.as_deref();
+    let columns = named.map_or(CAPTIONS.to_vec(), |column| vec![column]);
+    let mut first = None;
+    for (id, caption) in IDS
+        .into_iter()
+        .flat_map(|id| columns.iter().map(move |caption| (id, *caption)))
+    {
+        match read_columns(location, text, [id, caption]) {
+            Err(error @ FormatError::Column { .. }) => first = first.or(Some(error)),
+            read => return read,
+        }
+    }
+    Err(first.expect("there are columns to look for"))
 }

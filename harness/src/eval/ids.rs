@@ -214,7 +214,10 @@ mod tests {
             let unnamed = message(IdList::read(&location), &location);
             assert_eq!(unnamed, "`F` has the columns `key`, `video_id`, `sentence`");
             let absent = message(IdList::read(&column(&location, "id")), &location);
-            assert_eq!(absent, "`F::id` has the columns `key`, `video_id`, `sentence`");
+            assert_eq!(
+                absent,
+                "`F` has no column `id`, its columns are `key`, `video_id`, `sentence`"
+            );
         }
         let (_folder, one) = file("ids.csv", "0\nvideo7000\nvideo7007\n");
         assert_eq!(

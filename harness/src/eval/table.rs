@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use super::join::JoinedBy;
 use super::narrow::Narrowing;
 use super::view::View;
-use crate::metric::{DirectionMetrics, word};
+use crate::metric::{DirectionMetrics, TieRule, word};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
@@ -80,6 +80,13 @@ pub(super) fn sheet(found: &View<'_>) -> Sheet {
     }
 }
 
+/// Whether `average` takes true items of one query for rivals of each other: only then does some R@K lie below that of the
+/// worst order.
+fn has_own_rivals(ties: TieRule, metrics: &DirectionMetrics) -> bool {
+    let worst = |k| metrics.r_at_interval.get(k).map_or(0.0, |[low, _]| *low);
+    ties == TieRule::Average && metrics.r_at.iter().any(|(k, share)| *share < worst(k))
+}
+
 /// Whether the order of tied items could move some R@K.
 fn is_open(metrics: &DirectionMetrics) -> bool {
     metrics.r_at_interval.values().any(|[low, high]| low < high)
@@ -95,6 +102,13 @@ fn legend(text: &mut String, found: &View<'_>, columns: &Columns<'_>) -> std::fm
     }
     if columns.ties {
         writeln!(text, "ties: R@K if all tied items were ranked worst and best.")?;
+    }
+    let mut metrics = columns.directions.iter().map(|(_, metrics)| metrics);
+    if metrics.any(|metrics| has_own_rivals(found.ties, metrics)) {
+        writeln!(
+            text,
+            "True items of one query tie with each other: `average` counts them as rivals, `expected` does not."
+        )?;
     }
     if found.by == JoinedBy::MaskLayout {
         writeln!(

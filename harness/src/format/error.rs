@@ -181,7 +181,7 @@ pub enum FormatError {
         problem: String,
     },
     /// A table without the column asked for, or with several where one must be named.
-    #[error("`{location}` has the columns {}", Listed(known))]
+    #[error("{}", columns(location, known))]
     Column {
         /// The file, with the column asked for.
         location: Location,
@@ -266,9 +266,21 @@ impl FormatError {
                 Some("nothing in a pickle is run: save the arrays themselves with numpy.save or numpy.savez")
             }
             Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
+            Self::Column { location, .. } if location.member.is_some() => {
+                Some("the first line of the file must name that column")
+            }
             Self::Column { .. } => Some("name the column that is meant as FILE::COLUMN"),
             _ => None,
         }
+    }
+}
+
+fn columns(location: &Location, known: &[String]) -> String {
+    let (path, listed) = (location.path.display(), Listed(known));
+    match &location.member {
+        Some(column) if known.is_empty() => format!("`{path}` has no column `{column}`: it is empty"),
+        Some(column) => format!("`{path}` has no column `{column}`, its columns are {listed}"),
+        None => format!("`{path}` has the columns {listed}"),
     }
 }
 

@@ -231,7 +231,11 @@ impl Hits {
             })
             .collect();
         let hashes = |cells: &[&PlannedCell]| cells.iter().map(|cell| cell.hash.clone()).collect();
-        let compared = compare_all(&contrasts, ALPHA, Resampling::of_family(contrasts.len(), ALPHA / 2.0))?;
+        let compared = compare_all(
+            &contrasts,
+            ALPHA,
+            Resampling::of_family(contrasts.len(), ALPHA / 2.0),
+        )?;
         Ok(family
             .iter()
             .zip(compared)

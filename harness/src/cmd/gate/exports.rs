@@ -40,11 +40,14 @@ pub(super) struct ExportArgs {
 }
 
 impl ExportArgs {
-    /// Writes every file that was asked for, each whole or not at all, and prints annotations.
+    /// Prints annotations and writes every file that was asked for, each whole or not at all.
     ///
     /// # Errors
     /// [`Failure`] with exit code 74 when a file cannot be written.
     pub(super) fn write(&self, report: &GateReport) -> Result<(), Failure> {
+        if self.github {
+            write!(stdout(), "{}", annotations(report))?;
+        }
         let write = |path: &Option<PathBuf>, text: fn(&GateReport) -> String| match path {
             Some(path) => write_file(path, &text(report)),
             None => Ok(()),
@@ -54,16 +57,14 @@ impl ExportArgs {
         write(&self.bencher, bencher)?;
         write(&self.json_lines, json_lines)?;
         if let Some(folder) = &self.action_benchmark {
-            fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+            fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
             let files = action_benchmark(report);
             write_file(&folder.join("bigger.json"), &files.bigger)?;
             write_file(&folder.join("smaller.json"), &files.smaller)?;
         }
-        if self.github {
-            if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
-                append_summary(&path, report).map_err(|error| cannot_write(&path, error))?;
-            }
-            write!(stdout(), "{}", annotations(report))?;
+        if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| self.github) {
+            let path = PathBuf::from(path);
+            append_summary(&path, report).map_err(|error| cannot_write(&path, &error))?;
         }
         Ok(())
     }
@@ -81,6 +82,12 @@ fn append_summary(path: &Path, report: &GateReport) -> std::io::Result<()> {
     file.write_all(summary(report, left).as_bytes())
 }
 
-fn cannot_write(path: &Path, error: std::io::Error) -> Failure {
-    Failure::new(ExitCode::CannotWrite, "cannot-write", error).in_file(path)
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::message(
+        ExitCode::CannotWrite,
+        "cannot-write",
+        format!("cannot write `{}`: {error}", path.display()),
+        "the verdict is printed all the same; name a place that can be written",
+    )
+    .in_file(path)
 }
