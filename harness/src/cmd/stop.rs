@@ -10,8 +10,8 @@ use crate::exit_code::ExitCode;
 
 /// The flag, which both signals raise from now on instead of ending the process.
 ///
-/// They do so too where SIGINT was ignored at the start, as it is in jobs that a script leaves in the background. SIGHUP is
-/// left as it was: `nohup` has it ignored.
+/// They do so too where SIGINT was ignored at the start, as it is in jobs that a script leaves in the background: they too are
+/// stopped by `kill -INT`, and lose nothing by it. SIGHUP is left as it was: `nohup` has it ignored.
 pub(super) fn on_signals() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -21,7 +21,8 @@ pub struct SeedHits {
 
 impl SeedHits {
     /// Of the counts of a trial and the video of each. `value` is the sum over all that a query counts as, such as
-    /// `|count| ties.hits(count, 10)`; where that is not 1 for each, every value is scaled by its mean over the queries.
+    /// `|count| ties.hits(count, 10)`; every value is divided by the mean of what queries count as.
+    /// The mean is the metric's; what queries count as is taken as fixed when videos are resampled.
     pub fn new(
         counts: &[RankCount],
         clusters: Vec<u32>,
@@ -85,6 +86,10 @@ impl<'a> Contrast<'a> {
     fn trials(&self) -> impl Iterator<Item = &'a SeedHits> {
         let sides = [&self.references, &self.candidates].into_iter().flatten();
         sides.flat_map(|&trials| trials)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &'a f64> {
+        self.trials().flat_map(|trial| &trial.values)
     }
 
     /// Checks that there are trials in every cell and that all have the same queries.
@@ -171,9 +176,8 @@ impl<'a> Contrast<'a> {
     pub fn uncertain(&self, resampling: Resampling) -> Result<Uncertain, MetricError> {
         self.check()?;
         let effects = self.effects();
-        let values = || self.trials().flat_map(|trial| &trial.values);
         // Ranks, which are negative here, have no largest change.
-        let flips = values().all(|value| *value >= 0.0).then(|| {
+        let flips = self.values().all(|value| *value >= 0.0).then(|| {
             let mut clusters: Vec<u32> = self
                 .trials()
                 .next()
@@ -184,7 +188,7 @@ impl<'a> Contrast<'a> {
             NetFlips {
                 n,
                 net: mean(&effects) * n as f64,
-                size: values().fold(1.0, |most: f64, value| most.max(*value)),
+                size: self.values().fold(1.0, |most: f64, value| most.max(*value)),
             }
         });
         Ok(Uncertain::resampled(
@@ -217,6 +221,12 @@ impl<'a> Contrast<'a> {
             let by_seeds = seed_errors((error, freedom), luck, effects.len(), resampling.resamples);
             for (difference, by_seeds) in differences.iter_mut().zip(by_seeds) {
                 *difference = estimate + by_videos * (*difference - estimate) + by_seeds;
+            }
+        }
+        // Few videos have far tails, in which shares would differ by more than they can.
+        if self.values().all(|value| (0.0..=1.0).contains(value)) {
+            for difference in &mut differences {
+                *difference = difference.clamp(-1.0, 1.0);
             }
         }
         differences.sort_unstable_by(f64::total_cmp);

@@ -43,7 +43,7 @@ enum Law {
 pub(super) struct NetFlips {
     /// Videos.
     pub(super) n: u64,
-    /// Hits won less hits lost, in videos; may be a fraction.
+    /// Hits won less hits lost, in videos, a flip adding up to [`size`](Self::size); may be a fraction.
     pub(super) net: f64,
     /// The most that one flip adds: 1, or more under `clip4clip`, where a query counts several times.
     pub(super) size: f64,

@@ -47,12 +47,21 @@ impl<'a> FromIterator<&'a Tensor> for TensorList {
     }
 }
 
+impl TensorList {
+    fn is_empty(&self) -> bool {
+        matches!(&self.0, IValue::TensorList(tensors) if tensors.is_empty())
+    }
+}
+
 /// `key += weight * (query - key)` for pairs of tensors of one length, dtype and device each: `_foreach_lerp_`, which
-/// moves a list by few launches on a GPU. Keys are written in place.
+/// moves a list by few launches on a GPU. Keys are written in place. Nothing to do for no pair, which libtorch refuses.
 ///
 /// # Errors
 /// [`KernelError::Libtorch`].
 pub(super) fn lerp_list(keys: &TensorList, queries: &TensorList, weight: f64) -> Result<(), KernelError> {
+    if [keys, queries].iter().all(|list| list.is_empty()) {
+        return Ok(());
+    }
     LERP.with(|module| {
         let module = match module.get() {
             Some(module) => module,
@@ -110,7 +119,9 @@ mod tests {
         let list = |tensor| TensorList::from_iter([tensor]);
         lerp_list(&list(&tensor), &list(&tensor), 0.5)?;
         assert!(lerp_list(&list(&tensor), &list(&longer), 0.5).is_err());
-        assert!(lerp_list(&list(&tensor), &TensorList::from_iter([]), 0.5).is_err());
+        let none = TensorList::from_iter([]);
+        assert!(lerp_list(&list(&tensor), &none, 0.5).is_err());
+        lerp_list(&none, &none, 0.5)?;
         Ok(())
     }
 }
