@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Which score ranked the gallery. Ordered as tables print them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,22 +113,9 @@ pub struct DirectionRecord {
     pub ndcg_at_10: Option<f64>,
     /// Mean average precision.
     pub map: Option<f64>,
-    /// True recall by K: share of each query's true items among the K best, averaged. Empty where it is unknown, `null`
-    /// in files.
-    #[serde(
-        default,
-        serialize_with = "null_if_empty",
-        deserialize_with = "empty_if_null"
-    )]
+    /// True recall by K: share of each query's true items among the K best, averaged.
+    #[serde(default)]
     pub recall_at: BTreeMap<u64, f64>,
-}
-
-fn null_if_empty<S: Serializer>(by_k: &BTreeMap<u64, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    Some(by_k).filter(|by_k| !by_k.is_empty()).serialize(serializer)
-}
-
-fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u64, f64>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Both directions under one score.
