@@ -246,7 +246,7 @@ pub(crate) fn direction(r1: f64, n_queries: u64) -> DirectionRecord {
         mrr_ci95: Some([0.27, 0.33]),
         ndcg_at_10: None,
         map: None,
-        recall_at: BTreeMap::new(),
+        recall_at: None,
         r_at,
     }
 }

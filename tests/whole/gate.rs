@@ -27,7 +27,7 @@ pub(crate) fn bless(run_folder: &str, to: &str, reason: &str) -> Said {
 }
 
 /// A run, its baseline and a policy.
-fn blessed(folder: &Folder) -> [String; 3] {
+pub(crate) fn blessed(folder: &Folder) -> [String; 3] {
     let before = evaluated(folder, "before", &ranked(rank), &[]);
     let baseline = folder.text("baseline.json");
     let said = bless(&before, &baseline, "the first");
@@ -72,6 +72,14 @@ fn refused(said: &Said, code: i32, reason: &str, part: &str) {
     );
     let message = error["message"].as_str().expect("a message");
     assert!(message.contains(part), "{message}");
+}
+
+/// Checks the file of an error, and a part of what it says to do about it.
+#[track_caller]
+fn has_remedy(said: &Said, file: &str, part: &str) {
+    let error: Json = serde_json::from_str(&said.err).expect("an error");
+    let help = error["help"].as_str().expect("a remedy");
+    assert!(error["file"] == json!(file) && help.contains(part), "{error}");
 }
 
 /// Changes a JSON file in place.
@@ -156,40 +164,49 @@ fn baselines_that_cannot_be_trusted_are_refused_and_kept() {
     let good = fs::read_to_string(&baseline).expect("the baseline");
     let gate = |path: &str| gate(path, &before, &policy, &["--json"]);
     let edited = good.replacen("the first", "the best", 1);
-    for (name, text, reason, part) in [
+    for (name, text, reason, part, remedy) in [
         (
             "torn",
             &good[..good.len() / 2],
             "torn-baseline",
             "is torn or not a baseline",
+            "version control",
         ),
-        ("other", "[1, 2]", "torn-baseline", "is torn or not a baseline"),
+        (
+            "other",
+            "[1, 2]",
+            "torn-baseline",
+            "is torn or not a baseline",
+            "version control",
+        ),
         (
             "edited",
             &edited,
             "edited-baseline",
             "was edited: its checksum is blake3:",
+            "version control",
         ),
         (
             "future",
             "{\"format\": 2, \"new\": true}",
             "future-format",
             "has format 2, but this hitbench reads format 1",
+            "later version of hitbench",
         ),
     ] {
         let path = folder.write(&format!("{name}.json"), text);
-        refused(&gate(&path), 2, reason, part);
+        let said = gate(&path);
+        refused(&said, 2, reason, part);
+        has_remedy(&said, &path, remedy);
         // Nor is it taken for something to replace.
         let said = run(["bless", &before, "--to", &path, "--reason", "again", "--json"]);
         refused(&said, 2, reason, part);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
     }
-    refused(
-        &gate(&folder.text("none.json")),
-        2,
-        "baseline-unreadable",
-        "could not read the baseline",
-    );
+    let none = folder.text("none.json");
+    let said = gate(&none);
+    refused(&said, 2, "baseline-unreadable", "could not read the baseline");
+    has_remedy(&said, &none, "hitbench bless");
     // Spaces may change.
     let value: Json = serde_json::from_str(&good).expect("JSON");
     let respaced = folder.write("respaced.json", value.to_string());
@@ -474,91 +491,4 @@ fn builds_are_compared_in_turns_and_runs_with_themselves() {
     assert!(said.out.contains("is below the noise of"), "{}", said.out);
     let said = run(["calibrate", &suite, "--runs", "3", "--out", &runs, "--json"]);
     refused(&said, 2, "too-few-runs", "3 runs say little");
-}
-
-#[test]
-fn every_export_says_the_same() {
-    let folder = Folder::new();
-    let [_, baseline, policy] = blessed(&folder);
-    let after = evaluated(
-        &folder,
-        "after",
-        &ranked(|query| query % 3 + usize::from(query == 7)),
-        &[],
-    );
-    let [junit, sarif, bencher, lines] =
-        ["g.xml", "g.sarif", "g.bencher.json", "g.jsonl"].map(|name| folder.text(name));
-    let charts = folder.text("charts");
-    let summary = folder.write("summary.md", "before\n");
-    let said = hitbench_tests::hitbench([
-        "gate",
-        "--baseline",
-        &baseline,
-        "--run",
-        &after,
-        "--policy",
-        &policy,
-        "--junit",
-        &junit,
-        "--sarif",
-        &sarif,
-        "--bencher",
-        &bencher,
-        "--json-lines",
-        &lines,
-        "--action-benchmark",
-        &charts,
-        "--github",
-    ])
-    .env("GITHUB_STEP_SUMMARY", &summary)
-    .output()
-    .expect("hitbench starts");
-    let out = String::from_utf8(said.stdout).expect("text");
-    assert_eq!(
-        said.status.code(),
-        Some(1),
-        "{out}{}",
-        String::from_utf8_lossy(&said.stderr)
-    );
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    assert!(read(&junit).contains("failures=\"1\""));
-    let log: Json = serde_json::from_str(&read(&sarif)).expect("JSON");
-    assert_eq!(log["runs"][0]["results"][0]["ruleId"], "gate/kernel");
-    let metrics: Json = serde_json::from_str(&read(&bencher)).expect("JSON");
-    assert_eq!(metrics["eval/the only cell"]["t2v.r_at.1"]["value"], 1.0 / 3.0);
-    let rows: Vec<Json> = read(&lines)
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    let verdicts: Vec<&Json> = rows.iter().map(|row| &row["verdict"]).collect();
-    assert_eq!(verdicts, ["regressed", "equivalent"]);
-    let bigger: Json = serde_json::from_str(&read(&format!("{charts}/bigger.json"))).expect("JSON");
-    assert_eq!(bigger.as_array().map(Vec::len), Some(1));
-    assert_eq!(read(&format!("{charts}/smaller.json")), "[]\n");
-    let text = read(&summary);
-    assert!(
-        text.starts_with("before\n### Gate of eval") && text.contains("| regressed | exact |"),
-        "{text}"
-    );
-    assert!(out.contains("::error file="), "{out}");
-    let nowhere = folder.text("no/such/g.xml");
-    let args = [
-        "gate",
-        "--baseline",
-        &baseline,
-        "--run",
-        &after,
-        "--policy",
-        &policy,
-        "--junit",
-        &nowhere,
-    ];
-    let said = run(args);
-    assert_eq!(said.code, Some(74), "{}", said.err);
-    assert!(said.err.contains("g.xml"), "{}", said.err);
-    assert!(
-        said.out.contains("regressed"),
-        "the verdict is lost: {}",
-        said.out
-    );
 }

@@ -7,7 +7,9 @@ mod compare;
 mod diff;
 #[cfg(feature = "torch")]
 mod embed;
+mod errors;
 mod eval;
+mod exports;
 mod files;
 mod gate;
 mod lists;

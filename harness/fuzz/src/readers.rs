@@ -132,6 +132,7 @@ fn check_message(path: &Path, message: &str) {
         "holds ",
         "has the columns",
         "has no column",
+        "needs a header ",
         "column ",
         "occurs twice",
         "sentences but ",

@@ -25,8 +25,10 @@ pub struct BaselineArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Suite, build, machine, reason and headlines of the baseline that counts.
+    #[command(after_help = "Example:\n  hitbench baseline show suites/gates/smoke.baseline.json")]
     Show(FileArgs),
     /// The same of all baselines that the file held, oldest first.
+    #[command(after_help = "Example:\n  hitbench baseline history suites/gates/smoke.baseline.json --json")]
     History(FileArgs),
 }
 

@@ -99,7 +99,7 @@ impl From<CompareError> for Failure {
             true => ExitCode::NotComparable,
             false => ExitCode::Input,
         };
-        Self::new(code, error.reason(), error)
+        Self::explained(code, error.reason(), error)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use hitbench_reports::RecordError;
 use serde::Serialize;
 
 use super::plan::PlanError;
@@ -18,6 +17,8 @@ use crate::suite::SuiteError;
 use crate::trial::TrialError;
 use crate::trial::inputs::InputError;
 use crate::trial::plan::NoTrial;
+
+mod records;
 
 /// A failed command. Printed by `main`, as text or, with `--json`, as one object.
 #[derive(Debug)]
@@ -62,6 +63,20 @@ impl Failure {
             code,
             reason,
             report,
+            file: None,
+            position: None,
+        }
+    }
+
+    /// The same of an error that says what to do about it.
+    pub(super) fn explained<E>(code: ExitCode, reason: &'static str, error: E) -> Self
+    where
+        E: miette::Diagnostic + Send + Sync + 'static,
+    {
+        Self {
+            code,
+            reason,
+            report: miette::Report::new(error),
             file: None,
             position: None,
         }
@@ -170,7 +185,7 @@ impl From<EvalError> for Failure {
                 },
                 reason: error.reason(),
                 file: error.file(),
-                position: error.line().map(|line| (line, 1)),
+                position: error.line().map(|line| (line, error.column())),
                 report: miette::Report::new(error),
             },
         }
@@ -254,7 +269,7 @@ impl From<GateError> for Failure {
                 let (reason, file) = (error.reason(), error.file());
                 let mut failure = match error {
                     GateError::Policy(error) => Self::from(error),
-                    error => Self::new(
+                    error => Self::explained(
                         match error {
                             GateError::NotComparable { .. } => ExitCode::NotComparable,
                             _ => ExitCode::Input,
@@ -288,22 +303,6 @@ impl From<InputError> for Failure {
             InputError::Suite(error) => error.into(),
             InputError::Data(error) => error.into(),
             InputError::Vocabulary { .. } => Self::new(ExitCode::Input, "vocabulary", error),
-        }
-    }
-}
-
-impl From<RecordError> for Failure {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::Occupied { .. } => Self::message(
-                ExitCode::Input,
-                "not-a-run",
-                error.to_string(),
-                "choose an empty or new folder, or that of an earlier run, with --out",
-            ),
-            RecordError::Locked { .. } => Self::new(ExitCode::Input, "locked", error),
-            _ if error.is_write() => Self::new(ExitCode::CannotWrite, "cannot-write", error),
-            _ => Self::new(ExitCode::Input, "records", error),
         }
     }
 }

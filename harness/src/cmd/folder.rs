@@ -12,17 +12,20 @@ use crate::suite::AxisValue;
 pub(super) fn refuse_other_suite(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
     match writer.folder().run() {
         Ok(older) if older.suite.name != record.suite.name => {
-            let folder = writer.folder().path().display();
+            let folder = writer.folder().path();
             let text = format!(
-                "{folder} holds a run of suite `{}`, not of `{}`",
-                older.suite.name, record.suite.name
+                "{} holds a run of suite `{}`, not of `{}`",
+                folder.display(),
+                older.suite.name,
+                record.suite.name
             );
             Err(Failure::message(
                 ExitCode::Input,
                 "other-suite",
                 text,
                 "choose another folder with --out",
-            ))
+            )
+            .in_file(folder))
         }
         Ok(_) | Err(RecordError::NotARun { .. }) => Ok(()),
         Err(error) => Err(error.into()),

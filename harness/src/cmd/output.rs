@@ -1,5 +1,6 @@
 //! Files that a command writes beside its standard output: whole, or not at all.
 
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,9 @@ use tempfile::NamedTempFile;
 use super::failure::Failure;
 use crate::eval::ExportError;
 use crate::exit_code::ExitCode;
+
+/// What to do where nothing can be written.
+pub(super) const WRITABLE: &str = "name a place where files can be written";
 
 /// A file that appears under its name once everything is in it; until then, and for ever if that fails, what was there
 /// stays.
@@ -23,6 +27,12 @@ pub(super) struct OutputFile {
 struct CannotWrite {
     path: PathBuf,
     source: io::Error,
+}
+
+impl miette::Diagnostic for CannotWrite {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(WRITABLE))
+    }
 }
 
 impl OutputFile {
@@ -73,13 +83,14 @@ impl OutputFile {
     }
 }
 
-fn cannot_write(path: &Path, source: io::Error) -> Failure {
+/// The failure of a file or folder that the command was to write.
+pub(super) fn cannot_write(path: &Path, source: io::Error) -> Failure {
     let path = path.to_owned();
     let error = CannotWrite {
         path: path.clone(),
         source,
     };
-    Failure::new(ExitCode::CannotWrite, "cannot-write", error).in_file(path)
+    Failure::explained(ExitCode::CannotWrite, "cannot-write", error).in_file(path)
 }
 
 #[cfg(test)]

@@ -79,4 +79,26 @@ impl CompareError {
     pub fn is_incomparable(&self) -> bool {
         matches!(self, Self::NotComparable(_) | Self::NothingShared { .. })
     }
+
+    fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NotComparable(unlike) => match unlike.reason {
+                "other-suite" => Some("compare runs of one suite only"),
+                "other-suite-version" => Some(
+                    "run the same version of the suite with both; numbers of another version may differ by intent",
+                ),
+                _ => None,
+            },
+            Self::NothingShared { .. } => Some("run both with the same --filter, or without one"),
+            Self::TooFew { .. } => Some("name two run folders or baseline files, or more"),
+            Self::Metric(_) => None,
+        }
+    }
+}
+
+impl miette::Diagnostic for CompareError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.remedy()
+            .map(|remedy| Box::new(remedy) as Box<dyn fmt::Display>)
+    }
 }

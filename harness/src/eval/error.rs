@@ -121,6 +121,8 @@ pub enum EvalError {
     Ids {
         /// What is wrong, one entry a kind.
         problems: Vec<IdProblem>,
+        /// The map, if some of it is wrong there.
+        map: Option<PathBuf>,
     },
     /// Ids that do not join, with nothing left that does.
     #[error(
@@ -130,6 +132,8 @@ pub enum EvalError {
     NothingLeft {
         /// What is wrong, one entry a kind.
         problems: Vec<IdProblem>,
+        /// The map, if some of it is wrong there.
+        map: Option<PathBuf>,
     },
     /// Unequal numbers of texts and videos, and nothing says which belong together.
     #[error("{n_texts} texts and {n_videos} videos: which text belongs to which video?")]

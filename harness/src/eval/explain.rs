@@ -51,6 +51,7 @@ impl EvalError {
             | Self::Mask { location, .. } => Some(location.path.clone()),
             Self::IdCount { ids, .. } => Some(ids.path.clone()),
             Self::Bank { bank, .. } => Some(bank.path.clone()),
+            Self::Ids { map, .. } | Self::NothingLeft { map, .. } => map.clone(),
             _ => None,
         }
     }
@@ -67,6 +68,14 @@ impl EvalError {
         }
     }
 
+    /// The column at fault in that line, from 1; 1 where only the line is known.
+    pub fn column(&self) -> usize {
+        match self {
+            Self::File(error) => error.column(),
+            _ => 1,
+        }
+    }
+
     fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::File(error) => error.remedy(),
@@ -76,7 +85,7 @@ impl EvalError {
                  video by video as MMT and Collaborative Experts have them, --mask of shape (videos, captions)",
             ),
             Self::NothingLeft { .. } => Some("do the files belong together?"),
-            Self::Ids { problems } if problems.iter().any(|p| p.kind.is_silent_in_trec_eval()) => Some(
+            Self::Ids { problems, .. } if problems.iter().any(|p| p.kind.is_silent_in_trec_eval()) => Some(
                 "--allow-missing evaluates the queries that both files have, as trec_eval does without a word, and says \
                  in the table how many are left out",
             ),
@@ -91,6 +100,9 @@ impl EvalError {
             }
             Self::Protocol { .. } => Some("`hitbench protocols` lists all; `custom` accepts any counts"),
             Self::Usage { remedy, .. } => Some(remedy),
+            Self::Metric(MetricError::UnknownProtocol { .. }) => {
+                Some("`hitbench protocols` lists them with the test sets that they are for")
+            }
             Self::OtherRun { .. } => Some("choose another folder with --out"),
             Self::Shard { .. } => Some("count the shard again: `hitbench eval ... --shard I/N --out DIR`"),
             Self::NoShards { .. } => Some("`hitbench eval ... --shard I/N --out DIR` writes them"),

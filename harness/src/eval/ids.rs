@@ -10,6 +10,8 @@ use crate::format::{FormatError, Location, read_columns, read_ids, read_text};
 const NAMED: usize = 5;
 /// Column names of a map.
 const MAP_COLUMNS: [&str; 2] = ["text_id", "video_id"];
+/// The same as the first line of a file.
+const MAP_HEADER: &str = "text_id,video_id";
 
 /// Ids in the order of the rows or columns that they name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +53,17 @@ impl IdMap {
     /// Reads a CSV file with the header `text_id,video_id`; other columns are passed over.
     ///
     /// # Errors
-    /// As [`IdList::read`].
+    /// As [`IdList::read`], but [`FormatError::Header`] where a column is not there: no other can be named.
     pub fn read(location: &Location) -> Result<Self, FormatError> {
         let text = read_text(location)?;
-        let rows = read_columns(location, &text, MAP_COLUMNS)?;
+        let rows = read_columns(location, &text, MAP_COLUMNS).map_err(|error| match error {
+            FormatError::Column { location, known } => FormatError::Header {
+                location,
+                expected: MAP_HEADER,
+                known,
+            },
+            error => error,
+        })?;
         Ok(Self {
             location: location.clone(),
             pairs: rows.into_iter().map(|[text, video]| (text, video)).collect(),
@@ -110,6 +119,14 @@ impl IdProblemKind {
     /// Whether trec_eval passes over such ids without a word.
     pub(super) fn is_silent_in_trec_eval(self) -> bool {
         matches!(self, Self::QueryWithoutQrels | Self::QueryWithoutRun)
+    }
+
+    /// Whether it is a problem of the map, in a join that has one.
+    pub(super) fn is_of_map(self) -> bool {
+        matches!(
+            self,
+            Self::RepeatedEntry | Self::UnknownText | Self::NoColumn | Self::NoRow
+        )
     }
 
     fn sentence(self) -> &'static str {
@@ -236,7 +253,22 @@ mod tests {
             [pair("t1", "v1"), pair("t2", "v1")]
         );
         let (_folder, other) = file("map.csv", "text,video\nt,v\n");
-        assert!(matches!(IdMap::read(&other), Err(FormatError::Column { known, .. }) if known.len() == 2));
+        let (_folder, empty) = file("map.csv", "");
+        for (location, expected) in [
+            (
+                other,
+                "`F` needs a header text_id,video_id, its columns are `text`, `video`",
+            ),
+            (empty, "`F` needs a header text_id,video_id, and is empty"),
+        ] {
+            let error = IdMap::read(&location).unwrap_err();
+            let text = error
+                .to_string()
+                .replace(&location.path.display().to_string(), "F");
+            assert_eq!(text, expected);
+            assert_eq!(error.file(), location.path);
+            assert!(error.remedy().is_some_and(|remedy| !remedy.contains("::")));
+        }
     }
 
     #[test]

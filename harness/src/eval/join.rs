@@ -1,6 +1,7 @@
 //! Which row belongs to which column: by id, by the layout of a mask, or by position.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -260,7 +261,8 @@ pub(super) fn join_ids(
     .flatten()
     .collect();
     if !problems.is_empty() && !allow_missing {
-        return Err(EvalError::Ids { problems });
+        let map = map_at_fault(map, &problems);
+        return Err(EvalError::Ids { problems, map });
     }
     let by = if map.is_none() && problems.is_empty() && texts.ids != videos.ids {
         JoinedBy::ReorderedIds
@@ -271,6 +273,7 @@ pub(super) fn join_ids(
     Ok(Joined {
         pairing: pairing.map_err(|error| match error {
             MetricError::Empty { .. } => EvalError::NothingLeft {
+                map: map_at_fault(map, &problems),
                 problems: problems.clone(),
             },
             other => other.into(),
@@ -281,6 +284,12 @@ pub(super) fn join_ids(
         problems,
         by,
     })
+}
+
+/// The file of the map, where some of the problems is one of its entries or of an entry that it lacks.
+fn map_at_fault(map: Option<&IdMap>, problems: &[IdProblem]) -> Option<PathBuf> {
+    let is_of_map = problems.iter().any(|problem| problem.kind.is_of_map());
+    map.filter(|_| is_of_map).map(|map| map.location.path.clone())
 }
 
 /// A map by text.

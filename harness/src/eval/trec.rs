@@ -43,8 +43,8 @@ pub fn join_trec(
     let n_taken = truth.of_query.iter().filter(|truths| is_taken(truths)).count();
     if n_taken == 0 || !(problems.is_empty() || allow_missing) {
         return Err(match allow_missing {
-            true => EvalError::NothingLeft { problems },
-            false => EvalError::Ids { problems },
+            true => EvalError::NothingLeft { problems, map: None },
+            false => EvalError::Ids { problems, map: None },
         });
     }
     let n_masked = run.queries.len() - n_taken;

@@ -188,6 +188,28 @@ pub enum FormatError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A table whose columns have fixed names, without one of them.
+    #[error("`{}` needs a header {expected}, {}", location.path.display(), found_columns(known))]
+    Header {
+        /// The file.
+        location: Location,
+        /// The header, as the file would have it.
+        expected: &'static str,
+        /// The columns that there are.
+        known: Vec<String>,
+    },
+    /// JSON that cannot be read as what it should be.
+    #[error("`{location}`, line {line}: column {column}: {problem}")]
+    Json {
+        /// The file.
+        location: Location,
+        /// Line, from 1.
+        line: usize,
+        /// Column in it, from 1.
+        column: usize,
+        /// What is wrong there.
+        problem: String,
+    },
 }
 
 impl FormatError {
@@ -220,7 +242,7 @@ impl FormatError {
         match self {
             Self::Read { .. } | Self::NotAFile { .. } => "cannot-read",
             Self::Memory { .. } => "memory",
-            Self::Column { .. } | Self::Text { .. } | Self::Entry { .. } => "ids",
+            Self::Column { .. } | Self::Header { .. } | Self::Text { .. } | Self::Entry { .. } => "ids",
             _ => "format",
         }
     }
@@ -246,7 +268,9 @@ impl FormatError {
             | Self::Text { location, .. }
             | Self::Entry { location, .. }
             | Self::Line { location, .. }
-            | Self::Column { location, .. } => &location.path,
+            | Self::Column { location, .. }
+            | Self::Header { location, .. }
+            | Self::Json { location, .. } => &location.path,
         }
     }
 
@@ -254,7 +278,17 @@ impl FormatError {
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Line { line, .. } => usize::try_from(*line).ok(),
+            Self::Json { line, .. } => Some(*line),
             _ => None,
+        }
+    }
+
+    /// The column at fault in that line, from 1; 1 where only the line is known.
+    pub fn column(&self) -> usize {
+        match self {
+            // At the end of a line that ends too early, the library counts from 0.
+            Self::Json { column, .. } => (*column).max(1),
+            _ => 1,
         }
     }
 
@@ -266,10 +300,13 @@ impl FormatError {
                 Some("nothing in a pickle is run: save the arrays themselves with numpy.save or numpy.savez")
             }
             Self::Member { .. } => Some("name the array that is meant as FILE::NAME"),
-            Self::Column { location, .. } if location.member.is_some() => {
-                Some("the first line of the file must name that column")
-            }
+            Self::Column { location, .. } if location.member.is_some() => Some(
+                "the first line of the file must name that column; where FILE::COLUMN is taken, it may name another",
+            ),
             Self::Column { .. } => Some("name the column that is meant as FILE::COLUMN"),
+            Self::Header { .. } => Some(
+                "make the first line name these columns; their order does not matter, nor do others beside them",
+            ),
             _ => None,
         }
     }
@@ -281,6 +318,13 @@ fn columns(location: &Location, known: &[String]) -> String {
         Some(column) if known.is_empty() => format!("`{path}` has no column `{column}`: it is empty"),
         Some(column) => format!("`{path}` has no column `{column}`, its columns are {listed}"),
         None => format!("`{path}` has the columns {listed}"),
+    }
+}
+
+fn found_columns(known: &[String]) -> String {
+    match known {
+        [] => "and is empty".to_owned(),
+        known => format!("its columns are {}", Listed(known)),
     }
 }
 

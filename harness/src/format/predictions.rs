@@ -52,8 +52,8 @@ impl Predictions {
     /// Reads predictions: JSON where the first character is `{`, else rows.
     ///
     /// # Errors
-    /// [`FormatError::Read`]; [`FormatError::Line`] for what is not of either form, for an index that a text has
-    /// twice, and for no text.
+    /// [`FormatError::Read`]; [`FormatError::Line`] for rows and [`FormatError::Json`] for JSON that is of neither form
+    /// or has an index twice for one text; [`FormatError::Line`] for no text.
     pub fn read(location: &Location) -> Result<Self, FormatError> {
         let unreadable = |source| FormatError::Read {
             path: location.path.clone(),
@@ -187,7 +187,7 @@ fn read_json(location: &Location, reader: impl BufRead) -> Result<Predictions, F
     })
 }
 
-/// What the JSON library says, with the line where errors have it.
+/// What the JSON library says, with the place where errors have it.
 fn of_json(location: &Location, error: serde_json::Error) -> FormatError {
     if error.is_io() {
         return FormatError::Read {
@@ -197,14 +197,11 @@ fn of_json(location: &Location, error: serde_json::Error) -> FormatError {
     }
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    FormatError::Line {
+    FormatError::Json {
         location: location.clone(),
-        line: error.line() as u64,
-        problem: format!(
-            "column {}: {}",
-            error.column(),
-            text.strip_suffix(&place).unwrap_or(&text)
-        ),
+        line: error.line(),
+        column: error.column(),
+        problem: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
     }
 }
 

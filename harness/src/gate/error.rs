@@ -1,5 +1,6 @@
 //! Why a gate could not be run, a baseline not be read or blessed.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -179,5 +180,53 @@ impl GateError {
             | Self::Unfinished { folder, .. } => Some(folder.clone()),
             _ => None,
         }
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Read { .. } => {
+                Some("`hitbench bless RUN --to FILE --reason TEXT` makes a baseline of a run")
+            }
+            Self::Torn { .. } | Self::Edited { .. } | Self::Packed { .. } => Some(
+                "restore it from version control, or delete it and bless a run again; a baseline is not edited by hand",
+            ),
+            Self::FutureFormat { .. } => Some("files of later formats need a later version of hitbench"),
+            Self::ReadCalibration { .. } | Self::TornCalibration { .. } => {
+                Some("`hitbench calibrate SUITE --out DIR --to FILE` makes one")
+            }
+            Self::Times { .. } | Self::Ranks { .. } => {
+                Some("the run's files are damaged: make the run again in a new folder")
+            }
+            Self::Nothing { .. } | Self::Unfinished { .. } => Some(
+                "`hitbench status RUN` says what is left; `hitbench run SUITE --out RUN` without --filter makes it",
+            ),
+            Self::NotComparable { reason, .. } => remedy_of_unlike(reason),
+            Self::NoReason => {
+                Some("say in one line why these numbers are right, as --reason \"longer warm-up\"")
+            }
+            Self::Record(_) | Self::Policy(_) | Self::Metric(_) => None,
+        }
+    }
+}
+
+fn remedy_of_unlike(reason: &str) -> Option<&'static str> {
+    match reason {
+        "other-suite" => {
+            Some("a baseline is of one suite: name the baseline of this suite, or another file to bless into")
+        }
+        "other-suite-version" => Some(
+            "numbers of another version may differ by intent: run the baseline's version, or bless a run of the new one",
+        ),
+        "other-machine" | "other-build" => {
+            Some("noise is measured between runs of one build on one machine: choose a new folder with --out")
+        }
+        _ => None,
+    }
+}
+
+impl miette::Diagnostic for GateError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.remedy()
+            .map(|remedy| Box::new(remedy) as Box<dyn fmt::Display>)
     }
 }

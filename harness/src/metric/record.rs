@@ -29,7 +29,7 @@ impl From<&DirectionMetrics> for DirectionRecord {
             mrr_ci95: metrics.mrr_ci95,
             ndcg_at_10: metrics.ndcg_at_10,
             map: metrics.map,
-            recall_at: metrics.recall_at.clone().unwrap_or_default(),
+            recall_at: metrics.recall_at.clone(),
         }
     }
 }
@@ -170,7 +170,7 @@ mod tests {
         let with = summarize(&counts.t2v, &Rules::default(), Some(plan)).unwrap();
         let record = DirectionRecord::from(&with);
         assert_eq!(record.r_at_ci95[&5], with.r_at_ci95.unwrap().get(&5).copied());
-        assert_eq!((record.map, record.recall_at), (Some(with.mrr), with.r_at));
+        assert_eq!((record.map, record.recall_at), (Some(with.mrr), Some(with.r_at)));
         assert!(record.median_rank_ci95.is_some() && record.mean_rank_ci95.is_some());
         assert_eq!(
             (
@@ -187,7 +187,7 @@ mod tests {
         };
         let without = DirectionRecord::from(&summarize(&best_only, &Rules::default(), None).unwrap());
         assert_eq!(without.r_at_ci95.values().collect::<Vec<_>>(), [&None; 4]);
-        assert_eq!((without.map, without.recall_at.len()), (None, 0));
+        assert_eq!((without.map, without.recall_at), (None, None));
         assert_eq!(
             (without.median_rank_ci95, without.mean_rank_ci95, without.mrr_ci95),
             (None, None, None)

@@ -84,7 +84,7 @@ impl<'a> Columns<'a> {
                 };
                 for record in [&pair.t2v, &pair.v2t] {
                     r_at.extend(record.r_at.keys());
-                    recall_at.extend(record.recall_at.keys());
+                    recall_at.extend(record.recall_at.iter().flat_map(|by_k| by_k.keys()));
                 }
             }
         }
@@ -215,7 +215,7 @@ impl<'a> Columns<'a> {
         row.extend(
             self.recall_at
                 .iter()
-                .map(|k| number(record.recall_at.get(k).copied())),
+                .map(|k| number(record.recall_at.as_ref().and_then(|by_k| by_k.get(k).copied()))),
         );
         row
     }

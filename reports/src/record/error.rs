@@ -47,6 +47,8 @@ pub enum RecordError {
         found: u32,
         /// Newest format that is understood.
         supported: u32,
+        /// Line, counted from 1.
+        line: usize,
     },
     /// A JSON file, or one line of a JSON-lines file, is not what its format says.
     #[error("{}:{line} is torn or not a record", path.display())]
@@ -99,6 +101,36 @@ impl RecordError {
     /// could not be understood (exit code 2).
     pub fn is_write(&self) -> bool {
         matches!(self, Self::Write { .. })
+    }
+
+    /// The file or folder at fault, if one is.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. }
+            | Self::Read { path, .. }
+            | Self::NotARun { path }
+            | Self::Occupied { path, .. }
+            | Self::FutureFormat { path, .. }
+            | Self::Torn { path, .. }
+            | Self::TornCsv { path, .. }
+            | Self::Locked { path }
+            | Self::Draw { path, .. } => Some(path),
+            Self::NotANumber { .. } => None,
+        }
+    }
+
+    /// Line and column at fault in the file, from 1; column 1 where only the line is known.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        match self {
+            // At the end of a line that ends too early, the parser may count columns from 0.
+            Self::Torn { line, source, .. } => Some((*line, source.column().max(1))),
+            Self::TornCsv { source, .. } => {
+                let line = source.position()?.line();
+                Some((usize::try_from(line).ok()?, 1))
+            }
+            Self::FutureFormat { line, .. } => Some((*line, 1)),
+            _ => None,
+        }
     }
 
     pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {

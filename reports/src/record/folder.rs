@@ -185,6 +185,7 @@ fn parse<T: DeserializeOwned>(path: &Path, first_line: usize, bytes: &[u8]) -> R
             path: path.to_owned(),
             found: format,
             supported: FORMAT,
+            line: first_line,
         });
     }
     serde_json::from_slice(bytes).map_err(torn)

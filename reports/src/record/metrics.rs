@@ -113,9 +113,9 @@ pub struct DirectionRecord {
     pub ndcg_at_10: Option<f64>,
     /// Mean average precision.
     pub map: Option<f64>,
-    /// True recall by K: share of each query's true items among the K best, averaged.
-    #[serde(default)]
-    pub recall_at: BTreeMap<u64, f64>,
+    /// True recall by K: share of each query's true items among the K best, averaged. Older records of unknown recall
+    /// hold an empty map.
+    pub recall_at: Option<BTreeMap<u64, f64>>,
 }
 
 /// Both directions under one score.

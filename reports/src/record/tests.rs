@@ -1,5 +1,6 @@
 //! Files written and read back, torn, from the future, locked, and in folders that cannot be written.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 
@@ -117,7 +118,7 @@ fn a_trial_line_has_the_fields_of_the_design() {
     );
     assert!(t2v["r_at"]["10"].is_f64());
     assert_eq!(t2v["r_at_interval"]["50"].as_array().unwrap().len(), 2);
-    assert_eq!(t2v["map"], Value::Null);
+    assert_eq!((&t2v["map"], &t2v["recall_at"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
@@ -136,6 +137,20 @@ fn records_of_before_a_field_was_kept_stay_readable() {
         ..record
     };
     assert_eq!(read, expected);
+}
+
+#[test]
+fn unknown_recall_is_null_and_was_an_empty_object() {
+    let mut file = serde_json::to_value(fixture::direction(0.2, 400)).unwrap();
+    assert_eq!(file["recall_at"], Value::Null);
+    let mut read = |recall_at| {
+        file["recall_at"] = recall_at;
+        let record: DirectionRecord = serde_json::from_value(file.clone()).unwrap();
+        record.recall_at
+    };
+    assert_eq!(read(Value::Null), None);
+    assert_eq!(read(json!({})), Some(BTreeMap::new()));
+    assert_eq!(read(json!({"5": 0.25})), Some(BTreeMap::from([(5, 0.25)])));
 }
 
 #[test]

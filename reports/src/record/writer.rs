@@ -41,8 +41,8 @@ impl RunWriter {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, RecordError> {
         let folder = RunFolder::new(path);
         refuse_what_is_no_run(&folder)?;
-        for sub in iter::once("").chain(SUBFOLDERS) {
-            let path = folder.file(sub);
+        let folders = SUBFOLDERS.map(|sub| folder.file(sub));
+        for path in iter::once(folder.path().to_owned()).chain(folders) {
             fs::create_dir_all(&path).map_err(RecordError::write(&path))?;
         }
         let lock_path = folder.file(".lock");

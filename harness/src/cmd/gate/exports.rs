@@ -8,8 +8,7 @@ use clap::Args;
 
 use super::super::console::stdout;
 use super::super::failure::Failure;
-use super::super::output::OutputFile;
-use crate::exit_code::ExitCode;
+use super::super::output::{OutputFile, cannot_write};
 use crate::gate::GateReport;
 use crate::gate::export::{
     SUMMARY_LIMIT, action_benchmark, annotations, bencher, json_lines, junit, sarif, summary,
@@ -43,35 +42,41 @@ impl ExportArgs {
     /// Prints annotations and writes every file that was asked for, each whole or not at all.
     ///
     /// # Errors
-    /// [`Failure`] with exit code 74 when a file cannot be written.
+    /// [`Failure`] with exit code 74 when a file cannot be written; it says what the file is for.
     pub(super) fn write(&self, report: &GateReport) -> Result<(), Failure> {
         if self.github {
-            write!(stdout(), "{}", annotations(report))?;
+            let mut out = stdout();
+            write!(out, "{}", annotations(report))?;
+            out.flush()?;
         }
-        let write = |path: &Option<PathBuf>, text: fn(&GateReport) -> String| match path {
-            Some(path) => write_file(path, &text(report)),
+        let write = |path: &Option<PathBuf>, what, text: fn(&GateReport) -> String| match path {
+            Some(path) => write_file(path, what, &text(report)),
             None => Ok(()),
         };
-        write(&self.junit, junit)?;
-        write(&self.sarif, sarif)?;
-        write(&self.bencher, bencher)?;
-        write(&self.json_lines, json_lines)?;
+        write(&self.junit, "JUnit XML", junit)?;
+        write(&self.sarif, "SARIF file", sarif)?;
+        write(&self.bencher, "file for Bencher", bencher)?;
+        write(&self.json_lines, "file of JSON lines", json_lines)?;
         if let Some(folder) = &self.action_benchmark {
-            fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+            let what = "file for github-action-benchmark";
+            fs::create_dir_all(folder).map_err(|error| missing(what, cannot_write(folder, error)))?;
             let files = action_benchmark(report);
-            write_file(&folder.join("bigger.json"), &files.bigger)?;
-            write_file(&folder.join("smaller.json"), &files.smaller)?;
+            write_file(&folder.join("bigger.json"), what, &files.bigger)?;
+            write_file(&folder.join("smaller.json"), what, &files.smaller)?;
         }
         if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| self.github) {
             let path = PathBuf::from(path);
-            append_summary(&path, report).map_err(|error| cannot_write(&path, &error))?;
+            append_summary(&path, report)
+                .map_err(|error| missing("summary on GitHub", cannot_write(&path, error)))?;
         }
         Ok(())
     }
 }
 
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    OutputFile::create(path)?.write(|out| Ok(out.write_all(text.as_bytes())?))
+fn write_file(path: &Path, what: &str, text: &str) -> Result<(), Failure> {
+    OutputFile::create(path)
+        .and_then(|file| file.write(|out| Ok(out.write_all(text.as_bytes())?)))
+        .map_err(|failure| missing(what, failure))
 }
 
 /// Other commands of the step may have written to the summary: all together have one limit.
@@ -82,12 +87,12 @@ fn append_summary(path: &Path, report: &GateReport) -> std::io::Result<()> {
     file.write_all(summary(report, left).as_bytes())
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::message(
-        ExitCode::CannotWrite,
-        "cannot-write",
-        format!("cannot write `{}`: {error}", path.display()),
-        "the verdict is printed all the same; name a place that can be written",
-    )
-    .in_file(path)
+/// Tells who waits for a file that it is this one which failed, and not the gate.
+fn missing(what: &str, failure: Failure) -> Failure {
+    Failure {
+        report: failure
+            .report
+            .wrap_err(format!("the verdict is printed, but there is no {what}")),
+        ..failure
+    }
 }

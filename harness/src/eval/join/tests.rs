@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn ids(name: &str, of: &[&str]) -> Option<IdList> {
@@ -124,9 +126,10 @@ fn everything_that_does_not_fit_is_counted_and_named() {
         ]),
         ..Names::default()
     };
-    let EvalError::Ids { problems } = joined(&names, 5, 4).unwrap_err() else {
+    let EvalError::Ids { problems, map } = joined(&names, 5, 4).unwrap_err() else {
         panic!("ids do not fit")
     };
+    assert_eq!(map.as_deref(), Some(Path::new("map.csv")));
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -184,7 +187,29 @@ fn ids_that_join_nothing_are_refused_whatever_is_allowed() {
         allow_missing: true,
         ..Names::default()
     };
-    assert!(matches!(joined(&names, 2, 2), Err(EvalError::NothingLeft { .. })));
+    let error = joined(&names, 2, 2).unwrap_err();
+    assert!(matches!(error, EvalError::NothingLeft { .. }));
+    assert_eq!(error.file(), None, "no map is at fault");
+    let mapped = Names {
+        map: map(&[("a", "x"), ("b", "y")]),
+        ..names
+    };
+    let error = joined(&mapped, 2, 2).unwrap_err();
+    assert!(matches!(error, EvalError::NothingLeft { .. }));
+    assert_eq!(error.file().as_deref(), Some(Path::new("map.csv")));
+}
+
+#[test]
+fn a_sound_map_is_not_at_fault() {
+    let names = Names {
+        texts: ids("t", &["a", "b"]),
+        videos: ids("v", &["x", "y", "z"]),
+        map: map(&[("a", "x"), ("b", "y")]),
+        ..Names::default()
+    };
+    let error = joined(&names, 2, 3).unwrap_err();
+    assert!(error.to_string().contains("1 videos have no text (`z`)"));
+    assert_eq!(error.file(), None);
 }
 
 #[test]

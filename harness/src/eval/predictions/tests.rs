@@ -140,7 +140,7 @@ fn ids_that_do_not_fit_are_refused_or_left_out() {
         allow_missing,
         ..Names::default()
     };
-    let Err(EvalError::Ids { problems }) = join_predictions(read(VALUE), &names(false)) else {
+    let Err(EvalError::Ids { problems, .. }) = join_predictions(read(VALUE), &names(false)) else {
         panic!("ids do not fit");
     };
     let said: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -45,7 +45,7 @@ fn matrix(found: Result<Retrieved, EvalError>) -> (Matrix, Joined) {
 #[track_caller]
 fn problems(found: Result<Retrieved, EvalError>) -> Vec<(&'static str, usize)> {
     match found {
-        Err(EvalError::Ids { problems }) => problems.iter().map(|p| (p.kind.name(), p.n)).collect(),
+        Err(EvalError::Ids { problems, .. }) => problems.iter().map(|p| (p.kind.name(), p.n)).collect(),
         other => panic!("expected id problems, found {other:?}"),
     }
 }
