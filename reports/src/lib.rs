@@ -12,7 +12,7 @@ mod render;
 pub mod tensorboard;
 mod throughput;
 
-pub use ablation::{console_table, summary_csv};
+pub use ablation::{console_differences, console_table, summary_csv};
 pub use markdown::escaped as escaped_markdown;
 pub use record::{RecordError, RunFolder, RunRecord, RunWriter, TrialRecord};
 pub use render::{Rendered, render_all, tables};

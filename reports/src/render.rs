@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::ablation::{self, RunView, console_table, report_md, summary_csv};
+use crate::ablation::{self, RunView, console_differences, console_table, report_md, summary_csv};
 use crate::markdown::Embedded;
 use crate::plot::{DrawError, Named, png, svg};
 use crate::record::{CurveRow, RecordError, RunFolder, replace_file};
@@ -55,7 +55,11 @@ pub fn tables(folder: &RunFolder, width: Option<u16>) -> Result<String, RecordEr
     Ok(if run.suite.is_throughput() {
         throughput_table(&run, &folder.measurements()?, folder.peaks()?.as_ref(), width)
     } else {
-        console_table(&run, &folder.trials()?, width)
+        let trials = folder.trials()?;
+        let differences = folder.comparisons()?.map_or(String::new(), |comparisons| {
+            console_differences(&run, &trials, &comparisons, width)
+        });
+        console_table(&run, &trials, width) + &differences
     })
 }
 

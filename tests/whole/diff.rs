@@ -448,6 +448,30 @@ fn other_scores_and_kernels_compare_and_are_said() {
 }
 
 #[test]
+fn trials_on_other_data_are_told_to_be_so() {
+    let folder = Folder::new();
+    let sides = pair(&folder);
+    let of_data = |side: &str, hash: &str| {
+        let path = format!("{side}/trials.jsonl");
+        let text = fs::read_to_string(&path).expect("trials");
+        let mut trial: serde_json::Value = serde_json::from_str(&text).expect("one trial");
+        trial["result"]["data"]["n_train_videos"] = 7.into();
+        trial["result"]["data"]["content_hash"] = hash.into();
+        fs::write(&path, format!("{trial}\n")).expect("writable");
+    };
+    let note = "features of the data are not the same";
+    assert!(!diff(&[&sides[0], &sides[1]]).out.contains(note));
+    of_data(&sides[0], "one");
+    of_data(&sides[1], "one");
+    assert!(!diff(&[&sides[0], &sides[1]]).out.contains(note));
+    of_data(&sides[1], "another");
+    let said = diff(&[&sides[0], &sides[1]]);
+    assert!(said.code == Some(0) && said.out.contains(note), "{}", said.out);
+    let found = json(&diff(&[&sides[0], &sides[1], "--json"]));
+    assert_eq!(found["b"]["data"]["content_hash"], "another");
+}
+
+#[test]
 fn folders_and_trials_that_are_not_there_are_named() {
     let folder = Folder::new();
     let a = evaluated(&folder, "a", &ranked(|query| query % 10), &[]);

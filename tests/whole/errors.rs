@@ -97,17 +97,7 @@ fn damaged_records_have_their_place_and_a_way_on() {
 fn a_run_goes_on_once_its_damaged_line_is_deleted() {
     let folder = Folder::new();
     let out = folder.text("run");
-    let enqueue = || {
-        run([
-            "run",
-            "suites/ci/kernels.yaml",
-            "--filter",
-            "enqueue",
-            "--out",
-            &out,
-            "--json",
-        ])
-    };
+    let enqueue = || run_enqueue(&out, &[]);
     assert_eq!(enqueue().code, Some(0));
     let n_done = |said: &Said| serde_json::from_str::<Json>(&said.out).expect("JSON")["n_done"].clone();
     let before = n_done(&status(&out));
@@ -129,13 +119,37 @@ fn a_run_goes_on_once_its_damaged_line_is_deleted() {
     assert_eq!(n_done(&status(&out)), before);
 }
 
+fn run_enqueue(out: &str, more: &[&str]) -> Said {
+    let suite = "suites/ci/kernels.yaml";
+    run([
+        &["run", suite, "--filter", "enqueue", "--out", out, "--json"],
+        more,
+    ]
+    .concat())
+}
+
+#[test]
+fn results_that_leave_a_report_are_counted() {
+    let folder = Folder::new();
+    let out = folder.text("run");
+    let warned = |said: &Said| said.err.contains("leave its report");
+    assert!(!warned(&run_enqueue(&out, &[])));
+    assert!(!warned(&run_enqueue(&out, &[])));
+    let said = run_enqueue(&out, &["--set", "measure.samples=4"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let n = fs::read_to_string(format!("{out}/measurements.jsonl"))
+        .expect("measurements")
+        .lines()
+        .count()
+        / 2;
+    let part = format!("{n} of its {n} results stay in its records, but leave its report");
+    assert!(n > 0 && said.err.contains(&part), "{}", said.err);
+}
+
 #[test]
 fn folders_that_cannot_take_a_run_are_named() {
     let folder = Folder::new();
-    let run_into = |out: &str| {
-        let suite = "suites/ci/kernels.yaml";
-        run(["run", suite, "--filter", "enqueue", "--out", out, "--json"])
-    };
+    let run_into = |out: &str| run_enqueue(out, &[]);
     let out = scored(&folder);
     let input = |reason, file, help| Expected {
         code: 2,
@@ -211,6 +225,49 @@ fn runs_of_other_suites_have_a_remedy() {
             );
             assert!(error["help"].is_string(), "{error}");
         }
+    }
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused_before_anything_runs() {
+    let folder = Folder::new();
+    let [before, baseline, policy] = blessed(&folder);
+    let suite = "suites/ci/kernels.yaml";
+    let sides = ["--baseline", &baseline, "--run", &before, "--policy", &policy];
+    let said = run([&["gate", "--confirm", suite, "--json"], &sides[..]].concat());
+    let error: Json = serde_json::from_str(&said.err).expect("an error");
+    assert_eq!(
+        (said.code, &error["reason"]),
+        (Some(3), &json!("other-suite")),
+        "{error}"
+    );
+
+    let misspelled = folder.write(
+        "misspelled.yaml",
+        "format: 1\nrows:\n  - {id: fast, kind: throughput, metric: warm.items_per_s, margin: 10%, \
+         when: {kernel: cpu.auto.f16}}\n",
+    );
+    let runs = folder.text("runs");
+    let calibrate = ["calibrate", suite, "--out", &runs];
+    let turns = ["gate", "--out", &runs, "--ab", "old", "new", suite];
+    for command in [&calibrate[..], &turns] {
+        let said = run([command, &["--policy", &misspelled, "--json"]].concat());
+        let help = "hitbench plan";
+        let error = check(
+            &said,
+            Expected {
+                code: 2,
+                reason: "no-such-cell",
+                file: &misspelled,
+                line: Some(3),
+                help,
+            },
+        );
+        let message = error["message"].as_str().expect("a message");
+        let known =
+            "none has kernel: \"cpu.auto.f16\", but \"cpu/auto/f16\", \"gemm/f32\", \"libtorch/cpu/f32\"";
+        assert!(message.contains(known), "{message}");
+        assert!(!Path::new(&runs).exists(), "nothing ran");
     }
 }
 

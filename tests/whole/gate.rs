@@ -328,8 +328,15 @@ fn what_does_not_compare_has_its_reason_and_exit_code() {
     let nowhere = "format: 1\nincomparable: warn\nrows:\n  \
                    - {id: a, kind: kernel, metric: t2v.counts, when: {model.hierarchy: both}}\n";
     let nowhere = folder.write("nowhere.yaml", nowhere);
-    let (found, code) = report(&baseline, &version_of(&folder), &nowhere);
-    assert_eq!((code, &found["rows"][0]["reason"]), (0, &json!("missing-rows")));
+    let said = gate(&baseline, &version_of(&folder), &nowhere, &["--json"]);
+    refused(
+        &said,
+        2,
+        "no-such-cell",
+        "the suite has no axes, and so no `model.hierarchy`",
+    );
+    let error: Json = serde_json::from_str(&said.err).expect("JSON");
+    assert_eq!(error["position"]["line"], json!(4));
 
     let wrong = folder.write("wrong.yaml", POLICY.replace("20pt", "20"));
     let said = gate(&baseline, &version_of(&folder), &wrong, &["--json"]);

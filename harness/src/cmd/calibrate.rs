@@ -72,6 +72,7 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode, Failure> {
     let stop = stop::on_signals();
     let suite = AnySuite::load(&args.suite, &[])?;
     let policy = policy(args.policy.as_deref(), || Ok(suite.gate().map(PathBuf::from)))?;
+    policy.check_suite(&suite)?;
     let program = std::env::current_exe()?;
     let mut runs = Vec::with_capacity(args.runs);
     for index in 0..args.runs {

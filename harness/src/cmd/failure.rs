@@ -169,6 +169,12 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match error {
             DataError::Write { .. } => Self::new(ExitCode::CannotWrite, "cannot-write", error),
+            DataError::ExpertWithoutVideos { .. } => Self::message(
+                ExitCode::Input,
+                "data",
+                error.to_string(),
+                "features are found by the ids of videos: do its files have such ids? If it is not meant, leave it out",
+            ),
             _ => Self::new(ExitCode::Input, "data", error),
         }
     }
@@ -269,14 +275,17 @@ impl From<GateError> for Failure {
                 let (reason, file) = (error.reason(), error.file());
                 let mut failure = match error {
                     GateError::Policy(error) => Self::from(error),
-                    error => Self::explained(
-                        match error {
-                            GateError::NotComparable { .. } => ExitCode::NotComparable,
-                            _ => ExitCode::Input,
-                        },
-                        reason,
-                        error,
-                    ),
+                    error => Self {
+                        position: error.line().map(|line| (line, 1)),
+                        ..Self::explained(
+                            match error {
+                                GateError::NotComparable { .. } => ExitCode::NotComparable,
+                                _ => ExitCode::Input,
+                            },
+                            reason,
+                            error,
+                        )
+                    },
                 };
                 failure.reason = reason;
                 failure.file = file;

@@ -1,15 +1,18 @@
 //! What runs of either kind say about themselves, and which folders they may go on in.
 
-use hitbench_reports::RunWriter;
-use hitbench_reports::record::{AxisValues, RecordError, RunRecord};
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use hitbench_reports::record::{RecordError, RunRecord};
+use hitbench_reports::{RunFolder, RunWriter};
 
 use super::failure::Failure;
 use super::run::RunArgs;
 use crate::exit_code::ExitCode;
-use crate::suite::AxisValue;
 
-/// A folder given by `--out` may hold an older run of this suite, but of no other.
-pub(super) fn refuse_other_suite(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
+/// A folder given by `--out` may hold an older run of this suite, but of no other. What the older run has finished and
+/// this one does not plan leaves the report, which is said on standard error.
+pub(super) fn check_older_run(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
     match writer.folder().run() {
         Ok(older) if older.suite.name != record.suite.name => {
             let folder = writer.folder().path();
@@ -27,17 +30,37 @@ pub(super) fn refuse_other_suite(writer: &RunWriter, record: &RunRecord) -> Resu
             )
             .in_file(folder))
         }
-        Ok(_) | Err(RecordError::NotARun { .. }) => Ok(()),
+        Ok(older) => warn_of_left_out(writer.folder(), &older, record),
+        Err(RecordError::NotARun { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Axis values as records keep them.
-pub(super) fn axis_values(values: &[AxisValue]) -> AxisValues {
-    values
-        .iter()
-        .map(|axis| (axis.path.clone(), axis.value.clone()))
-        .collect()
+fn warn_of_left_out(folder: &RunFolder, older: &RunRecord, record: &RunRecord) -> Result<(), Failure> {
+    let ids = |run: &RunRecord| -> HashSet<String> {
+        let trials = run.plan.iter().flat_map(|cell| &cell.trials);
+        trials.map(|trial| trial.id.clone()).collect()
+    };
+    let (before, now) = (ids(older), ids(record));
+    let trials = folder.trials()?.into_iter();
+    let measurements = folder.measurements()?.into_iter();
+    let finished: HashSet<String> = trials
+        .filter(|trial| trial.result().is_some())
+        .map(|trial| trial.id)
+        .chain(measurements.map(|measured| measured.id))
+        .filter(|id| before.contains(id))
+        .collect();
+    let n_left_out = finished.difference(&now).count();
+    if n_left_out > 0 {
+        writeln!(
+            io::stderr(),
+            "warning: {} held a run of other settings, data or version of this suite: {n_left_out} of its {} results stay \
+             in its records, but leave its report",
+            folder.path().display(),
+            finished.len()
+        )?;
+    }
+    Ok(())
 }
 
 /// The command that makes the same run: what decides it, without where it is written.

@@ -18,6 +18,7 @@ use crate::gate::ab::FEWEST_BLOCKS;
 use crate::gate::calibrate::Calibration;
 use crate::gate::{self, Baseline, Evidence, Gate, GateReport, Policy, SideReport, explanation, table};
 use crate::machine;
+use crate::suite::AnySuite;
 
 mod ab;
 mod exports;
@@ -112,6 +113,9 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
     })?;
     let baseline = Baseline::load(path)?;
     let evidence = Evidence::read(&folder)?;
+    if let Some((suite, _)) = &confirmation {
+        evidence.check_suite(&AnySuite::load(suite, &[])?)?;
+    }
     let calibration = calibration(&policy)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;
     if let Some((suite, stop)) = &confirmation {

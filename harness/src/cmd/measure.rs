@@ -13,13 +13,14 @@ use serde::Serialize;
 
 use super::console::stdout;
 use super::failure::Failure;
-use super::folder::{axis_values, command, refuse_other_suite};
+use super::folder::{check_older_run, command};
 use super::report::print_tables;
 use super::run::RunArgs;
 use crate::exit_code::ExitCode;
 use crate::machine;
 use crate::measure::event::{MeasureEvent, MeasureObserver};
 use crate::measure::{CellTask, MeasureError, MeasureOptions, MeasureOutcome, MeasurePlan, measure_cells};
+use crate::suite::axis_values;
 use crate::suite::{Kind, ThroughputSuite};
 use crate::trial::plan::run_folder_name;
 
@@ -60,7 +61,7 @@ pub(super) fn measure(
         ))
     };
     let writer = RunWriter::open(args.out.clone().unwrap_or_else(default))?;
-    refuse_other_suite(&writer, &record)?;
+    check_older_run(&writer, &record)?;
     refuse_other_machine(&writer, &record)?;
     writer.write_run(&record)?;
 

@@ -11,12 +11,13 @@ use hitbench_reports::record::{
 
 use super::conclude;
 use super::failure::Failure;
-use super::folder::{axis_values, command, refuse_other_suite};
+use super::folder::{check_older_run, command};
 use super::progress::Progress;
 use super::run::RunArgs;
 use super::stop;
 use crate::exit_code::ExitCode;
 use crate::machine;
+use crate::suite::axis_values;
 use crate::suite::{Kind, Suite};
 use crate::trial::inputs::{CellInputs, InputCache};
 use crate::trial::plan::{Plan, run_folder_name};
@@ -43,7 +44,7 @@ pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<
     };
     let folder = args.out.clone().unwrap_or_else(default);
     let writer = RunWriter::open(folder)?;
-    refuse_other_suite(&writer, &record)?;
+    check_older_run(&writer, &record)?;
     writer.write_run(&record)?;
 
     let options = RunOptions {

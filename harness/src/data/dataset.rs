@@ -346,6 +346,34 @@ impl Dataset {
         Ok(self)
     }
 
+    /// Whether every expert has features on some video of the train and of the test split, without which it is of no use
+    /// and its files most likely go by other ids.
+    ///
+    /// # Errors
+    /// [`DataError::ExpertWithoutVideos`].
+    pub fn check_experts(&self) -> Result<(), DataError> {
+        for split in [Split::Train, Split::Test] {
+            let videos = self.splits.of(split);
+            for (index, expert) in self.experts.iter().enumerate() {
+                if videos
+                    .iter()
+                    .all(|&video| self.videos[video].experts[index].is_none())
+                {
+                    return Err(DataError::ExpertWithoutVideos {
+                        expert: expert.name.clone(),
+                        name: self.name.clone(),
+                        split: split.name(),
+                        n_videos: videos.len(),
+                        video: videos
+                            .first()
+                            .map_or(String::new(), |&video| self.videos[video].id.clone()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// `about`, and a sentence on what is missing if anything is.
     pub fn description(&self) -> String {
         let lacks = self.experts.iter().zip(&self.gaps.videos_without_expert);
@@ -520,6 +548,24 @@ mod tests {
             data.description(),
             "Two videos. Missing: expert `b` in 2 of 2 videos."
         );
+    }
+
+    #[test]
+    fn an_expert_on_no_video_of_a_split_is_refused() {
+        let mut data = two_videos();
+        data.experts.truncate(1);
+        assert!(data.check_experts().is_ok());
+        for (video, split) in [(0, "train"), (1, "test")] {
+            let mut data = data.clone();
+            data.videos[video].experts[0] = None;
+            let id = &data.videos[video].id;
+            assert_eq!(
+                data.check_experts().unwrap_err().to_string(),
+                format!(
+                    "expert `a` of `two` has features on none of the 1 videos of the {split} split, such as `{id}`"
+                )
+            );
+        }
     }
 
     #[test]

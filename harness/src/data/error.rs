@@ -318,6 +318,22 @@ pub enum DataError {
         /// The data set.
         name: String,
     },
+    /// An expert without features on any video of a split: most likely, its files go by other ids.
+    #[error(
+        "expert `{expert}` of `{name}` has features on none of the {n_videos} videos of the {split} split, such as `{video}`"
+    )]
+    ExpertWithoutVideos {
+        /// The expert.
+        expert: String,
+        /// The data set.
+        name: String,
+        /// The split.
+        split: &'static str,
+        /// Videos of it.
+        n_videos: usize,
+        /// The first of them.
+        video: String,
+    },
     /// More asked for than there is.
     #[error("{asked} {what} asked for, but `{name}` has {have}")]
     TooFew {

@@ -1,6 +1,6 @@
 //! From two evaluations to what they say about each other.
 
-use hitbench_reports::record::{Direction, ProtocolRecord};
+use hitbench_reports::record::{DataRecord, Direction, ProtocolRecord};
 
 use super::captions::Captions;
 use super::error::DiffError;
@@ -27,6 +27,8 @@ pub struct Diff {
     pub ids: [String; 2],
     /// How each scores pairs, and with which kernel.
     pub scores: [(String, Option<String>); 2],
+    /// The data set of each, unless it is an evaluation of scores or embeddings.
+    pub data: [Option<DataRecord>; 2],
     /// How often videos were resampled, and exchanged.
     pub plan: Resampling,
     /// Tests that p-values are adjusted for.
@@ -145,6 +147,7 @@ pub fn diff(
                 side.trial.protocol.kernel.clone(),
             )
         }),
+        data: sides.map(|side| side.data_set().cloned()),
         plan,
         n_tests: p_values.len(),
         n_without_caption: captions.map_or(Ok(0), |captions| captions.count_missing(texts))?,

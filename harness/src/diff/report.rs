@@ -33,6 +33,14 @@ struct SideReport<'a> {
     name: &'a str,
     score: &'a str,
     kernel: Option<&'a str>,
+    /// Null for an evaluation of scores or embeddings.
+    data: Option<DataReport<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct DataReport<'a> {
+    name: &'a str,
+    content_hash: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +103,10 @@ impl<'a> From<&'a Diff> for DiffReport<'a> {
             name: &diff.names[at],
             score: &diff.scores[at].0,
             kernel: diff.scores[at].1.as_deref(),
+            data: diff.data[at].as_ref().map(|data| DataReport {
+                name: &data.name,
+                content_hash: &data.content_hash,
+            }),
         };
         let of = |direction: Direction| {
             let found = diff.directions.iter().find(|found| found.direction == direction);

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use hitbench_reports::RunFolder;
-use hitbench_reports::record::{Direction, DirectionRecord, RankRow, ScoreKind, TrialRecord};
+use hitbench_reports::record::{DataRecord, Direction, DirectionRecord, RankRow, ScoreKind, TrialRecord};
 
 use super::error::DiffError;
 use crate::format::Location;
@@ -60,6 +60,13 @@ impl Side {
             ranks: folder.ranks(&trial.id)?,
             trial,
         })
+    }
+
+    /// The data set that it was trained and tested on; `None` for an evaluation of scores or embeddings, whose data are
+    /// these.
+    pub(super) fn data_set(&self) -> Option<&DataRecord> {
+        let data = &self.trial.result()?.data;
+        (data.n_train_videos > 0).then_some(data)
     }
 
     /// What its record says of one direction.

@@ -48,6 +48,15 @@ fn write_text(out: &mut String, diff: &Diff) -> fmt::Result {
             "The two do not score pairs alike: ranks compare, scores do not."
         )?;
     }
+    if let [Some(a), Some(b)] = &diff.data
+        && a.content_hash != b.content_hash
+    {
+        let (a, b) = (&a.name, &b.name);
+        writeln!(
+            out,
+            "Captions or features of the data are not the same ({a} and {b}): only the ids say that the queries are."
+        )?;
+    }
     for direction in &diff.directions {
         writeln!(out, "\n{}", sentence(direction, diff.n_tests))?;
         writeln!(

@@ -129,6 +129,18 @@ pub enum GateError {
         /// That of the run.
         run: String,
     },
+    /// A row about no cell of either side, such as by a name that is spelled otherwise there.
+    #[error("row `{row}` of the policy is about no cell: {problem}")]
+    When {
+        /// The policy file.
+        path: PathBuf,
+        /// Line of the row, from 1.
+        line: u64,
+        /// Id of the row.
+        row: String,
+        /// What its `when` has that no cell has, and what the cells have.
+        problem: String,
+    },
     /// A reason that is empty or not one line.
     #[error("a baseline needs a reason, one line of text")]
     NoReason,
@@ -158,6 +170,7 @@ impl GateError {
             Self::Nothing { .. } => "no-trial",
             Self::Unfinished { .. } => "unfinished",
             Self::NotComparable { reason, .. } => reason,
+            Self::When { .. } => "no-such-cell",
             Self::NoReason => "no-reason",
             Self::Metric(_) => "statistics",
         }
@@ -173,11 +186,20 @@ impl GateError {
             | Self::Packed { path, .. }
             | Self::FutureFormat { path, .. }
             | Self::ReadCalibration { path, .. }
-            | Self::TornCalibration { path, .. } => Some(path.clone()),
+            | Self::TornCalibration { path, .. }
+            | Self::When { path, .. } => Some(path.clone()),
             Self::Ranks { folder, .. }
             | Self::Times { folder, .. }
             | Self::Nothing { folder }
             | Self::Unfinished { folder, .. } => Some(folder.clone()),
+            _ => None,
+        }
+    }
+
+    /// The line at fault in the file, from 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::When { line, .. } => usize::try_from(*line).ok(),
             _ => None,
         }
     }
@@ -201,6 +223,9 @@ impl GateError {
                 "`hitbench status RUN` says what is left; `hitbench run SUITE --out RUN` without --filter makes it",
             ),
             Self::NotComparable { reason, .. } => remedy_of_unlike(reason),
+            Self::When { .. } => {
+                Some("write paths and values in `when` as `hitbench plan SUITE` prints them")
+            }
             Self::NoReason => {
                 Some("say in one line why these numbers are right, as --reason \"longer warm-up\"")
             }

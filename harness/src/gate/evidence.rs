@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::GateError;
 use crate::metric::TieRule;
+use crate::suite::{AnySuite, Kind};
 
 /// Which suite was run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,20 @@ pub struct SuiteId {
     pub version: u32,
     /// `ablation`, `throughput` or `eval`.
     pub kind: String,
+}
+
+impl From<&AnySuite> for SuiteId {
+    fn from(suite: &AnySuite) -> Self {
+        let (name, version, kind) = match suite {
+            AnySuite::Ablation(suite) => (&suite.name, suite.version, Kind::Ablation),
+            AnySuite::Throughput(suite) => (&suite.name, suite.version, Kind::Throughput),
+        };
+        Self {
+            name: name.clone(),
+            version,
+            kind: kind.name().to_owned(),
+        }
+    }
 }
 
 /// One side of a gate.

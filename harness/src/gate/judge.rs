@@ -8,7 +8,7 @@ use super::evidence::Evidence;
 use super::examine::{CountsFound, Difference, MachineLoss, counts, difference};
 use super::metric::{GateMetric, Margin, RowKind};
 use super::policy::{Policy, Response, RowTest};
-use super::sides::{Sides, Unlike, check_suites, sides};
+use super::sides::{Sides, Unlike, check_cells, check_suites, sides};
 use crate::exit_code::ExitCode;
 use crate::metric::{Judgement, MarginTest, MarginVerdict, MetricError, Resampling, judge};
 
@@ -171,10 +171,12 @@ impl DifferenceFound {
 /// Holds a run against a baseline.
 ///
 /// # Errors
-/// [`GateError::NotComparable`] for another suite or suite version, [`GateError::Metric`] for statistics that cannot be
-/// computed. Rows that do not compare are no error.
+/// [`GateError::NotComparable`] for another suite or suite version, [`GateError::When`] for a row with an axis or a value
+/// that neither side has, [`GateError::Metric`] for statistics that cannot be computed. Rows that do not compare are no
+/// error.
 pub fn gate(policy: &Policy, baseline: &Evidence, run: &Evidence) -> Result<Gate, GateError> {
     check_suites(baseline, run)?;
+    check_cells(policy, [baseline, run])?;
     let all = sides(policy, baseline, run);
     let plan = Resampling::of_family(all.len(), policy.alpha);
     let examined: Vec<(GateRow, Option<(Margin, Difference)>)> = all

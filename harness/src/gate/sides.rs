@@ -1,16 +1,18 @@
 //! Brings a policy, a baseline and a run together: which cells a row is about, and whether they compare.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use hitbench_reports::record::ProtocolRecord;
+use hitbench_reports::record::{AxisValues, ProtocolRecord};
 
 use super::error::GateError;
-use super::evidence::{CellEvidence, Evidence, TrialEvidence};
+use super::evidence::{CellEvidence, Evidence, SuiteId, TrialEvidence};
 use super::metric::{GateMetric, RowKind};
 use super::policy::{Policy, PolicyRow};
 use crate::diff::{Difference, unlike_protocols};
 use crate::machine::fingerprint;
 use crate::metric::SeedHits;
+use crate::suite::AnySuite;
 
 /// Fewest seeds a side from which a difference between trainings can be told from luck.
 const FEWEST_SEEDS: usize = 3;
@@ -62,6 +64,10 @@ impl CellEvidence {
 
 /// Refuses another suite or another version of it, where no row could compare.
 pub(super) fn check_suites(baseline: &Evidence, run: &Evidence) -> Result<(), GateError> {
+    same_suite(&baseline.suite, &run.suite)
+}
+
+fn same_suite(baseline: &SuiteId, run: &SuiteId) -> Result<(), GateError> {
     let differs = |reason, what, baseline: &dyn ToString, run: &dyn ToString| {
         let (baseline, run) = (baseline.to_string(), run.to_string());
         match baseline == run {
@@ -74,15 +80,71 @@ pub(super) fn check_suites(baseline: &Evidence, run: &Evidence) -> Result<(), Ga
             }),
         }
     };
-    let (a, b) = (&baseline.suite, &run.suite);
-    differs("other-suite", "suite", &a.name, &b.name)?;
-    differs("other-suite", "kind of suite", &a.kind, &b.kind)?;
+    differs("other-suite", "suite", &baseline.name, &run.name)?;
+    differs("other-suite", "kind of suite", &baseline.kind, &run.kind)?;
     differs(
         "other-suite-version",
         "version of the suite",
-        &a.version,
-        &b.version,
+        &baseline.version,
+        &run.version,
     )
+}
+
+impl Policy {
+    /// Refuses a policy with a row that no cell of the suite can be meant by, before anything of it runs.
+    ///
+    /// # Errors
+    /// [`GateError::When`].
+    pub fn check_suite(&self, suite: &AnySuite) -> Result<(), GateError> {
+        check_when(self, &suite.axis_values())
+    }
+}
+
+impl Evidence {
+    /// Refuses a suite that is not the one this is of, before anything of it runs.
+    ///
+    /// # Errors
+    /// [`GateError::NotComparable`].
+    pub fn check_suite(&self, suite: &AnySuite) -> Result<(), GateError> {
+        same_suite(&self.suite, &SuiteId::from(suite))
+    }
+}
+
+/// Refuses rows with an axis or a value that no cell of either side has: they would guard nothing, without a word where
+/// the policy only warns.
+pub(super) fn check_cells(policy: &Policy, both: [&Evidence; 2]) -> Result<(), GateError> {
+    let cells = both.iter().flat_map(|side| &side.cells);
+    let cells: Vec<AxisValues> = cells.map(|cell| cell.axis_values.clone()).collect();
+    check_when(policy, &cells)
+}
+
+fn check_when(policy: &Policy, cells: &[AxisValues]) -> Result<(), GateError> {
+    let listed = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    for row in &policy.rows {
+        for (path, value) in &row.when {
+            let values = || cells.iter().filter_map(|cell| cell.get(path));
+            if values().any(|known| known == value) {
+                continue;
+            }
+            let problem = match values().next() {
+                Some(_) => format!(
+                    "none has {path}: {value}, but {}",
+                    listed(values().map(ToString::to_string).collect())
+                ),
+                None => match listed(cells.iter().flat_map(|cell| cell.keys().cloned()).collect()) {
+                    axes if axes.is_empty() => format!("the suite has no axes, and so no `{path}`"),
+                    axes => format!("`{path}` is no axis of the suite, which has {axes}"),
+                },
+            };
+            return Err(GateError::When {
+                path: PathBuf::from(&policy.file),
+                line: row.line,
+                row: row.id.clone(),
+                problem,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A row of the policy for one cell of one side.

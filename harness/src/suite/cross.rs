@@ -1,6 +1,7 @@
 //! Crosses the axes of a suite into resolved cells.
 
 use hitbench_models::ConfigError;
+use hitbench_reports::record::AxisValues;
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -54,6 +55,14 @@ pub struct AxisValue {
     pub path: String,
     /// The value as written.
     pub value: Json,
+}
+
+/// Axis values as records keep them.
+pub(crate) fn axis_values(values: &[AxisValue]) -> AxisValues {
+    values
+        .iter()
+        .map(|axis| (axis.path.clone(), axis.value.clone()))
+        .collect()
 }
 
 impl AxisValue {

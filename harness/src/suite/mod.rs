@@ -40,6 +40,7 @@ mod kernel_tests;
 mod message_tests;
 
 pub use config::CellConfig;
+pub(crate) use cross::axis_values;
 pub use cross::{Axis, AxisValue, ExcludedCell, SuiteCell};
 pub use error::{Problem, SuiteError};
 pub use expect::Expectation;

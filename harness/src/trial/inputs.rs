@@ -73,6 +73,7 @@ impl InputCache {
             Some(dataset) => Arc::clone(dataset),
             None => {
                 let dataset = Dataset::load(&config.data).map_err(|error| blame(error, suite, planned))?;
+                dataset.check_experts()?;
                 let dataset = Arc::new(dataset);
                 self.by_config.insert(key.clone(), Arc::clone(&dataset));
                 dataset

@@ -16,6 +16,7 @@ mod training;
 mod view;
 
 pub use csv::summary_csv;
+pub use helped::console_differences;
 pub(crate) use plots::figures;
 pub(crate) use report::report_md;
 pub use table::console_table;

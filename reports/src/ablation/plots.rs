@@ -99,6 +99,7 @@ fn recall(view: &RunView<'_>, sweep: &Sweep<'_, '_>, direction: Direction) -> Op
             y_limits: (0.0, 100.0),
             y_from_limit: false,
             y_shared: true,
+            names: Panel::names(&panels),
             panels,
         }),
     })
@@ -126,6 +127,7 @@ fn throughput(view: &RunView<'_>, sweep: &Sweep<'_, '_>) -> Option<Named> {
             y_limits: (0.0, f64::INFINITY),
             y_from_limit: true,
             y_shared: true,
+            names: Panel::names(&panels),
             panels,
         }),
     })
@@ -240,6 +242,7 @@ fn steps(
             y_limits: (0.0, highest),
             y_from_limit: stem != "loss",
             y_shared: stem != "loss",
+            names: Panel::names(&panels),
             panels,
         }),
     })

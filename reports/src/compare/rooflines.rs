@@ -58,6 +58,7 @@ pub(super) fn roofline(record: &CompareRecord) -> Option<Named> {
                 "roofs are the medians of the peaks that each run measured on its machine; bytes are the least that a \
                  call must move, so that data in the caches can lift a point above the rising roof",
             ),
+            names: record.columns.iter().map(|column| column.label.clone()).collect(),
             roofs,
             points,
         }),

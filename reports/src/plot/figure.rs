@@ -37,15 +37,31 @@ pub(crate) struct LineFigure {
     pub(crate) y_from_limit: bool,
     /// Whether every panel has the same y range.
     pub(crate) y_shared: bool,
+    /// Names in the order of colours and markers, every line's among them. Figures of one report that share lines have
+    /// the same, so that a line looks alike in all.
+    pub(crate) names: Vec<String>,
     pub(crate) panels: Vec<Panel>,
 }
 
-/// One panel: lines that share axes. Lines of the same name in several panels share colour and marker.
+/// One panel: lines that share axes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Panel {
     /// What is the same for all its lines, where there are several panels.
     pub(crate) heading: Option<String>,
     pub(crate) series: Vec<Series>,
+}
+
+impl Panel {
+    /// Names of all lines, in order of first use.
+    pub(crate) fn names(panels: &[Self]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for series in panels.iter().flat_map(|panel| &panel.series) {
+            if !names.contains(&series.name) {
+                names.push(series.name.clone());
+            }
+        }
+        names
+    }
 }
 
 /// One line.
@@ -156,6 +172,8 @@ pub(crate) struct GroupBar {
 pub(crate) struct RooflineFigure {
     pub(crate) title: String,
     pub(crate) subtitle: String,
+    /// Names in the order of colours and markers: every point's look, and every roof's name where there are several.
+    pub(crate) names: Vec<String>,
     /// One a machine, at least one.
     pub(crate) roofs: Vec<Roof>,
     pub(crate) points: Vec<RooflinePoint>,

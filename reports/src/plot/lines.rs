@@ -2,7 +2,7 @@
 
 use super::drawing::{Anchor, At, Drawing, LARGE, MARGIN, MEDIUM, SMALL, WIDTH};
 use super::figure::{LineFigure, Panel, Point, Series, Tick, XAxis};
-use super::palette::{GREY_TEXT, GRID, INK, look};
+use super::palette::{GREY_TEXT, GRID, INK, look_of};
 use super::scale::RoundTicks;
 use super::text::{broken, shortened, width_of};
 
@@ -38,7 +38,6 @@ pub(super) fn laid_out(figure: &LineFigure) -> Drawing {
     let mut drawing = Drawing::default();
     let mut y = drawing.paragraph(&figure.title, MARGIN, LARGE, INK);
     y = drawing.paragraph(&figure.subtitle, y, SMALL, GREY_TEXT) + 16;
-    let names = series_names(figure);
     let panel_height = if figure.panels.len() == 1 { 460 } else { 300 };
     let ticks = y_ticks(figure, panel_height);
     let tick_texts = ticks
@@ -61,7 +60,7 @@ pub(super) fn laid_out(figure: &LineFigure) -> Drawing {
         };
         y_axis(&mut drawing, &frame, ticks);
         y = x_axis(&mut drawing, &frame, &figure.x) + 14;
-        lines(&mut drawing, &frame, ticks, figure, panel, &names);
+        lines(&mut drawing, &frame, ticks, figure, panel);
     }
     let middle = (top_of_panels + y) / 2;
     let room = y - top_of_panels;
@@ -76,19 +75,8 @@ pub(super) fn laid_out(figure: &LineFigure) -> Drawing {
         drawing.label(&line, (centre, y + MEDIUM / 2), MEDIUM, INK, Anchor::Middle);
         y += MEDIUM * 14 / 10;
     }
-    drawing.height = legend(&mut drawing, &names, y + 10) + MARGIN;
+    drawing.height = legend(&mut drawing, figure, y + 10) + MARGIN;
     drawing
-}
-
-/// Names of all lines, in order of first use; a line's index here is its look.
-fn series_names(figure: &LineFigure) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for series in figure.panels.iter().flat_map(|panel| &panel.series) {
-        if !names.contains(&series.name) {
-            names.push(series.name.clone());
-        }
-    }
-    names
 }
 
 /// The y ticks of each panel, wide enough for every spread.
@@ -190,14 +178,7 @@ fn tick_rows(frame: &Frame, ticks: &[Tick]) -> Vec<Option<(usize, String)>> {
         .collect()
 }
 
-fn lines(
-    drawing: &mut Drawing,
-    frame: &Frame,
-    ticks: &RoundTicks,
-    figure: &LineFigure,
-    panel: &Panel,
-    names: &[String],
-) {
+fn lines(drawing: &mut Drawing, frame: &Frame, ticks: &RoundTicks, figure: &LineFigure, panel: &Panel) {
     let n = panel.series.len() as i32;
     let placed = |index: usize, point: &Point, value: f64| -> At {
         let dodge = if figure.x.is_dense {
@@ -207,7 +188,7 @@ fn lines(
         };
         (frame.x(point.x) + dodge, frame.y(value, ticks))
     };
-    let look_of = |series: &Series| look(names.iter().position(|name| *name == series.name).unwrap_or(0));
+    let look_of = |series: &Series| look_of(&figure.names, &series.name);
     for (index, series) in panel.series.iter().enumerate() {
         let (colour, _) = look_of(series);
         for run in series.points.split(Option::is_none) {
@@ -257,20 +238,21 @@ fn lines(
 }
 
 /// Names of the lines beside their look, in rows; returns the y below them.
-fn legend(drawing: &mut Drawing, names: &[String], top: i32) -> i32 {
+fn legend(drawing: &mut Drawing, figure: &LineFigure, top: i32) -> i32 {
     const SWATCH: i32 = 52;
     let (mut x, mut y) = (MARGIN, top);
+    let names = Panel::names(&figure.panels);
     if names.len() < 2 {
         return top;
     }
-    for (index, name) in names.iter().enumerate() {
+    for name in &names {
+        let look = look_of(&figure.names, name);
         let name = shortened(name, SMALL, WIDTH - 2 * MARGIN - SWATCH - 8);
         let width = SWATCH + 8 + width_of(&name, SMALL);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             (x, y) = (MARGIN, y + LINE + 4);
         }
         let centre = y + LINE / 2;
-        let look = look(index);
         drawing.line(vec![(x, centre), (x + SWATCH, centre)], look.0, 3);
         drawing.marker((x + SWATCH / 2, centre), look);
         drawing.label(&name, (x + SWATCH + 8, centre), SMALL, INK, Anchor::Left);

@@ -50,6 +50,11 @@ pub(super) fn look(index: usize) -> (RGBColor, Marker) {
     (COLOURS[index % COLOURS.len()], MARKERS[index % MARKERS.len()])
 }
 
+/// How the line or point of a name looks, among the names that one report has.
+pub(super) fn look_of(names: &[String], name: &str) -> (RGBColor, Marker) {
+    look(names.iter().position(|own| own == name).unwrap_or(0))
+}
+
 /// Colour of a bar.
 pub(super) fn of_verdict(verdict: Verdict) -> RGBColor {
     match verdict {

@@ -4,7 +4,7 @@
 
 use super::drawing::{Anchor, At, Drawing, LARGE, MARGIN, MEDIUM, SMALL, WIDTH};
 use super::figure::{Roof, RooflineFigure, RooflinePoint};
-use super::palette::{GREY_TEXT, GRID, INK};
+use super::palette::{GREY_TEXT, GRID, INK, look_of};
 use super::scale::LogTicks;
 use super::text::{shortened, width_of};
 
@@ -133,7 +133,7 @@ fn roofs(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure) -> Vec<R
         let corners = corners(frame, roof);
         let colour = match figure.roofs.len() {
             1 => INK,
-            _ => look_of(figure, &roof.name).0,
+            _ => look_of(&figure.names, &roof.name).0,
         };
         drawing.line(corners.to_vec(), colour, 3);
         if figure.roofs.len() == 1 {
@@ -221,7 +221,7 @@ fn points(drawing: &mut Drawing, frame: &Frame, figure: &RooflineFigure, mut tak
             let own = extent(*place);
             frame.holds(own) && !taken.iter().any(|other| touches(own, *other))
         };
-        drawing.marker((x, y), look_of(figure, &point.look));
+        drawing.marker((x, y), look_of(&figure.names, &point.look));
         let Some(place) = candidates((x, y), half).find(free) else {
             continue;
         };
@@ -262,21 +262,6 @@ fn touches(one: Rectangle, other: Rectangle) -> bool {
     one.0 < other.2 && other.0 < one.2 && one.1 < other.3 && other.1 < one.3
 }
 
-/// Colour and marker of a look, in order of first use by the roofs of several machines or else by the points.
-fn look_of(figure: &RooflineFigure, look: &str) -> (plotters::style::RGBColor, super::palette::Marker) {
-    let roofs = figure.roofs.iter().map(|roof| roof.name.as_str());
-    let mut looks: Vec<&str> = Vec::new();
-    for own in roofs
-        .filter(|_| figure.roofs.len() > 1)
-        .chain(figure.points.iter().map(|point| point.look.as_str()))
-    {
-        if !looks.contains(&own) {
-            looks.push(own);
-        }
-    }
-    super::palette::look(looks.iter().position(|own| *own == look).unwrap_or(0))
-}
-
 /// What the roofs of several machines are, a line each; returns the y below.
 fn roof_key(drawing: &mut Drawing, figure: &RooflineFigure, top: i32) -> i32 {
     if figure.roofs.len() == 1 {
@@ -284,7 +269,7 @@ fn roof_key(drawing: &mut Drawing, figure: &RooflineFigure, top: i32) -> i32 {
     }
     for (index, roof) in figure.roofs.iter().enumerate() {
         let y = top + LINE / 2 + index as i32 * LINE;
-        let look = look_of(figure, &roof.name);
+        let look = look_of(&figure.names, &roof.name);
         drawing.line(vec![(MARGIN, y), (MARGIN + 64, y)], look.0, 3);
         drawing.marker((MARGIN + 32, y), look);
         let text = format!(
@@ -308,7 +293,7 @@ fn key(drawing: &mut Drawing, figure: &RooflineFigure, top: i32) -> i32 {
         let x = MARGIN + (index / rows) as i32 * half;
         let y = top + LINE / 2 + (index % rows) as i32 * LINE;
         drawing.label(&(index + 1).to_string(), (x + 34, y), SMALL, INK, Anchor::Right);
-        drawing.marker((x + 54, y), look_of(figure, &point.look));
+        drawing.marker((x + 54, y), look_of(&figure.names, &point.look));
         let text = shortened(&point.label, SMALL, WIDTH - MARGIN - x - INDENT);
         drawing.label(&text, (x + INDENT, y), SMALL, INK, Anchor::Left);
     }

@@ -6,7 +6,7 @@ use super::ThroughputView;
 use super::fixture::{self, EMA, RANKS, libtorch, measurement, ok, peaks, similarity};
 use super::plots::figures;
 use crate::plot::tests::check;
-use crate::plot::{Figure, Named};
+use crate::plot::{Figure, Named, Panel};
 use crate::record::{CacheState, MeasurementOutcome, MeasurementRecord};
 
 fn drawn(measurements: &[MeasurementRecord]) -> Vec<Named> {
@@ -55,6 +55,29 @@ fn many() -> Vec<MeasurementRecord> {
         ));
     }
     measurements
+}
+
+#[test]
+fn a_kernel_looks_alike_in_all_plots_of_a_report() {
+    // The first kernel of the report is not in every plot.
+    let mut measurements = steps();
+    measurements.extend(many());
+    let mut n_drawn = 0;
+    let mut names_in_report: Option<Vec<String>> = None;
+    for Named { figure, stem, .. } in drawn(&measurements) {
+        let (names, drawn): (_, Vec<String>) = match figure {
+            Figure::Lines(lines) => (lines.names, Panel::names(&lines.panels)),
+            Figure::Roofline(roofline) => {
+                let looks = roofline.points.into_iter().map(|point| point.look);
+                (roofline.names, looks.collect())
+            }
+            _ => continue,
+        };
+        assert!(drawn.iter().all(|name| names.contains(name)), "{stem}: {drawn:?}");
+        assert_eq!(names_in_report.get_or_insert(names.clone()), &names, "{stem}");
+        n_drawn += 1;
+    }
+    assert!(n_drawn >= 4, "{n_drawn} plots with lines or points");
 }
 
 /// Training steps with three kernels; end-to-end has no queue.

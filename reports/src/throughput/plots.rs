@@ -107,10 +107,15 @@ fn measure(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Measure> 
     )
 }
 
+/// Labels of all entries of a report: the lines of its plots.
+pub(super) fn names_in_report(view: &ThroughputView<'_>) -> Vec<String> {
+    labels(&view.blocks).into_iter().map(str::to_owned).collect()
+}
+
 /// Labels of all entries of some blocks, in order of first use.
-pub(super) fn labels<'v>(blocks: &[&'v Block<'_>]) -> Vec<&'v str> {
+pub(super) fn labels<'v>(blocks: impl IntoIterator<Item = &'v Block<'v>>) -> Vec<&'v str> {
     let mut labels: Vec<&str> = Vec::new();
-    for entry in blocks.iter().flat_map(|block| &block.entries) {
+    for entry in blocks.into_iter().flat_map(|block| &block.entries) {
         if entry.timed().next().is_some() && !labels.contains(&entry.label.as_str()) {
             labels.push(&entry.label);
         }
@@ -183,7 +188,7 @@ fn by_shape(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Named> {
     let states = states(blocks);
     let panels = states.iter().map(|cache| Panel {
         heading: Some(cache.words().to_owned()),
-        series: labels(blocks)
+        series: labels(blocks.iter().copied())
             .into_iter()
             .map(|name| series(name, *cache))
             .collect(),
@@ -210,6 +215,7 @@ fn by_shape(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Option<Named> {
             y_limits: (0.0, f64::INFINITY),
             y_from_limit: true,
             y_shared: true,
+            names: names_in_report(view),
             panels: panels.collect(),
         }),
     })
@@ -298,7 +304,7 @@ fn roofline(view: &ThroughputView<'_>) -> Option<Named> {
             };
             if flops > 0 && bytes > 0 {
                 points.push(RooflinePoint {
-                    look: entry.record.kernel.clone(),
+                    look: entry.label.clone(),
                     label: format!(
                         "{}, {} {}, {}: {} GFLOP/s",
                         entry.label,
@@ -323,6 +329,7 @@ fn roofline(view: &ThroughputView<'_>) -> Option<Named> {
                 "roofs are the medians of the peaks that this run measured; bytes are the least that a call must move, \
                  so that data in the caches can lift a point above the rising roof",
             ),
+            names: names_in_report(view),
             roofs: vec![Roof {
                 name: String::new(),
                 fma_gflops: peaks.fma.median / 1e9,

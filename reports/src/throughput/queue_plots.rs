@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::plots::{labels, point, subtitle};
+use super::plots::{labels, names_in_report, point, subtitle};
 use super::view::{Block, ThroughputView, Timed};
 use crate::plot::{Figure, LineFigure, Named, Panel, PlaceKind, Places, Point, Series, XAxis};
 use crate::record::value_text;
@@ -47,7 +47,7 @@ pub(super) fn over_queue(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Ve
         };
         let panel = |setting: &String| Panel {
             heading: Some(setting.clone()).filter(|setting| !setting.is_empty()),
-            series: labels(blocks)
+            series: labels(blocks.iter().copied())
                 .into_iter()
                 .map(|name| series(setting, name))
                 .collect(),
@@ -81,6 +81,7 @@ pub(super) fn over_queue(view: &ThroughputView<'_>, blocks: &[&Block<'_>]) -> Ve
                 y_limits: (0.0, f64::INFINITY),
                 y_from_limit: true,
                 y_shared: true,
+                names: names_in_report(view),
                 panels,
             }),
         })

@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::metric::Protocol;
 
 /// Reads a data set to the last value and holds the counts of its test split against its protocol; exit code 1 when they
-/// differ.
+/// differ, or when an expert has features on no video of the train or test split.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitbench data check suites/real/msrvtt-1ka.yaml\n  \
@@ -34,7 +34,7 @@ struct View<'a> {
     protocols: &'a [&'static str],
     /// The one that it is; null when it is none of them.
     protocol: Option<&'static str>,
-    /// How it differs from the first one.
+    /// How it differs from the first one, or what else makes the data unfit to train and test with.
     problem: Option<String>,
     #[serde(flatten)]
     summary: &'a Summary,
@@ -57,8 +57,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         .iter()
         .find(|(_, checked)| checked.is_ok())
         .map(|&(id, _)| id);
-    let problem = match (protocol, checks.into_iter().next()) {
-        (None, Some((_, Err(error)))) => Some(error.to_string()),
+    let problem = match (data.check_experts(), protocol, checks.into_iter().next()) {
+        (Err(error), ..) => Some(error.to_string()),
+        (_, None, Some((_, Err(error)))) => Some(error.to_string()),
         _ => None,
     };
     let summary = Summary::of(&data);
@@ -86,8 +87,8 @@ fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
         writeln!(out, "{count} {what}")?;
     }
     match (view.protocol, &view.problem) {
-        (Some(protocol), _) => writeln!(out, "ok: the test set of protocol `{protocol}`"),
-        (None, Some(problem)) => writeln!(out, "failed: {problem}"),
+        (_, Some(problem)) => writeln!(out, "failed: {problem}"),
+        (Some(protocol), None) => writeln!(out, "ok: the test set of protocol `{protocol}`"),
         (None, None) => writeln!(
             out,
             "ok: everything can be read; no protocol stands for this test set"

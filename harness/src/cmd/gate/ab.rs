@@ -23,6 +23,7 @@ pub(super) fn gate(
     let stop = stop::on_signals();
     let loaded = AnySuite::load(suite, &[])?;
     let policy = policy(args.policy.as_deref(), || Ok(loaded.gate().map(Path::to_owned)))?;
+    policy.check_suite(&loaded)?;
     if policy.throughput_rows().next().is_none() {
         return Err(Failure::message(
             ExitCode::Input,

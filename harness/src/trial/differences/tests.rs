@@ -132,7 +132,7 @@ fn direction() -> DirectionRecord {
         mrr_ci95: None,
         ndcg_at_10: None,
         map: None,
-        recall_at: BTreeMap::new(),
+        recall_at: None,
     }
 }
 
