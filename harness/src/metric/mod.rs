@@ -27,6 +27,7 @@ pub mod rank;
 pub mod record;
 pub mod relevance;
 pub mod rules;
+mod student;
 pub mod summary;
 pub mod truth;
 pub mod uncertain;
