@@ -459,7 +459,7 @@ fn trials_on_other_data_are_told_to_be_so() {
         trial["result"]["data"]["content_hash"] = hash.into();
         fs::write(&path, format!("{trial}\n")).expect("writable");
     };
-    let note = "features of the data are not the same";
+    let note = "The data differ in captions, features or splits";
     assert!(!diff(&[&sides[0], &sides[1]]).out.contains(note));
     of_data(&sides[0], "one");
     of_data(&sides[1], "one");

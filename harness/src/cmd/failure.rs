@@ -173,7 +173,7 @@ impl From<DataError> for Failure {
                 ExitCode::Input,
                 "data",
                 error.to_string(),
-                "features are found by the ids of videos: do its files have such ids? If it is not meant, leave it out",
+                DataError::USELESS_EXPERT,
             ),
             _ => Self::new(ExitCode::Input, "data", error),
         }
@@ -279,7 +279,9 @@ impl From<GateError> for Failure {
                         position: error.line().map(|line| (line, 1)),
                         ..Self::explained(
                             match error {
-                                GateError::NotComparable { .. } => ExitCode::NotComparable,
+                                GateError::NotComparable { .. } | GateError::OtherSuite { .. } => {
+                                    ExitCode::NotComparable
+                                }
                                 _ => ExitCode::Input,
                             },
                             reason,

@@ -47,7 +47,7 @@ fn warn_of_left_out(folder: &RunFolder, older: &RunRecord, record: &RunRecord) -
     let finished: HashSet<String> = trials
         .filter(|trial| trial.result().is_some())
         .map(|trial| trial.id)
-        .chain(measurements.map(|measured| measured.id))
+        .chain(measurements.filter(|it| it.result().is_some()).map(|it| it.id))
         .filter(|id| before.contains(id))
         .collect();
     let n_left_out = finished.difference(&now).count();

@@ -114,7 +114,7 @@ fn against_baseline(args: &GateArgs, run: &Path) -> Result<(Gate, GateReport), F
     let baseline = Baseline::load(path)?;
     let evidence = Evidence::read(&folder)?;
     if let Some((suite, _)) = &confirmation {
-        evidence.check_suite(&AnySuite::load(suite, &[])?)?;
+        evidence.check_suite(suite, &AnySuite::load(suite, &[])?)?;
     }
     let calibration = calibration(&policy)?;
     let mut gate = gate::gate(&policy, &baseline.evidence, &evidence)?;

@@ -61,8 +61,8 @@ pub(super) fn measure(
         ))
     };
     let writer = RunWriter::open(args.out.clone().unwrap_or_else(default))?;
-    check_older_run(&writer, &record)?;
     refuse_other_machine(&writer, &record)?;
+    check_older_run(&writer, &record)?;
     writer.write_run(&record)?;
 
     let options = MeasureOptions {
@@ -106,16 +106,15 @@ pub(super) fn measure(
 fn refuse_other_machine(writer: &RunWriter, record: &RunRecord) -> Result<(), Failure> {
     match writer.folder().run() {
         Ok(older) if machine::fingerprint(&older.machine) != machine::fingerprint(&record.machine) => {
-            let text = format!(
-                "{} holds times of another machine",
-                writer.folder().path().display()
-            );
+            let folder = writer.folder().path();
+            let text = format!("{} holds times of another machine", folder.display());
             Err(Failure::message(
                 ExitCode::Input,
                 "other-machine",
                 text,
                 "choose another folder with --out",
-            ))
+            )
+            .in_file(folder))
         }
         Ok(_) | Err(RecordError::NotARun { .. }) => Ok(()),
         Err(error) => Err(error.into()),

@@ -63,13 +63,15 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`].
 pub fn run(args: &PlanArgs) -> Result<(), PlanError> {
-    match AnySuite::load(&args.suite, &args.sets)? {
-        AnySuite::Ablation(suite) => trials(args, &suite),
-        AnySuite::Throughput(suite) => kernels::show(args, &suite),
+    let suite = AnySuite::load(&args.suite, &args.sets)?;
+    let outlook = Outlook::new(&suite)?;
+    match &suite {
+        AnySuite::Ablation(suite) => trials(args, suite, outlook),
+        AnySuite::Throughput(suite) => kernels::show(args, suite, outlook),
     }
 }
 
-fn trials(args: &PlanArgs, suite: &Suite) -> Result<(), PlanError> {
+fn trials(args: &PlanArgs, suite: &Suite, outlook: Option<Outlook>) -> Result<(), PlanError> {
     let plan = Plan::new(suite, args.filter.as_deref())?;
     let build_id = machine::tool()?.build_id;
     let default = || PathBuf::from("runs").join(run_folder_name(&suite.name, &suite.to_json(), &build_id));
@@ -80,7 +82,6 @@ fn trials(args: &PlanArgs, suite: &Suite) -> Result<(), PlanError> {
         .iter()
         .map(|planned| CellView::new(suite, planned, &mut cache, &earlier, &build_id))
         .collect::<Result<Vec<_>, SuiteError>>()?;
-    let outlook = Outlook::new(suite.gate.as_deref(), &suite.name, suite.version)?;
     let view = PlanView::new(suite, &plan, cells, &earlier, outlook);
     let mut out = stdout();
     if args.json {

@@ -363,6 +363,11 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// What to do about [`ExpertWithoutVideos`](Self::ExpertWithoutVideos).
+    pub(crate) const USELESS_EXPERT: &str = "features are found by the ids of videos: do its files have such ids? If it is not meant, leave it out";
+}
+
 fn names(files: &[&str]) -> String {
     let names: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     names.join(" or ")

@@ -54,7 +54,7 @@ fn write_text(out: &mut String, diff: &Diff) -> fmt::Result {
         let (a, b) = (&a.name, &b.name);
         writeln!(
             out,
-            "Captions or features of the data are not the same ({a} and {b}): only the ids say that the queries are."
+            "The data differ in captions, features or splits ({a} and {b}): only the ids say that the queries are the same."
         )?;
     }
     for direction in &diff.directions {

@@ -286,8 +286,7 @@ impl FormatError {
     /// The column at fault in that line, from 1; 1 where only the line is known.
     pub fn column(&self) -> usize {
         match self {
-            // At the end of a line that ends too early, the library counts from 0.
-            Self::Json { column, .. } => (*column).max(1),
+            Self::Json { column, .. } => *column,
             _ => 1,
         }
     }

@@ -200,7 +200,8 @@ fn of_json(location: &Location, error: serde_json::Error) -> FormatError {
     FormatError::Json {
         location: location.clone(),
         line: error.line(),
-        column: error.column(),
+        // At the end of a line that ends too early, the library counts from 0.
+        column: error.column().max(1),
         problem: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
     }
 }

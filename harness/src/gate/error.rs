@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use hitbench_reports::RecordError;
 
+use super::evidence::SuiteId;
 use crate::metric::MetricError;
 use crate::suite::SuiteError;
 
@@ -141,6 +142,17 @@ pub enum GateError {
         /// What its `when` has that no cell has, and what the cells have.
         problem: String,
     },
+    /// A suite file that is not of the suite that was run, or of another version.
+    #[error(
+        "`{}` is suite {}, version {}; the run is of {}, version {}",
+        path.display(), suites[0].name, suites[0].version, suites[1].name, suites[1].version
+    )]
+    OtherSuite {
+        /// The suite file.
+        path: PathBuf,
+        /// The suite in it, and that of the run.
+        suites: Box<[SuiteId; 2]>,
+    },
     /// A reason that is empty or not one line.
     #[error("a baseline needs a reason, one line of text")]
     NoReason,
@@ -171,6 +183,8 @@ impl GateError {
             Self::Unfinished { .. } => "unfinished",
             Self::NotComparable { reason, .. } => reason,
             Self::When { .. } => "no-such-cell",
+            Self::OtherSuite { suites, .. } if suites[0].name == suites[1].name => "other-suite-version",
+            Self::OtherSuite { .. } => "other-suite",
             Self::NoReason => "no-reason",
             Self::Metric(_) => "statistics",
         }
@@ -187,7 +201,8 @@ impl GateError {
             | Self::FutureFormat { path, .. }
             | Self::ReadCalibration { path, .. }
             | Self::TornCalibration { path, .. }
-            | Self::When { path, .. } => Some(path.clone()),
+            | Self::When { path, .. }
+            | Self::OtherSuite { path, .. } => Some(path.clone()),
             Self::Ranks { folder, .. }
             | Self::Times { folder, .. }
             | Self::Nothing { folder }
@@ -223,9 +238,10 @@ impl GateError {
                 "`hitbench status RUN` says what is left; `hitbench run SUITE --out RUN` without --filter makes it",
             ),
             Self::NotComparable { reason, .. } => remedy_of_unlike(reason),
-            Self::When { .. } => {
-                Some("write paths and values in `when` as `hitbench plan SUITE` prints them")
-            }
+            Self::When { .. } => Some(
+                "write paths and values in `when` as the suite does; `hitbench plan SUITE --json` lists them under `axes`",
+            ),
+            Self::OtherSuite { .. } => Some("name the suite file that the run was made with"),
             Self::NoReason => {
                 Some("say in one line why these numbers are right, as --reason \"longer warm-up\"")
             }

@@ -1,7 +1,7 @@
 //! Brings a policy, a baseline and a run together: which cells a row is about, and whether they compare.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hitbench_reports::record::{AxisValues, ProtocolRecord};
 
@@ -11,8 +11,10 @@ use super::metric::{GateMetric, RowKind};
 use super::policy::{Policy, PolicyRow};
 use crate::diff::{Difference, unlike_protocols};
 use crate::machine::fingerprint;
+use crate::measure::plan::MeasurePlan;
 use crate::metric::SeedHits;
-use crate::suite::AnySuite;
+use crate::suite::{AnySuite, axis_values};
+use crate::trial::Plan;
 
 /// Fewest seeds a side from which a difference between trainings can be told from luck.
 const FEWEST_SEEDS: usize = 3;
@@ -64,10 +66,6 @@ impl CellEvidence {
 
 /// Refuses another suite or another version of it, where no row could compare.
 pub(super) fn check_suites(baseline: &Evidence, run: &Evidence) -> Result<(), GateError> {
-    same_suite(&baseline.suite, &run.suite)
-}
-
-fn same_suite(baseline: &SuiteId, run: &SuiteId) -> Result<(), GateError> {
     let differs = |reason, what, baseline: &dyn ToString, run: &dyn ToString| {
         let (baseline, run) = (baseline.to_string(), run.to_string());
         match baseline == run {
@@ -80,38 +78,71 @@ fn same_suite(baseline: &SuiteId, run: &SuiteId) -> Result<(), GateError> {
             }),
         }
     };
-    differs("other-suite", "suite", &baseline.name, &run.name)?;
-    differs("other-suite", "kind of suite", &baseline.kind, &run.kind)?;
+    let (a, b) = (&baseline.suite, &run.suite);
+    differs("other-suite", "suite", &a.name, &b.name)?;
+    differs("other-suite", "kind of suite", &a.kind, &b.kind)?;
     differs(
         "other-suite-version",
         "version of the suite",
-        &baseline.version,
-        &run.version,
+        &a.version,
+        &b.version,
     )
 }
 
+impl PolicyRow {
+    /// Whether it is about a cell with these axis values: all of its `when` are among them.
+    fn is_about(&self, axis_values: &AxisValues) -> bool {
+        let mut when = self.when.iter();
+        when.all(|(path, value)| axis_values.get(path) == Some(value))
+    }
+}
+
 impl Policy {
-    /// Refuses a policy with a row that no cell of the suite can be meant by, before anything of it runs.
+    /// Refuses a policy with a row that is about no cell of the suite, before anything of it runs.
     ///
     /// # Errors
     /// [`GateError::When`].
     pub fn check_suite(&self, suite: &AnySuite) -> Result<(), GateError> {
-        check_when(self, &suite.axis_values())
+        check_when(self, &planned_cells(suite))
     }
 }
 
 impl Evidence {
-    /// Refuses a suite that is not the one this is of, before anything of it runs.
+    /// Refuses a suite, read from `path`, that is not the one this is of, before anything of it runs.
     ///
     /// # Errors
-    /// [`GateError::NotComparable`].
-    pub fn check_suite(&self, suite: &AnySuite) -> Result<(), GateError> {
-        same_suite(&self.suite, &SuiteId::from(suite))
+    /// [`GateError::OtherSuite`].
+    pub fn check_suite(&self, path: &Path, suite: &AnySuite) -> Result<(), GateError> {
+        let found = SuiteId::from(suite);
+        match found == self.suite {
+            true => Ok(()),
+            false => Err(GateError::OtherSuite {
+                path: path.to_owned(),
+                suites: Box::new([found, self.suite.clone()]),
+            }),
+        }
     }
 }
 
-/// Refuses rows with an axis or a value that no cell of either side has: they would guard nothing, without a word where
-/// the policy only warns.
+/// Axis values of all cells that a run of the suite has, as records keep them.
+fn planned_cells(suite: &AnySuite) -> Vec<AxisValues> {
+    const WHOLE: &str = "only a filter can leave nothing";
+    match suite {
+        AnySuite::Ablation(suite) => {
+            let plan = Plan::new(suite, None).expect(WHOLE);
+            let cells = plan.cells.iter().map(|planned| &planned.cell.axis_values);
+            cells.map(|values| axis_values(values)).collect()
+        }
+        AnySuite::Throughput(suite) => {
+            let plan = MeasurePlan::new(suite, None).expect(WHOLE);
+            let cells = plan.cells.iter().map(|planned| &planned.cell.axis_values);
+            cells.map(|values| axis_values(values)).collect()
+        }
+    }
+}
+
+/// Refuses rows that are about no cell of either side: they would guard nothing, without a word where the policy only
+/// warns.
 pub(super) fn check_cells(policy: &Policy, both: [&Evidence; 2]) -> Result<(), GateError> {
     let cells = both.iter().flat_map(|side| &side.cells);
     let cells: Vec<AxisValues> = cells.map(|cell| cell.axis_values.clone()).collect();
@@ -119,32 +150,37 @@ pub(super) fn check_cells(policy: &Policy, both: [&Evidence; 2]) -> Result<(), G
 }
 
 fn check_when(policy: &Policy, cells: &[AxisValues]) -> Result<(), GateError> {
-    let listed = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
-    for row in &policy.rows {
-        for (path, value) in &row.when {
-            let values = || cells.iter().filter_map(|cell| cell.get(path));
-            if values().any(|known| known == value) {
-                continue;
-            }
-            let problem = match values().next() {
-                Some(_) => format!(
-                    "none has {path}: {value}, but {}",
-                    listed(values().map(ToString::to_string).collect())
-                ),
-                None => match listed(cells.iter().flat_map(|cell| cell.keys().cloned()).collect()) {
-                    axes if axes.is_empty() => format!("the suite has no axes, and so no `{path}`"),
-                    axes => format!("`{path}` is no axis of the suite, which has {axes}"),
-                },
-            };
+    for row in policy.rows.iter().filter(|row| !row.when.is_empty()) {
+        if !cells.iter().any(|values| row.is_about(values)) {
             return Err(GateError::When {
                 path: PathBuf::from(&policy.file),
                 line: row.line,
                 row: row.id.clone(),
-                problem,
+                problem: why_none(row, cells),
             });
         }
     }
     Ok(())
+}
+
+/// What of a row's `when` no cell has.
+fn why_none(row: &PolicyRow, cells: &[AxisValues]) -> String {
+    let listed = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    for (path, value) in &row.when {
+        let values = || cells.iter().filter_map(|cell| cell.get(path));
+        if values().next().is_none() {
+            let axes = listed(cells.iter().flat_map(|cell| cell.keys().cloned()).collect());
+            return match axes.as_str() {
+                "" => format!("the suite has no axes, and so no `{path}`"),
+                axes => format!("`{path}` is no axis of the suite, which has {axes}"),
+            };
+        }
+        if !values().any(|known| known == value) {
+            let known = listed(values().map(ToString::to_string).collect());
+            return format!("none has {path}: {value}, but {known}");
+        }
+    }
+    "none has all of its `when` together".to_owned()
 }
 
 /// A row of the policy for one cell of one side.
@@ -172,10 +208,7 @@ pub(super) fn subjects<'a>(policy: &'a Policy, evidence: &'a Evidence, side: &st
             }
             _ => !values(cell, metric).is_empty(),
         };
-        let is_wanted = |cell: &&CellEvidence| {
-            let mut when = row.when.iter();
-            when.all(|(path, value)| cell.axis_values.get(path) == Some(value))
-        };
+        let is_wanted = |cell: &&CellEvidence| row.is_about(&cell.axis_values);
         let wanted = || evidence.cells.iter().filter(is_wanted);
         let before = all.len();
         all.extend(wanted().filter(has_metric).map(|cell| Subject {

@@ -224,7 +224,10 @@ impl Uncertain {
     /// # Errors
     /// As [`upper`](Self::upper).
     pub fn detectable_either_way(&self, alpha: f64) -> Result<f64, MetricError> {
-        Ok(self.reach_below(alpha)?.max(self.reach_above(alpha)?))
+        match self.student_reach(alpha) {
+            Some(reach) => Ok(reach),
+            None => Ok(self.reach_below(alpha)?.max(self.reach_above(alpha)?)),
+        }
     }
 
     /// Whether a candidate that is as good as the reference is shown to be within the margin less often than four times
@@ -236,10 +239,18 @@ impl Uncertain {
         Ok(self.reach_above(alpha)? > margin)
     }
 
+    /// How far from a bound the truth must lie, where the law is Student's and thus alike on both sides.
+    fn student_reach(&self, alpha: f64) -> Option<f64> {
+        match &self.law {
+            Law::Student { error, law, sides } => Some(error * StudentTest::new(law, *sides, alpha).reach()),
+            _ => None,
+        }
+    }
+
     /// How far below a bound the truth must lie to be shown to lie below it four times in five.
     fn reach_below(&self, alpha: f64) -> Result<f64, MetricError> {
-        if let Law::Student { error, law, sides } = &self.law {
-            return Ok(error * StudentTest::new(law, *sides, alpha).reach());
+        if let Some(reach) = self.student_reach(alpha) {
+            return Ok(reach);
         }
         let slack = self.upper(alpha)? - self.estimate;
         let luck = self.estimate - self.lower(1.0 - POWER)?;
@@ -248,8 +259,8 @@ impl Uncertain {
 
     /// How far above a bound the truth must lie to be shown to lie above it four times in five.
     fn reach_above(&self, alpha: f64) -> Result<f64, MetricError> {
-        if let Law::Student { error, law, sides } = &self.law {
-            return Ok(error * StudentTest::new(law, *sides, alpha).reach());
+        if let Some(reach) = self.student_reach(alpha) {
+            return Ok(reach);
         }
         let slack = self.estimate - self.lower(alpha)?;
         let luck = self.upper(1.0 - POWER)? - self.estimate;

@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-use hitbench_reports::record::AxisValues;
-
-use super::cross::axis_values;
 use super::error::SuiteError;
 use super::open::Opened;
 use super::wire::Kind;
@@ -41,22 +38,6 @@ impl AnySuite {
         match self {
             Self::Ablation(suite) => suite.gate.as_deref(),
             Self::Throughput(suite) => suite.gate.as_deref(),
-        }
-    }
-
-    /// Axis values of all cells, as records keep them.
-    pub fn axis_values(&self) -> Vec<AxisValues> {
-        match self {
-            Self::Ablation(suite) => suite
-                .cells
-                .iter()
-                .map(|cell| axis_values(&cell.axis_values))
-                .collect(),
-            Self::Throughput(suite) => suite
-                .cells
-                .iter()
-                .map(|cell| axis_values(&cell.axis_values))
-                .collect(),
         }
     }
 

@@ -170,27 +170,24 @@ fn steps(
         };
         by_step.into_iter().map(point).collect::<Vec<_>>()
     };
-    let series = |name: String, cell: Option<&CellView<'_>>| {
-        let points = cell.map(curve).unwrap_or_default();
-        points
-            .iter()
-            .any(Option::is_some)
-            .then_some(Series { name, points })
+    let series = |name: String, cell: Option<&CellView<'_>>| Series {
+        name,
+        points: cell.map(curve).unwrap_or_default(),
     };
-    let panels: Vec<Panel> = match Sweep::of(view) {
+    let mut panels: Vec<Panel> = match Sweep::of(view) {
         None => vec![Panel {
             heading: None,
             series: view
                 .cells
                 .iter()
-                .filter_map(|cell| series(String::new(), Some(cell)))
+                .map(|cell| series(String::new(), Some(cell)))
                 .collect(),
         }],
         Some(sweep) => {
             let settings: Vec<&Setting> = sweep.panels.iter().flat_map(|(_, lines)| lines).collect();
             let split = settings.len() <= MOST_PANELS;
             let panel_of = |(name, values): &Setting| {
-                let of_x = sweep.x.values.iter().filter_map(|value| {
+                let of_x = sweep.x.values.iter().map(|value| {
                     let mut values = values.clone();
                     values.insert(sweep.x.path.to_owned(), value.clone());
                     let own = format!("{}={}", sweep.x.name, value_text(value));
@@ -210,9 +207,6 @@ fn steps(
             let panels: Vec<Panel> = settings.into_iter().map(panel_of).collect();
             if split {
                 panels
-                    .into_iter()
-                    .filter(|panel| !panel.series.is_empty())
-                    .collect()
             } else {
                 let series = panels.into_iter().flat_map(|panel| panel.series).collect();
                 vec![Panel {
@@ -225,6 +219,14 @@ fn steps(
     if !has_points(&panels) {
         return None;
     }
+    // Those without points count too: they have some in another plot.
+    let names = Panel::names(&panels);
+    for panel in &mut panels {
+        panel
+            .series
+            .retain(|series| series.points.iter().any(Option::is_some));
+    }
+    panels.retain(|panel| !panel.series.is_empty());
     Some(Named {
         stem: stem.to_owned(),
         alt: format!("{title} over training steps"),
@@ -242,7 +244,7 @@ fn steps(
             y_limits: (0.0, highest),
             y_from_limit: stem != "loss",
             y_shared: stem != "loss",
-            names: Panel::names(&panels),
+            names,
             panels,
         }),
     })

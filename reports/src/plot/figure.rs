@@ -37,8 +37,8 @@ pub(crate) struct LineFigure {
     pub(crate) y_from_limit: bool,
     /// Whether every panel has the same y range.
     pub(crate) y_shared: bool,
-    /// Names in the order of colours and markers, every line's among them. Figures of one report that share lines have
-    /// the same, so that a line looks alike in all.
+    /// Names in the order of colours and markers, every line's among them, so that lines look alike in all figures that
+    /// have the same names.
     pub(crate) names: Vec<String>,
     pub(crate) panels: Vec<Panel>,
 }
@@ -193,7 +193,8 @@ pub(crate) struct Roof {
 /// One kernel at one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RooflinePoint {
-    /// Points of the same look share colour and marker: the kernel, or where there are several roofs the machine.
+    /// Points of the same look share colour and marker: the kernel with what tells it apart, or where there are several
+    /// roofs the machine.
     pub(crate) look: String,
     /// Kernel, shape and rate in words, for the key below the plot.
     pub(crate) label: String,

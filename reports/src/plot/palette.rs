@@ -52,7 +52,8 @@ pub(super) fn look(index: usize) -> (RGBColor, Marker) {
 
 /// How the line or point of a name looks, among the names that one report has.
 pub(super) fn look_of(names: &[String], name: &str) -> (RGBColor, Marker) {
-    look(names.iter().position(|own| own == name).unwrap_or(0))
+    let place = names.iter().position(|own| own == name);
+    look(place.expect("a figure has the names of all that it draws"))
 }
 
 /// Colour of a bar.

@@ -171,6 +171,7 @@ fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, RecordError> {
 /// Parses one JSON object that carries its format version; `first_line` is where `bytes` begins in the file.
 fn parse<T: DeserializeOwned>(path: &Path, first_line: usize, bytes: &[u8]) -> Result<T, RecordError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a record")]
     struct Probe {
         format: u32,
     }

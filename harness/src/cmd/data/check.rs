@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::source::ReadArgs;
 use super::{inspect, print};
 use crate::cmd::failure::Failure;
-use crate::data::{Split, Summary};
+use crate::data::{DataError, Split, Summary};
 use crate::exit_code::ExitCode;
 use crate::metric::Protocol;
 
@@ -57,11 +57,14 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         .iter()
         .find(|(_, checked)| checked.is_ok())
         .map(|&(id, _)| id);
-    let problem = match (data.check_experts(), protocol, checks.into_iter().next()) {
-        (Err(error), ..) => Some(error.to_string()),
-        (_, None, Some((_, Err(error)))) => Some(error.to_string()),
+    let wrong_counts = match (protocol, checks.into_iter().next()) {
+        (None, Some((_, Err(error)))) => Some(error.to_string()),
         _ => None,
     };
+    let useless_expert = data.check_experts().err();
+    let useless_expert = useless_expert.map(|error| format!("{error}: {}", DataError::USELESS_EXPERT));
+    let problems: Vec<String> = wrong_counts.into_iter().chain(useless_expert).collect();
+    let problem = (!problems.is_empty()).then(|| problems.join("; "));
     let summary = Summary::of(&data);
     let view = View {
         schema: "hitbench.data-check/1",

@@ -25,8 +25,11 @@ impl Explained {
             RecordError::FutureFormat { .. } => {
                 Some("records of later formats need a later version of hitbench")
             }
-            RecordError::Torn { path, .. } if path.extension().is_some_and(|it| it == "jsonl") => {
-                Some("delete that line; `hitbench run` with the same --out then makes what it held again")
+            RecordError::Torn { path, .. } if path.extension().is_some_and(|it| it == "jsonl") => Some(
+                "delete that line; the command that wrote it, with the same --out, then makes what it held again",
+            ),
+            RecordError::Torn { path, .. } if path.ends_with("comparisons.json") => {
+                Some("delete it; `hitbench run` with the same --out makes it again without training")
             }
             RecordError::Torn { .. } | RecordError::TornCsv { .. } => {
                 Some("restore the file from a copy, or make the run again in a new folder")

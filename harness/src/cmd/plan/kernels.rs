@@ -55,14 +55,18 @@ struct KernelCellView<'a> {
 }
 
 /// Shows the plan of a throughput suite.
-pub(super) fn show(args: &PlanArgs, suite: &ThroughputSuite) -> Result<(), PlanError> {
+pub(super) fn show(
+    args: &PlanArgs,
+    suite: &ThroughputSuite,
+    outlook: Option<Outlook>,
+) -> Result<(), PlanError> {
     let plan = MeasurePlan::new(suite, args.filter.as_deref())?;
     let build_id = machine::tool()?.build_id;
     let default = || PathBuf::from("runs").join(run_folder_name(&suite.name, &suite.to_json(), &build_id));
     let folder = args.out.clone().unwrap_or_else(default);
     let records = RunFolder::new(&folder).measurements()?;
     let mut view = KernelPlanView::new(suite, &plan, &records, &build_id, folder);
-    view.gate = Outlook::new(suite.gate.as_deref(), &suite.name, suite.version)?;
+    view.gate = outlook;
     let mut out = stdout();
     if args.json {
         serde_json::to_writer(&mut out, &view).map_err(io::Error::from)?;

@@ -1,12 +1,11 @@
 //! What the gate of a suite could find out, before there is a run.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use serde::Serialize;
 
-use crate::gate::{Baseline, Evidence, GateError, Policy, PowerReport, power, prospect};
-use crate::suite::SuiteError;
+use crate::gate::{Baseline, Evidence, GateError, Policy, PowerReport, SuiteId, power, prospect};
+use crate::suite::{AnySuite, SuiteError};
 
 /// The policy that a suite names, and the smallest drop that each of its rows can detect.
 #[derive(Debug, Serialize)]
@@ -23,16 +22,17 @@ pub(super) struct Outlook {
 }
 
 impl Outlook {
-    /// Of the suite of this name and version; `None` when it names no policy.
+    /// Of a suite; `None` when it names no policy.
     ///
     /// # Errors
-    /// [`SuiteError`] for a policy that is wrong. Without a baseline, or with one that does not fit, the reason is told.
-    pub(super) fn new(policy: Option<&Path>, name: &str, version: u32) -> Result<Option<Self>, SuiteError> {
-        let Some(path) = policy else {
+    /// [`SuiteError`] for a policy that cannot be read. Without a baseline, or with one that does not fit, and with a row
+    /// about no cell of the suite, the reason is told.
+    pub(super) fn new(suite: &AnySuite) -> Result<Option<Self>, SuiteError> {
+        let Some(path) = suite.gate() else {
             return Ok(None);
         };
         let policy = Policy::load(path)?;
-        let (power, unlike, text, unavailable) = match prospects(&policy, name, version) {
+        let (power, unlike, text, unavailable) = match prospects(&policy, suite) {
             Ok((power, unlike, text)) => (power, unlike, text, None),
             Err(reason) => (Vec::new(), Vec::new(), String::new(), Some(reason)),
         };
@@ -56,7 +56,8 @@ impl Outlook {
 /// Power, rows that will not compare, and both in words.
 type Prospects = (Vec<PowerReport>, Vec<String>, String);
 
-fn prospects(policy: &Policy, name: &str, version: u32) -> Result<Prospects, String> {
+fn prospects(policy: &Policy, suite: &AnySuite) -> Result<Prospects, String> {
+    policy.check_suite(suite).map_err(|error| error.to_string())?;
     let path = policy.baseline.as_deref().ok_or("the policy names no baseline")?;
     let of_baseline = || -> Result<_, GateError> {
         let baseline: Evidence = Baseline::load(path)?.evidence;
@@ -64,11 +65,11 @@ fn prospects(policy: &Policy, name: &str, version: u32) -> Result<Prospects, Str
         Ok((baseline, rows))
     };
     let (baseline, rows) = of_baseline().map_err(|error| error.to_string())?;
-    let of = &baseline.suite;
-    if (of.name.as_str(), of.version) != (name, version) {
+    let (of, suite) = (&baseline.suite, SuiteId::from(suite));
+    if *of != suite {
         return Err(format!(
-            "the baseline is of {}, version {}; this is {name}, version {version}",
-            of.name, of.version
+            "the baseline is of {}, version {}; this is {}, version {}",
+            of.name, of.version, suite.name, suite.version
         ));
     }
     let reports = rows.rows.iter().map(PowerReport::from).collect();
