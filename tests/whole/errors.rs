@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::diff::{evaluated, ranked};
 use crate::files::{Folder, npy};
-use crate::gate::{bless, blessed};
+use crate::gate::{bless, blessed, refused};
 
 /// What an error with `--json` is.
 struct Expected<'a> {
@@ -253,6 +253,14 @@ fn what_does_not_belong_together_is_refused_before_anything_runs() {
     let runs = folder.text("runs");
     let calibrate = ["calibrate", suite, "--out", &runs];
     let turns = ["gate", "--out", &runs, "--ab", "old", "new", suite];
+    // Both values are in the suite, but not in one cell.
+    let apart = folder.write(
+        "apart.yaml",
+        "format: 1\nrows:\n  - {id: fast, kind: throughput, metric: warm.items_per_s, margin: 10%, \
+         when: {kernel: gemm/f32, shape: {operation: enqueue, batch: 32, queue_len: 100, dim: 64}}}\n",
+    );
+    let said = run([&calibrate[..], &["--policy", &apart, "--json"]].concat());
+    refused(&said, 2, "no-such-cell", "none has all of its `when` together");
     for command in [&calibrate[..], &turns] {
         let said = run([command, &["--policy", &misspelled, "--json"]].concat());
         let help = "--json` lists them under `axes`";
@@ -272,6 +280,44 @@ fn what_does_not_belong_together_is_refused_before_anything_runs() {
         assert!(message.contains(known), "{message}");
         assert!(!Path::new(&runs).exists(), "nothing ran");
     }
+}
+
+#[test]
+fn an_expert_whose_files_go_by_other_ids_is_found_before_training() {
+    let folder = Folder::new();
+    for name in ["set", "set/f"] {
+        fs::create_dir(folder.path(name)).expect("writable");
+    }
+    let description = "format: 1\nname: mine\ncaptions: captions.csv\nsplits: splits.csv\n\
+                       experts: [{name: e, dim: 2, features: f}]\n";
+    folder.write("set/dataset.yaml", description);
+    folder.write("set/captions.csv", "caption_id,video_id,text\n1,a,One\n2,c,Two\n");
+    folder.write("set/splits.csv", "video_id,split\na,train\nc,test\n");
+    let set = folder.text("set");
+    let check = || run(["data", "check", &set]);
+    for (names, split) in [
+        (["video_a", "video_c"], "train"),
+        (["a", "video_c"], "test"),
+        (["video_a", "c"], "train"),
+    ] {
+        let files = names.map(|name| folder.write(&format!("set/f/{name}.npy"), npy([1, 2], &[1.0, 2.0])));
+        let said = check();
+        let part = format!("features on none of the 1 videos of the {split} split");
+        assert!(said.code == Some(1) && said.out.contains(&part), "{}", said.out);
+        // `plan` loads as a run does.
+        let suite = format!(
+            "format: 1\nname: t\nversion: 1\nabout: x\nkind: ablation\nprotocol: custom\ndata: {{folder: {{path: {set}}}}}\n"
+        );
+        let planned = run(["plan", &folder.write("suite.yaml", suite)]);
+        assert!(planned.out.contains(&part), "{}", planned.out);
+        for file in files {
+            fs::remove_file(file).expect("writable");
+        }
+    }
+    for name in ["a", "c"] {
+        folder.write(&format!("set/f/{name}.npy"), npy([1, 2], &[1.0, 2.0]));
+    }
+    assert_eq!(check().code, Some(0));
 }
 
 #[test]

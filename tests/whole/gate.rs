@@ -61,8 +61,9 @@ fn report(baseline: &str, run_folder: &str, policy: &str) -> (Json, i32) {
     (report, code)
 }
 
+/// Checks the exit code of an error, its reason and a part of its message.
 #[track_caller]
-fn refused(said: &Said, code: i32, reason: &str, part: &str) {
+pub(crate) fn refused(said: &Said, code: i32, reason: &str, part: &str) {
     assert_eq!(said.code, Some(code), "{}{}", said.out, said.err);
     let error: Json = serde_json::from_str(&said.err).unwrap_or_else(|error| panic!("{error}: {}", said.err));
     assert_eq!(

@@ -346,13 +346,13 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Whether every expert has features on some video of the train and of the test split, without which it is of no use
-    /// and its files most likely go by other ids.
+    /// Whether every expert has features on some video of each of these splits, without which it is of no use and its
+    /// files most likely go by other ids.
     ///
     /// # Errors
     /// [`DataError::ExpertWithoutVideos`].
-    pub fn check_experts(&self) -> Result<(), DataError> {
-        for split in [Split::Train, Split::Test] {
+    pub fn check_experts(&self, splits: &[Split]) -> Result<(), DataError> {
+        for &split in splits {
             let videos = self.splits.of(split);
             for (index, expert) in self.experts.iter().enumerate() {
                 if videos
@@ -554,13 +554,14 @@ mod tests {
     fn an_expert_on_no_video_of_a_split_is_refused() {
         let mut data = two_videos();
         data.experts.truncate(1);
-        assert!(data.check_experts().is_ok());
+        let both = [Split::Train, Split::Test];
+        assert!(data.check_experts(&both).is_ok());
         for (video, split) in [(0, "train"), (1, "test")] {
             let mut data = data.clone();
             data.videos[video].experts[0] = None;
             let id = &data.videos[video].id;
             assert_eq!(
-                data.check_experts().unwrap_err().to_string(),
+                data.check_experts(&both).unwrap_err().to_string(),
                 format!(
                     "expert `a` of `two` has features on none of the 1 videos of the {split} split, such as `{id}`"
                 )

@@ -10,7 +10,7 @@ use super::error::EmbedError;
 use super::rows::{in_order, side_by_side};
 use super::saved_model::SavedModel;
 use super::test_pairs::TestPairs;
-use crate::data::{DataConfig, Dataset, TestLoader};
+use crate::data::{DataConfig, Dataset, Split, TestLoader};
 use crate::eval::{Given, IdList, IdMap, Names};
 use crate::format::{Location, Matrix};
 
@@ -62,6 +62,7 @@ pub fn embed(
         None => Dataset::load(&model.data).map_err(EmbedError::OwnData)?,
     };
     let data = with_experts(data, &model.inputs.experts)?;
+    data.check_experts(&[Split::Test])?;
     let n_rows = test_pairs(&data)?.captions.len() + data.splits.test.len();
     let loader = TestLoader::new(&data, tokenizer, &model.model)?;
     let mut done = 0;

@@ -73,7 +73,7 @@ impl InputCache {
             Some(dataset) => Arc::clone(dataset),
             None => {
                 let dataset = Dataset::load(&config.data).map_err(|error| blame(error, suite, planned))?;
-                dataset.check_experts()?;
+                dataset.check_experts(&[Split::Train, Split::Test])?;
                 let dataset = Arc::new(dataset);
                 self.by_config.insert(key.clone(), Arc::clone(&dataset));
                 dataset

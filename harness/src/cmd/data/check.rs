@@ -61,7 +61,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         (None, Some((_, Err(error)))) => Some(error.to_string()),
         _ => None,
     };
-    let useless_expert = data.check_experts().err();
+    let useless_expert = data.check_experts(&[Split::Train, Split::Test]).err();
     let useless_expert = useless_expert.map(|error| format!("{error}: {}", DataError::USELESS_EXPERT));
     let problems: Vec<String> = wrong_counts.into_iter().chain(useless_expert).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
