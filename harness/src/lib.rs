@@ -16,5 +16,6 @@ pub mod machine;
 pub mod measure;
 mod memory;
 pub mod metric;
+pub mod part;
 pub mod suite;
 pub mod trial;

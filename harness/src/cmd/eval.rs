@@ -20,7 +20,8 @@ use crate::eval::{
 };
 use crate::exit_code::ExitCode;
 use crate::format::{Location, Matrix};
-use crate::metric::{CaptionRule, MedianRule, Part, Protocol, Resampling, Rules, TieRule, word};
+use crate::metric::{CaptionRule, MedianRule, Protocol, Resampling, Rules, TieRule, word};
+use crate::part::Part;
 
 /// How often intervals are resampled, and from which seed: every evaluation alike.
 const RESAMPLING: Resampling = Resampling {

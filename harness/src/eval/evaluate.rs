@@ -12,9 +12,10 @@ use super::prepare::Prepared;
 use super::request::{EvalRequest, F32_KERNEL, Given};
 use crate::format::Matrix;
 use crate::metric::{
-    Counts, DirectionCounts, DirectionMetrics, MetricError, Observer, Pairing, Part, PartialCounts, Protocol,
+    Counts, DirectionCounts, DirectionMetrics, MetricError, Observer, Pairing, PartialCounts, Protocol,
     Resampling, Rules, TieRule, count_embeddings_part, count_matrix_part, summarize,
 };
+use crate::part::Part;
 
 /// Counts and metrics of one direction.
 #[derive(Debug)]

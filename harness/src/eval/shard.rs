@@ -17,7 +17,8 @@ use super::narrow::NOTHING_NARROWED;
 use super::notice::Notice;
 use super::prepare::Prepared;
 use crate::machine;
-use crate::metric::{Observer, Part, PartialCounts};
+use crate::metric::{Observer, PartialCounts};
+use crate::part::Part;
 
 mod wire;
 
@@ -132,7 +133,7 @@ impl Shard {
     pub fn write(&self, run: &Path) -> Result<PathBuf, EvalError> {
         let folder = run.join(SHARDS);
         let part = self.part();
-        let path = folder.join(format!("{}-of-{}.json", part.index(), part.of()));
+        let path = folder.join(format!("{}.json", part.file_stem()));
         fs::create_dir_all(&folder).map_err(|source| RecordError::Write { path: folder, source })?;
         replace_file(&path, &wire::bytes(self))?;
         Ok(path)

@@ -10,7 +10,8 @@ use hitbench_kernels::matrix::RowsData;
 use hitbench_kernels::{RankCount, Rows};
 use rayon::prelude::*;
 
-use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts, own};
+use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, PartialCounts, own};
+use crate::part::Part;
 
 /// Gallery items that one task adds to the counts of all videos before it takes the next.
 const GROUPS_PER_TASK: usize = 64;
@@ -62,7 +63,7 @@ pub fn count_matrix_part(
             });
         }
     }
-    let videos = part.videos(pairing.n_videos());
+    let videos = part.block(pairing.n_videos());
     let counts = match similarities.data() {
         RowsData::F16(scores) => count_scores(scores, pairing, captions, videos),
         RowsData::F32(scores) => count_scores(scores, pairing, captions, videos),

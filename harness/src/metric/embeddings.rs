@@ -8,7 +8,8 @@ use std::ops::Range;
 use hitbench_kernels::{KernelError, RankCount, RankCounts, RankJob, Rows, TrueItems};
 use rayon::prelude::*;
 
-use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, Part, PartialCounts, own};
+use super::{CaptionRule, Counts, DirectionCounts, MetricError, Pairing, PartialCounts, own};
+use crate::part::Part;
 
 /// What the videos of a step are a multiple of: CPU kernels bring in queries once for as many gallery rows.
 const STEP_UNIT: usize = 12_288;
@@ -129,7 +130,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn count(&self, part: Part, step: usize, observe: Observer<'_>) -> Result<PartialCounts, MetricError> {
-        let videos = part.videos(self.video.n_rows());
+        let videos = part.block(self.video.n_rows());
         let passes = match self.captions {
             CaptionRule::MinRank => 1,
             CaptionRule::MaxOverCaptions => 2,

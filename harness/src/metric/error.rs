@@ -2,7 +2,7 @@
 
 use hitbench_kernels::KernelError;
 
-use super::Part;
+use crate::part::Part;
 
 /// Why counts, metrics or intervals could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -64,20 +64,6 @@ pub enum MetricError {
         own_equal: u64,
         /// Size of the gallery.
         n_gallery: usize,
-    },
-    /// A part that is none.
-    #[error("no part {index} of {of}: parts are numbered from 1")]
-    NoSuchPart {
-        /// Its number.
-        index: usize,
-        /// Number of parts.
-        of: usize,
-    },
-    /// Text that names no part.
-    #[error("expected a part as I/N, such as 2/4, found `{text}`")]
-    NotAPart {
-        /// The text.
-        text: String,
     },
     /// Parts of an evaluation without one of them.
     #[error("part {part} is missing")]

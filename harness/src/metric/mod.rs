@@ -50,7 +50,7 @@ pub use mcnemar::mcnemar;
 pub use own::{OwnCounts, OwnGroup};
 pub use paired::{PairedCounts, PairedDifference, PairedMetric, compare_paired};
 pub use pairing::Pairing;
-pub use part::{Part, PartialCounts};
+pub use part::PartialCounts;
 pub use protocol::{PROTOCOLS, Protocol};
 pub use rules::{CaptionRule, MedianRule, Rules, TieRule, word};
 pub use summary::{DirectionMetrics, summarize};

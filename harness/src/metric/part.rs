@@ -1,74 +1,9 @@
 //! A part of the gallery: counts of parts add up to those of the whole, wherever each was counted.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
-use std::str::FromStr;
 
 use super::{Counts, DirectionCounts, MetricError, OwnCounts};
-
-/// One of several parts of the videos, numbered from 1. Parts are contiguous; their sizes differ by one at most, and
-/// are 0 for some where there are more parts than videos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    index: usize,
-    of: usize,
-}
-
-impl Part {
-    /// The only part of one.
-    pub const WHOLE: Self = Self { index: 1, of: 1 };
-
-    /// Part `index`, in `1..=of`, of `of` parts.
-    ///
-    /// # Errors
-    /// [`MetricError::NoSuchPart`].
-    pub fn new(index: usize, of: usize) -> Result<Self, MetricError> {
-        if index == 0 || index > of {
-            return Err(MetricError::NoSuchPart { index, of });
-        }
-        Ok(Self { index, of })
-    }
-
-    /// Which part this is, from 1.
-    pub fn index(self) -> usize {
-        self.index
-    }
-
-    /// How many parts there are.
-    pub fn of(self) -> usize {
-        self.of
-    }
-
-    /// The videos of this part.
-    pub fn videos(self, n_videos: usize) -> Range<usize> {
-        let end = |index: usize| (index as u128 * n_videos as u128 / self.of as u128) as usize;
-        end(self.index - 1)..end(self.index)
-    }
-}
-
-impl FromStr for Part {
-    type Err = MetricError;
-
-    /// `I/N`, as it is displayed.
-    fn from_str(text: &str) -> Result<Self, MetricError> {
-        let numbers = text
-            .split_once('/')
-            .map(|(index, of)| (index.parse(), of.parse()));
-        match numbers {
-            Some((Ok(index), Ok(of))) => Self::new(index, of),
-            _ => Err(MetricError::NotAPart {
-                text: text.to_owned(),
-            }),
-        }
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.of)
-    }
-}
+use crate::part::Part;
 
 /// Counts over one part of the videos.
 ///
@@ -94,7 +29,7 @@ impl PartialCounts {
         let Some(first) = parts.next() else {
             return Err(MetricError::MissingPart { part: Part::WHOLE });
         };
-        let of = first.part.of;
+        let of = first.part.of();
         let Counts { mut t2v, v2t } = first.counts;
         let mut joined = DirectionCounts {
             counts: Vec::new(),
@@ -104,22 +39,23 @@ impl PartialCounts {
             own: v2t.own.as_ref().map(|_| OwnCounts::default()),
             ..v2t
         };
-        let mut by_part = BTreeMap::from([(first.part.index, v2t)]);
+        let mut by_part = BTreeMap::from([(first.part.index(), v2t)]);
         for Self { part, counts } in parts {
-            if part.of != of {
+            if part.of() != of {
                 return Err(MetricError::OtherParts {
                     expected: of,
-                    found: part.of,
+                    found: part.of(),
                 });
             }
-            if by_part.insert(part.index, counts.v2t).is_some() {
+            if by_part.insert(part.index(), counts.v2t).is_some() {
                 return Err(MetricError::RepeatedPart { part });
             }
             add(&mut t2v, &counts.t2v)?;
         }
-        for index in 1..=of {
-            let part = Part { index, of };
-            let next = by_part.remove(&index).ok_or(MetricError::MissingPart { part })?;
+        for part in Part::all(of) {
+            let next = by_part
+                .remove(&part.index())
+                .ok_or(MetricError::MissingPart { part })?;
             append(&mut joined, next)?;
         }
         Ok(Counts { t2v, v2t: joined })
@@ -206,41 +142,6 @@ mod tests {
         (1..=of)
             .map(|index| count_matrix_part(matrix, &pairing, CAPTIONS, part(index)).unwrap())
             .collect()
-    }
-
-    #[test]
-    fn parts_cut_the_videos_into_even_ranges() {
-        let ranges = |n, of| -> Vec<Range<usize>> {
-            (1..=of)
-                .map(|index| Part::new(index, of).unwrap().videos(n))
-                .collect()
-        };
-        assert_eq!(ranges(10, 4), [0..2, 2..5, 5..7, 7..10]);
-        assert_eq!(ranges(2, 3), [0..0, 0..1, 1..2]);
-        assert_eq!(Part::WHOLE.videos(7), 0..7);
-        let last = Part::new(usize::MAX, usize::MAX).unwrap();
-        assert_eq!(last.videos(usize::MAX), usize::MAX - 1..usize::MAX);
-        for (index, of) in [(0, 3), (4, 3), (0, 0)] {
-            let error = Part::new(index, of).unwrap_err();
-            assert!(matches!(error, MetricError::NoSuchPart { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn parts_are_written_as_they_are_read() {
-        let part: Part = "2/7".parse().unwrap();
-        assert_eq!(
-            (part.index(), part.of(), part.to_string()),
-            (2, 7, "2/7".to_owned())
-        );
-        for text in ["", "2", "2/", "/7", "2/7/1", "-1/7", "a/b"] {
-            let error = text.parse::<Part>().unwrap_err();
-            assert!(matches!(error, MetricError::NotAPart { .. }), "{text}");
-        }
-        assert!(matches!(
-            "8/7".parse::<Part>(),
-            Err(MetricError::NoSuchPart { .. })
-        ));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use super::super::join::{Joined, JoinedBy};
 use super::super::notice::Notice;
 use super::Shard;
 use crate::metric::{
-    Counts, DirectionCounts, OwnCounts, OwnGroup, Pairing, Part, PartialCounts, Protocol, Resampling, Rules,
+    Counts, DirectionCounts, OwnCounts, OwnGroup, Pairing, PartialCounts, Protocol, Resampling, Rules,
 };
+use crate::part::Part;
 
 /// What the file is, and its version.
 const SCHEMA: &str = "hitbench.shard/1";
