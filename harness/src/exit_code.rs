@@ -13,7 +13,7 @@ pub enum ExitCode {
     NotComparable,
     /// Rows of a gate show nothing, and its policy says that this fails.
     Inconclusive,
-    /// Some trials failed; the others are recorded.
+    /// Some trials failed, or are missing from a merge; the others are recorded.
     TrialsFailed,
     /// A file could not be written; what was written before is kept.
     CannotWrite,

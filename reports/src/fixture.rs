@@ -1,6 +1,6 @@
 //! Made-up runs for tests: smooth functions of cell and seed, so that every number has a reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -207,6 +207,7 @@ fn trial(run: &RunRecord, index: usize, cell: &PlannedCell, planned: &PlannedTri
                 batch: 64,
                 train_time_ns: (300.0 * 64.0 / pairs_per_s * 1e9) as u64,
                 pairs_per_s,
+                machines: BTreeSet::from(["0123456789ab".to_owned()]),
                 final_loss: Some(1.25 + 0.01 * planned.seed as f64),
                 same_video_rate: (queue_len > 0).then_some(0.0021),
                 parameters: [("text", 900_000_u64), ("total", 1_500_000), ("video", 600_000)]

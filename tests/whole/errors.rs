@@ -245,6 +245,14 @@ fn what_does_not_belong_together_is_refused_before_anything_runs() {
         "{error}"
     );
 
+    let said = run(["run", suite, "--shard", "1/2", "--json"]);
+    let error: Json = serde_json::from_str(&said.err).expect("an error");
+    assert_eq!(
+        (said.code, &error["reason"]),
+        (Some(2), &json!("usage")),
+        "{error}"
+    );
+
     let misspelled = folder.write(
         "misspelled.yaml",
         "format: 1\nrows:\n  - {id: fast, kind: throughput, metric: warm.items_per_s, margin: 10%, \

@@ -49,7 +49,7 @@ fn gate(baseline: &str, run_folder: &str, policy: &str, more: &[&str]) -> Said {
 }
 
 /// The report and the exit code.
-fn report(baseline: &str, run_folder: &str, policy: &str) -> (Json, i32) {
+pub(crate) fn report(baseline: &str, run_folder: &str, policy: &str) -> (Json, i32) {
     let said = gate(baseline, run_folder, policy, &["--json"]);
     let code = said.code.expect("no signal");
     let report: Json =

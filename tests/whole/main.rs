@@ -19,6 +19,8 @@ mod recipes;
 mod shards;
 #[cfg(unix)]
 mod stop;
+#[cfg(feature = "torch")]
+mod sweeps;
 mod throughput;
 mod tidy;
 #[cfg(feature = "torch")]

@@ -27,7 +27,7 @@ fn run_suite(suite: &Path, out: &Path, more: &[&str]) -> Said {
 }
 
 /// The files of a run that hold no time and no machine: path below the folder, bytes.
-fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::from([(PathBuf::from("summary.csv"), read(&folder.join("summary.csv")))]);
     for below in ["ranks", "curves"] {
         for entry in fs::read_dir(folder.join(below)).expect("the folder is there") {
@@ -43,7 +43,7 @@ fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn trials(folder: &Path) -> Vec<Json> {
+pub(crate) fn trials(folder: &Path) -> Vec<Json> {
     String::from_utf8(read(&folder.join("trials.jsonl")))
         .expect("UTF-8")
         .lines()

@@ -232,6 +232,7 @@ fn trial(seed: u64, queries: &Arc<Queries>, hits: Vec<bool>) -> TrialEvidence {
         }),
         v2t: None,
         pairs_per_s: None,
+        trained_elsewhere: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use hitbench_reports::record::{RunRecord, ScoreKind, TrialRecord};
+use hitbench_reports::record::{PlannedTrial, RunRecord, ScoreKind, TrialRecord};
 use hitbench_reports::{RunWriter, render_all};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -11,8 +11,7 @@ use super::console::stdout;
 use super::failure::Failure;
 use super::report::print_tables;
 use crate::exit_code::ExitCode;
-use crate::suite::Suite;
-use crate::suite::expect::{Unmet, check};
+use crate::suite::expect::{Expectation, Unmet, check};
 use crate::trial::RunOutcome;
 use crate::trial::differences::differences;
 
@@ -27,17 +26,19 @@ struct WireOutcome {
     n_reused: usize,
     n_ok: usize,
     n_failed: usize,
+    n_left: usize,
     unmet: Vec<String>,
 }
 
-/// Compares cells, draws everything, prints the tables (or one JSON object) and says how the run ended.
+/// Compares cells, draws everything, prints the tables (or one JSON object) and says how the run ended. Trials without a
+/// record count as a fault where the run `is_whole`, and no part that was asked for.
 ///
 /// # Errors
 /// [`Failure`] when records cannot be read or pictures cannot be written.
 pub(super) fn conclude(
     writer: &RunWriter,
-    suite: &Suite,
     outcome: RunOutcome,
+    is_whole: bool,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let folder = writer.folder();
@@ -50,7 +51,13 @@ pub(super) fn conclude(
     let rendered = render_all(folder)?;
     found?;
     let trials = folder.trials()?;
-    let unmet = unmet(suite, &run, &trials);
+    let unmet = unmet(&run, &trials);
+    let planned: Vec<&PlannedTrial> = run.plan.iter().flat_map(|cell| &cell.trials).collect();
+    let is_left = |planned: &&&PlannedTrial| {
+        let recorded = |trial: &TrialRecord| trial.id == planned.id && trial.build_id == run.tool.build_id;
+        !trials.iter().any(recorded)
+    };
+    let n_left = planned.iter().filter(is_left).count();
 
     let (code, reason) = if outcome.stopped {
         (ExitCode::Stopped, "stopped")
@@ -58,6 +65,8 @@ pub(super) fn conclude(
         (ExitCode::CheckFailed, "expect")
     } else if outcome.n_failed > 0 {
         (ExitCode::TrialsFailed, "trials-failed")
+    } else if is_whole && n_left > 0 {
+        (ExitCode::TrialsFailed, "trials-left")
     } else {
         (ExitCode::Fine, "ok")
     };
@@ -68,10 +77,11 @@ pub(super) fn conclude(
             folder: folder.path().display().to_string(),
             report: rendered.report.display().to_string(),
             summary: rendered.summary.display().to_string(),
-            n_trials: run.plan.iter().map(|cell| cell.trials.len()).sum(),
+            n_trials: planned.len(),
             n_reused: outcome.n_reused,
             n_ok: outcome.n_ok,
             n_failed: outcome.n_failed,
+            n_left,
             unmet,
         };
         let mut out = stdout();
@@ -83,6 +93,14 @@ pub(super) fn conclude(
     for line in unmet {
         writeln!(stdout(), "expected {line}")?;
     }
+    if is_whole && n_left > 0 {
+        let n = planned.len();
+        let folder = folder.path().display();
+        writeln!(
+            io::stderr(),
+            "warning: {n_left} of {n} trials have no record yet; `hitbench status {folder}` names them"
+        )?;
+    }
     if outcome.stopped {
         writeln!(io::stderr(), "stopped; run the same command again to go on")?;
     }
@@ -90,7 +108,8 @@ pub(super) fn conclude(
 }
 
 /// What `expect` asks for and the finished trials of the plan do not have, one sentence each.
-fn unmet(suite: &Suite, run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
+fn unmet(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
+    let expected = Expectation::all(&run.suite.resolved);
     let planned = run.plan.iter().flat_map(|cell| &cell.trials);
     let mut lines = Vec::new();
     for plan in planned {
@@ -106,7 +125,7 @@ fn unmet(suite: &Suite, run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> 
             let pointer = format!("/{}", name.replace('.', "/"));
             json.pointer(&pointer).and_then(Json::as_f64)
         };
-        for Unmet { expected, found } in check(&suite.expect, metric) {
+        for Unmet { expected, found } in check(&expected, metric) {
             let found = found.map_or("nothing".to_owned(), |found| found.to_string());
             lines.push(format!("{expected}, found {found} in {}", plan.name));
         }

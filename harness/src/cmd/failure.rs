@@ -16,6 +16,7 @@ use crate::gate::GateError;
 use crate::suite::SuiteError;
 use crate::trial::TrialError;
 use crate::trial::inputs::InputError;
+use crate::trial::merge::MergeError;
 use crate::trial::plan::NoTrial;
 
 mod records;
@@ -328,6 +329,31 @@ impl From<TrialError> for Failure {
             TrialError::Save(_) => Self::new(ExitCode::CannotWrite, "cannot-write", error),
             _ => Self::new(ExitCode::Input, "trial", error),
         }
+    }
+}
+
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        let text = error.to_string();
+        let (reason, file, remedy) = match error {
+            MergeError::Record(error) => return error.into(),
+            MergeError::Throughput { path } => (
+                "throughput",
+                path,
+                "measure the whole suite in one run; `hitbench compare` holds runs against each other",
+            ),
+            MergeError::OtherSweep { other, .. } => (
+                "other-sweep",
+                other,
+                "every part needs the same suite, settings, data and program",
+            ),
+            MergeError::TwoResults { other, .. } => (
+                "two-results",
+                other,
+                "leave one of the two out; results of one program differ where machines do",
+            ),
+        };
+        Self::message(ExitCode::NotComparable, reason, text, remedy).in_file(&file)
     }
 }
 

@@ -48,6 +48,17 @@ pub(super) fn measure(
     suite: &ThroughputSuite,
     stop: &AtomicBool,
 ) -> Result<ExitCode, Failure> {
+    if args.shard.is_some() {
+        return Err(Failure::message(
+            ExitCode::Input,
+            "usage",
+            format!(
+                "suite `{}` measures kernels beside each other, and --shard would tear them apart",
+                suite.name
+            ),
+            "leave --shard out",
+        ));
+    }
     let tool = machine::tool()?;
     // The records name the whole suite whatever part of it runs now.
     let plan = MeasurePlan::new(suite, None)?;

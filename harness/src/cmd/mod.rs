@@ -6,7 +6,6 @@ pub mod bless;
 pub mod calibrate;
 pub mod compare;
 pub mod completions;
-#[cfg(feature = "torch")]
 mod conclude;
 pub mod data;
 pub mod diff;

@@ -8,6 +8,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::stop;
 use crate::exit_code::ExitCode;
+use crate::part::Part;
 use crate::suite::{AnySuite, Suite};
 
 /// Does what of a suite is not recorded yet (trains and evaluates trials, or verifies and times kernels), then writes
@@ -15,7 +16,8 @@ use crate::suite::{AnySuite, Suite};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hitbench run suites/quickstart.yaml\n  \
     hitbench run suites/quickstart.yaml --set seeds=[0] --filter hierarchy=both --out runs/one-seed\n  \
-    hitbench run suites/throughput/similarity.yaml")]
+    hitbench run suites/throughput/similarity.yaml\n  \
+    hitbench run suites/quickstart.yaml --shard 1/4   # and 2/4 to 4/4 elsewhere, then `hitbench merge`")]
 pub struct RunArgs {
     /// The suite file.
     pub(super) suite: PathBuf,
@@ -25,6 +27,10 @@ pub struct RunArgs {
     /// Runs only trials (of a throughput suite: cells) whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Option<String>,
+    /// Trains part I of N of the trials only, in `shards/I-of-N` of the run folder; `hitbench merge` puts all parts
+    /// together. Trials are dealt out in turns, so that every part takes about equally long.
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<Part>,
     /// Run folder; default `runs/NAME-ID`.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::slice;
 
 use clap::Args;
 use hitbench_reports::RunFolder;
@@ -13,8 +14,9 @@ use serde::Serialize;
 use super::console::stdout;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
+use crate::trial::merge::find_runs;
 
-/// Says what of a run is done, what failed and why, and what is left.
+/// Says what of a run is done, what failed and why, and what is left. Of a sweep in shards it counts what the shards have.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitbench status runs/quickstart-1a2b3c4d --json")]
 pub struct StatusArgs {
@@ -33,6 +35,8 @@ struct Status {
     n_stale: usize,
     n_failed: usize,
     n_left: usize,
+    /// Of those that are done, trials that only shards have, until they are merged.
+    n_in_shards: usize,
     trials: Vec<TrialStatus>,
 }
 
@@ -45,7 +49,8 @@ struct TrialStatus {
     error: Option<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize)]
+/// The best comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
     Done,
@@ -60,17 +65,32 @@ enum State {
 /// # Errors
 /// [`Failure`] with exit code 2 for a folder that is no run.
 pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let folder = RunFolder::new(&args.folder);
-    let run = folder.run()?;
-    let trials = states(&folder, &run)?;
+    let mut folders = find_runs(slice::from_ref(&args.folder))?.into_iter();
+    let first = folders.next().unwrap_or_else(|| RunFolder::new(&args.folder));
+    let run = first.run()?;
+    let mut trials = states(&first, &run)?;
+    let whole = if first.path() == args.folder {
+        done(&trials)
+    } else {
+        0
+    };
+    for shard in folders {
+        for (trial, in_shard) in trials.iter_mut().zip(states(&shard, &run)?) {
+            if in_shard.state < trial.state {
+                *trial = in_shard;
+            }
+        }
+    }
+    let n_in_shards = done(&trials) - whole;
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     let status = Status {
         schema: "hitbench.status/1",
         suite: run.suite.name.clone(),
-        n_done: count(State::Done),
+        n_done: done(&trials),
         n_stale: count(State::Stale),
         n_failed: count(State::Failed),
         n_left: count(State::Left),
+        n_in_shards,
         trials,
     };
     let mut out = stdout();
@@ -97,16 +117,28 @@ pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         n_stale,
         n_failed,
         n_left,
+        n_in_shards,
         ..
     } = status;
     writeln!(
         out,
         "{suite}: {n_done} done, {n_stale} stale, {n_failed} failed, {n_left} left"
     )?;
+    if n_in_shards > 0 {
+        let folder = args.folder.display();
+        writeln!(
+            out,
+            "{n_in_shards} of those done are only in shards: hitbench merge {folder}"
+        )?;
+    }
     Ok(ExitCode::Fine)
 }
 
-/// What the records say of every trial of the plan.
+fn done(trials: &[TrialStatus]) -> usize {
+    trials.iter().filter(|trial| trial.state == State::Done).count()
+}
+
+/// What the records say of every trial of the plan, in its order.
 fn states(folder: &RunFolder, run: &RunRecord) -> Result<Vec<TrialStatus>, RecordError> {
     let planned = run.plan.iter().flat_map(|cell| &cell.trials);
     let status = |planned: &PlannedTrial, (state, error): (State, Option<String>)| TrialStatus {

@@ -1,15 +1,17 @@
 //! The training half of `hitbench run`: plan, trials, records, report.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hitbench_reports::RunWriter;
 use hitbench_reports::record::{
-    AxisRecord, FORMAT, PlannedCell, PlannedTrial, RunRecord, SuiteRecord, ToolRecord,
+    AxisRecord, FORMAT, PlannedCell, PlannedTrial, RunRecord, SuiteRecord, ToolRecord, refuse_what_is_no_run,
 };
+use hitbench_reports::{RunFolder, RunWriter};
 
 use super::conclude;
+use super::console::stdout;
 use super::failure::Failure;
 use super::folder::{check_older_run, command};
 use super::progress::Progress;
@@ -20,6 +22,7 @@ use crate::machine;
 use crate::suite::axis_values;
 use crate::suite::{Kind, Suite};
 use crate::trial::inputs::{CellInputs, InputCache};
+use crate::trial::merge::shard_folder;
 use crate::trial::plan::{Plan, run_folder_name};
 use crate::trial::{RunOptions, TrialTask, run_trials};
 
@@ -42,13 +45,21 @@ pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<
             &record.tool.build_id,
         ))
     };
-    let folder = args.out.clone().unwrap_or_else(default);
+    let whole = args.out.clone().unwrap_or_else(default);
+    let folder = match args.shard {
+        Some(part) => {
+            refuse_what_is_no_run(&RunFolder::new(&whole))?;
+            shard_folder(&whole, part)
+        }
+        None => whole.clone(),
+    };
     let writer = RunWriter::open(folder)?;
     check_older_run(&writer, &record)?;
     writer.write_run(&record)?;
 
     let options = RunOptions {
         build_id: &record.tool.build_id,
+        machine: &machine::fingerprint(&record.machine),
         fail_fast: args.fail_fast,
         keep_weights: args.keep_weights,
         stop,
@@ -59,8 +70,28 @@ pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<
             .as_deref()
             .is_none_or(|filter| task.name.contains(filter))
     });
+    if let Some(part) = args.shard {
+        let mut at = 0..;
+        tasks.retain(|_| at.next().is_some_and(|at| part.is_dealt(at)));
+        // What an earlier merge has brought together need not be made again.
+        let merged = RunFolder::new(&whole).trials()?;
+        let build_id = &record.tool.build_id;
+        let is_merged = |task: &TrialTask<'_>| {
+            let mut merged = merged.iter();
+            merged.any(|trial| trial.answers(task.id, task.cell_hash, build_id))
+        };
+        tasks.retain(|task| !is_merged(task));
+    }
     let outcome = run_trials(&tasks, &writer, options, &mut Progress::new())?;
-    conclude::conclude(&writer, suite, outcome, args.json)
+    let code = conclude::conclude(&writer, outcome, false, args.json)?;
+    if args.shard.is_some() && !args.json && !outcome.stopped {
+        writeln!(
+            stdout(),
+            "when all parts are done: hitbench merge {}",
+            whole.display()
+        )?;
+    }
+    Ok(code)
 }
 
 /// What the cells read.

@@ -114,6 +114,7 @@ fn ranked(name: &str, seeds: &[u64], n_queries: usize, rank: impl Fn(u64, usize)
         }),
         v2t: None,
         pairs_per_s: Some(100.0 + seed as f64),
+        trained_elsewhere: false,
     };
     CellEvidence {
         n_planned: seeds.len(),

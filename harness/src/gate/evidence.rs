@@ -14,6 +14,7 @@ use hitbench_reports::record::{
 use serde::{Deserialize, Serialize};
 
 use super::error::GateError;
+use crate::machine::fingerprint;
 use crate::metric::TieRule;
 use crate::suite::{AnySuite, Kind};
 
@@ -87,8 +88,10 @@ pub struct TrialEvidence {
     pub t2v: Option<RankedEvidence>,
     /// Video to text.
     pub v2t: Option<RankedEvidence>,
-    /// Training throughput.
+    /// Training throughput, on the machine of the run.
     pub pairs_per_s: Option<f64>,
+    /// Whether some of the training was done on another machine than the run's, so that it has no rate.
+    pub trained_elsewhere: bool,
 }
 
 impl TrialEvidence {
@@ -172,6 +175,7 @@ impl Evidence {
         let measurements = folder.measurements()?;
         let mut reader = RankReader {
             folder,
+            machine: fingerprint(&run.machine),
             known: HashMap::new(),
         };
         let mut cells = Vec::with_capacity(run.plan.len());
@@ -317,6 +321,8 @@ fn measured_evidence(record: &MeasurementRecord) -> Option<MeasuredEvidence> {
 /// Reads ranks; trials with the same queries share them.
 struct RankReader<'a> {
     folder: &'a RunFolder,
+    /// Fingerprint of the run's machine.
+    machine: String,
     known: HashMap<String, Arc<Queries>>,
 }
 
@@ -327,13 +333,15 @@ impl RankReader<'_> {
             true => self.folder.ranks(&trial.id)?,
             false => Vec::new(),
         };
-        let result = trial.result();
+        let training = trial.result().and_then(|result| result.training.as_ref());
+        let trained_elsewhere = training.is_some_and(|it| it.machines.iter().any(|at| *at != self.machine));
         Ok(TrialEvidence {
             seed: trial.seed,
             protocol: trial.protocol.clone(),
             t2v: self.ranked(trial, &rows, Direction::T2v)?,
             v2t: self.ranked(trial, &rows, Direction::V2t)?,
-            pairs_per_s: result.and_then(|result| Some(result.training.as_ref()?.pairs_per_s)),
+            pairs_per_s: training.filter(|_| !trained_elsewhere).map(|it| it.pairs_per_s),
+            trained_elsewhere,
         })
     }
 

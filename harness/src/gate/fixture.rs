@@ -113,6 +113,7 @@ pub(crate) fn trained(cells: &[(&str, &[Vec<bool>])]) -> Evidence {
         }),
         v2t: None,
         pairs_per_s: Some(100.0 + seed as f64),
+        trained_elsewhere: false,
     };
     let cells = cells.iter().map(|(name, seeds)| CellEvidence {
         n_planned: seeds.len(),

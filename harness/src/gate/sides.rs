@@ -418,6 +418,15 @@ fn enough(kind: RowKind, metric: GateMetric, cell: &CellEvidence, side: &str) ->
             return Unlike::new("missing-rows", text);
         }
     }
+    let n_elsewhere = cell.trials.iter().filter(|trial| trial.trained_elsewhere).count();
+    if metric == GateMetric::PairsPerS && n_elsewhere > 0 {
+        let text = format!(
+            "{n_elsewhere} of {} trials of `{}` were trained on another machine than the {side}'s",
+            cell.trials.len(),
+            cell.label()
+        );
+        return Unlike::new("other-machine", text);
+    }
     let n = match (kind, metric) {
         (_, GateMetric::Counts(_)) => return Ok(()),
         (RowKind::Retrain, _) => {

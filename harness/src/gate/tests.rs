@@ -99,6 +99,19 @@ fn sentences_say_what_was_compared() {
 }
 
 #[test]
+fn a_training_on_another_machine_has_no_rate() {
+    let speed = policy("  - {id: s, kind: throughput, metric: train.pairs_per_s, margin: 5%}\n");
+    let baseline = trained(&[("a", &seeds(40, [0.5, 0.51, 0.49]))]);
+    let mut run = baseline.clone();
+    assert_eq!(gate(&speed, &baseline, &run).unwrap().rows[0].why, None);
+    let trial = &mut run.cells[0].trials[1];
+    (trial.pairs_per_s, trial.trained_elsewhere) = (None, true);
+    let found = gate(&speed, &baseline, &run).unwrap();
+    let why = "1 of 3 trials of `a` were trained on another machine than the run's";
+    assert_eq!(found.rows[0].why, Some(("other-machine", why.to_owned())));
+}
+
+#[test]
 fn one_flipped_count_fails_a_kernel_row_wherever_it_is() {
     let hits = seeds(200, [0.5; 3]);
     let baseline = trained(&[("a", &hits)]);

@@ -62,6 +62,14 @@ impl Expectation {
         }
     }
 
+    /// What a resolved suite expects; nothing where `resolved` is none, as of an evaluation.
+    pub fn all(resolved: &Json) -> Vec<Self> {
+        let expected = resolved["expect"].as_object().into_iter().flatten();
+        expected
+            .filter_map(|(metric, value)| Self::new(metric, value).ok())
+            .collect()
+    }
+
     /// Whether `found` lies in `[low, high]`, or within one part in 10^12 of a single value.
     pub fn holds(&self, found: f64) -> bool {
         let slack = if self.low == self.high {

@@ -3,6 +3,7 @@
 //! The state of step `n` is written before the model's checkpoint of step `n`, each by temporary name and
 //! rename, so that the newest model checkpoint always finds its state.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub(super) struct TrainingState {
     pub(super) curves: Vec<CurveRow>,
     /// Time in training steps so far.
     pub(super) train_time_ns: u64,
+    /// Fingerprints of the machines that it was trained on so far.
+    pub(super) machines: BTreeSet<String>,
     /// Sum over steps of the rate of same-video entries in the queue.
     pub(super) same_video_sum: f64,
 }
@@ -144,6 +147,7 @@ mod tests {
             step,
             curves: vec![row],
             train_time_ns: 7,
+            machines: BTreeSet::from(["0123abcd".to_owned()]),
             same_video_sum: 0.1 + 0.2,
         }
     }

@@ -2,6 +2,19 @@
 
 use std::time::Duration;
 
+/// What came of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Trials whose record was there already.
+    pub n_reused: usize,
+    /// Trials that ran to their end.
+    pub n_ok: usize,
+    /// Trials that failed.
+    pub n_failed: usize,
+    /// Whether a signal stopped the run before its end.
+    pub stopped: bool,
+}
+
 /// What happens while trials run, in order.
 #[derive(Debug, Clone, Copy)]
 pub enum TrialEvent<'a> {

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use hitbench_models::trainer::Trainer;
@@ -15,16 +15,13 @@ use hitbench_reports::record::CurveRow;
 use super::checkpoint::{CheckpointFolder, TrainingState};
 use super::error::TrialError;
 use super::event::{Observer, TrialEvent};
-use super::run::TrialTask;
+use super::run::{RunOptions, TrialTask};
 use super::schedule::learning_rate;
-use super::weights::initial_weights;
+use super::weights::{initial_weights, weights_file};
 use crate::data::Loader;
 use crate::embed::{SavedModel, in_order};
 use crate::suite::CellConfig;
 use crate::suite::config::Optimizer;
-
-/// Folder of a run with the weights of its trials.
-const WEIGHTS: &str = "weights";
 
 /// What training one trial gave.
 pub(super) struct Trained {
@@ -43,10 +40,14 @@ pub(super) struct Trained {
 /// the data or the disk refuses.
 pub(super) fn train(
     task: &TrialTask<'_>,
-    build_id: &str,
+    RunOptions {
+        build_id,
+        machine,
+        stop,
+        ..
+    }: RunOptions<'_>,
     loader: &Loader<'_>,
     checkpoints: &CheckpointFolder,
-    stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Trained, TrialError> {
     let cell = task.cell;
@@ -76,6 +77,9 @@ pub(super) fn train(
         steps: train.steps,
         resumed_at: state.step,
     });
+    if state.step < train.steps {
+        state.machines.insert(machine.to_owned());
+    }
     loader.for_each_batch(state.step..train.steps, |step, batch| {
         if stop.load(Ordering::Relaxed) {
             save(checkpoints, &state, &trainer)?;
@@ -161,9 +165,9 @@ pub(super) fn keep_weights(
     let Some(file) = Trainer::saved_weights(&checkpoints.model())? else {
         return Ok(());
     };
-    let folder = run.join(WEIGHTS);
-    let kept = folder.join(format!("{trial}.safetensors"));
-    let written = fs::create_dir_all(&folder).and_then(|()| model.write(&file, &kept));
+    let kept = weights_file(run, trial);
+    let written =
+        { kept.parent().map_or(Ok(()), fs::create_dir_all) }.and_then(|()| model.write(&file, &kept));
     written.map_err(|source| TrialError::Write { path: kept, source })
 }
 

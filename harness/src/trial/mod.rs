@@ -1,14 +1,16 @@
-//! Trials: planned from a suite, run, recorded.
+//! Trials: planned from a suite, run, recorded; sweeps in shards, put together.
 
 #[cfg(feature = "torch")]
 mod checkpoint;
-#[cfg(feature = "torch")]
 pub mod differences;
 pub mod error;
 pub mod event;
+#[cfg(test)]
+mod fixture;
 #[cfg(feature = "torch")]
 mod hit;
 pub mod inputs;
+pub mod merge;
 pub mod plan;
 #[cfg(feature = "torch")]
 pub mod run;
@@ -18,8 +20,8 @@ mod score;
 pub mod weights;
 
 pub use error::TrialError;
-pub use event::{Observer, TrialEvent};
+pub use event::{Observer, RunOutcome, TrialEvent};
 pub use inputs::{CellInputs, InputCache, InputError};
 pub use plan::{CellHash, NoTrial, Plan, PlannedCell, PlannedTrial, run_folder_name};
 #[cfg(feature = "torch")]
-pub use run::{RunOptions, RunOutcome, TrialTask, run_trials};
+pub use run::{RunOptions, TrialTask, run_trials};

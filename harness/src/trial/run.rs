@@ -14,7 +14,7 @@ use hitbench_reports::record::{
 
 use super::checkpoint::{self, TrainingState};
 use super::error::TrialError;
-use super::event::{Observer, TrialEvent};
+use super::event::{Observer, RunOutcome, TrialEvent};
 use super::{hit, score};
 use crate::data::{Dataset, Loader};
 use crate::embed::{SavedModel, TestPairs};
@@ -45,25 +45,14 @@ pub struct TrialTask<'a> {
 pub struct RunOptions<'a> {
     /// Version and revision of this program, part of every record.
     pub build_id: &'a str,
+    /// Fingerprint of this machine, part of every record.
+    pub machine: &'a str,
     /// Ends the run at the first failed trial.
     pub fail_fast: bool,
     /// Keeps the trained weights of each trial in the run folder.
     pub keep_weights: bool,
     /// Raised by a signal: the run stops after the current step.
     pub stop: &'a AtomicBool,
-}
-
-/// What came of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RunOutcome {
-    /// Trials whose record was there already.
-    pub n_reused: usize,
-    /// Trials that ran to their end.
-    pub n_ok: usize,
-    /// Trials that failed.
-    pub n_failed: usize,
-    /// Whether a signal stopped the run before its end.
-    pub stopped: bool,
 }
 
 /// Runs every task that has no finished record of the same cell and build, and records it.
@@ -214,14 +203,7 @@ fn run_one(
 ) -> Result<Ran, TrialError> {
     let counts_peak = memory::reset_peak();
     let loader = Loader::new(&task.dataset, task.cell, task.seed)?;
-    let trained = hit::train(
-        task,
-        options.build_id,
-        &loader,
-        checkpoints,
-        options.stop,
-        observer,
-    )?;
+    let trained = hit::train(task, options, &loader, checkpoints, observer)?;
     let test = TestPairs::new(&task.dataset)?;
     let scored = score::score(task.cell, &test, &trained.texts, &trained.videos)?;
     Ok(Ran {
@@ -254,6 +236,7 @@ fn training_record(cell: &CellConfig, inputs: &InputSpec, state: &TrainingState)
         batch,
         train_time_ns: state.train_time_ns,
         pairs_per_s: (state.step * batch) as f64 / seconds,
+        machines: state.machines.clone(),
         final_loss: state.curves.last().map(|row| row.loss),
         same_video_rate: (cell.momentum.queue_len > 0).then(|| state.same_video_sum / state.step as f64),
         parameters,

@@ -140,6 +140,11 @@ fn file_in(path: &Path, files: &'static [&'static str]) -> Result<PathBuf, Initi
         })
 }
 
+/// Where a run keeps the weights of a trial, if it does.
+pub(super) fn weights_file(run: &Path, trial: &str) -> PathBuf {
+    run.join("weights").join(format!("{trial}.safetensors"))
+}
+
 /// The file with published BERT weights.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Facts about the training of each cell.
 
+use std::collections::BTreeSet;
+
 use super::view::{CellView, RunView, Spread};
 use crate::grid::Grid;
 use crate::markdown::{grid_md, line, section};
@@ -45,6 +47,19 @@ pub(super) fn training(out: &mut String, view: &RunView<'_>) {
          The same-video rate is the share of queue entries of the query's own video, before masking: false negatives \
          unless `momentum.mask_same_video` removes them.\n",
     );
+    let trainings = view.results().filter_map(|(_, result)| result.training.as_ref());
+    let n_machines = trainings
+        .flat_map(|it| &it.machines)
+        .collect::<BTreeSet<_>>()
+        .len();
+    if n_machines > 1 {
+        line(
+            out,
+            &format!(
+                "Trials ran on {n_machines} kinds of machine, whose pairs/s and times do not compare.\n"
+            ),
+        );
+    }
     let mut header = vec!["cell".to_owned()];
     header.extend(columns.iter().map(|(name, _)| (*name).to_owned()));
     header.push("parameters".to_owned());

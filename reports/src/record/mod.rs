@@ -32,7 +32,7 @@ pub use run::{
 pub use trial::{
     BaselineRecord, BaselinesRecord, DataRecord, TrainingRecord, TrialOutcome, TrialRecord, TrialResult,
 };
-pub use writer::{RunWriter, SHARDS, replace_file};
+pub use writer::{RunWriter, SHARDS, refuse_what_is_no_run, replace_file};
 
 /// Format version of `run.json`, of each line of `trials.jsonl` and `measurements.jsonl`, of
 /// `peaks.json` and of `comparisons.json`; raised when an

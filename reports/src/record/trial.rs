@@ -1,6 +1,6 @@
 //! One line of `trials.jsonl`: a finished or failed trial.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +142,10 @@ pub struct TrainingRecord {
     pub train_time_ns: u64,
     /// Pairs trained a second of that time.
     pub pairs_per_s: f64,
+    /// Fingerprints of the machines that it was trained on, several where it was stopped and went on elsewhere; empty in
+    /// records of before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub machines: BTreeSet<String>,
     /// Loss of the last logged step.
     pub final_loss: Option<f64>,
     /// Share of queue entries of the query's own video, mean over all steps; `None` without a queue.

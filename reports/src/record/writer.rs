@@ -15,7 +15,7 @@ use super::{
     TimingRow, TrialRecord,
 };
 
-/// Where counted parts of an evaluation wait in a run folder for the others, before there is a `run.json`.
+/// Where parts of an evaluation or of a sweep wait in a run folder for the others, before there is a `run.json`.
 pub const SHARDS: &str = "shards";
 
 /// Folders in a run folder.
@@ -169,7 +169,10 @@ impl RunWriter {
 }
 
 /// Refuses a folder that somebody else's files are in.
-fn refuse_what_is_no_run(folder: &RunFolder) -> Result<(), RecordError> {
+///
+/// # Errors
+/// [`RecordError::Occupied`], and for a `run.json` that is none of this program's as [`RunFolder::run`].
+pub fn refuse_what_is_no_run(folder: &RunFolder) -> Result<(), RecordError> {
     match folder.run() {
         Err(RecordError::NotARun { path }) => match foreign_entry(&path) {
             Some(entry) => Err(RecordError::Occupied { path, entry }),

@@ -178,6 +178,7 @@ impl TryFrom<WireBaseline> for Baseline {
                     t2v: ranked(trial.t2v, Direction::T2v)?,
                     v2t: ranked(trial.v2t, Direction::V2t)?,
                     pairs_per_s: trial.pairs_per_s,
+                    trained_elsewhere: false,
                 });
             }
             cells.push(CellEvidence {
