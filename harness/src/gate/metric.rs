@@ -8,7 +8,7 @@ use hitbench_reports::record::{CacheState, Direction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::TieRule;
+use crate::metric::{NoRecall, Recall, TieRule};
 
 /// What two sides of a row have in common, and so which test is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -121,9 +121,9 @@ impl GateMetric {
 
 impl fmt::Display for GateMetric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Self::Counts(direction) => write!(f, "{direction}.counts"),
-            Self::RAt(direction, k) => write!(f, "{direction}.r_at.{k}"),
+            Self::RAt(direction, k) => Recall { direction, k }.fmt(f),
             Self::Mrr(direction) => write!(f, "{direction}.mrr"),
             Self::MeanRank(direction) => write!(f, "{direction}.mean_rank"),
             Self::PairsPerS => f.write_str("train.pairs_per_s"),
@@ -156,12 +156,10 @@ impl FromStr for GateMetric {
             "counts" => Ok(Self::Counts(direction)),
             "mrr" => Ok(Self::Mrr(direction)),
             "mean_rank" => Ok(Self::MeanRank(direction)),
-            _ => {
-                let k = name.strip_prefix("r_at.").and_then(|k| k.parse().ok());
-                k.filter(|k| *k > 0)
-                    .map(|k| Self::RAt(direction, k))
-                    .ok_or(NoMetric)
-            }
+            _ => match text.parse() {
+                Ok(Recall { direction, k }) => Ok(Self::RAt(direction, k)),
+                Err(NoRecall) => Err(NoMetric),
+            },
         }
     }
 }

@@ -142,6 +142,10 @@ fn the_schema_refuses_what_the_reader_refuses() {
             "data: {synthetic: {}}",
             "data: {synthetic: {}}, expect: {t2v.r_ta.1: 0.5}",
         ),
+        (
+            "data: {synthetic: {}}",
+            "data: {synthetic: {}}, differences: [t2v.mrr]",
+        ),
         ("kind: ablation", "kind: throughput"),
     ] {
         let text = good.replacen(old, new, 1);

@@ -546,6 +546,37 @@ fn reference_outside_the_axis() {
 }
 
 #[test]
+fn differences_in_what_no_cell_reports() {
+    insta::assert_snapshot!(message("axes:", "differences: [t2v.r_at.1, t2v.r_at.7]\naxes:", &[]), @r"
+     × suites/sample.yaml:12:27: unknown value `t2v.r_at.7` for `differences.1`
+       ╭─[12:27]
+    11 │   temperature: 0.07
+    12 │ differences: [t2v.r_at.1, t2v.r_at.7]
+       ·                           ─────┬────
+       ·                                ╰── no such value
+    13 │ axes:
+       ╰────
+     help: did you mean `t2v.r_at.5`? values: `t2v.r_at.1`, `t2v.r_at.5`, `t2v.r_at.10`,
+           `t2v.r_at.50`, `v2t.r_at.1`, `v2t.r_at.5`, `v2t.r_at.10`, `v2t.r_at.50`
+    ");
+}
+
+#[test]
+fn differences_in_one_metric_twice() {
+    insta::assert_snapshot!(message("axes:", "differences: [v2t.r_at.1, v2t.r_at.1]\naxes:", &[]), @r"
+     × suites/sample.yaml:12:27: impossible value for `differences.1`: `v2t.r_at.1`; allowed: metrics
+     │ that differ
+       ╭─[12:27]
+    11 │   temperature: 0.07
+    12 │ differences: [v2t.r_at.1, v2t.r_at.1]
+       ·                           ─────┬────
+       ·                                ╰── impossible
+    13 │ axes:
+       ╰────
+    ");
+}
+
+#[test]
 fn exclusion_of_a_value_that_cannot_be() {
     let exclude = "exclude: [{when: {model.hierarchy: semantics}, reason: typo}]\naxes:";
     insta::assert_snapshot!(message("axes:", exclude, &[]), @r"

@@ -166,7 +166,7 @@ fn header_keys<T: JsonSchema>(kind: Kind, properties: &mut Map<String, Json>, ke
 fn header_default(name: &str) -> Option<Json> {
     match name {
         "axes" | "reference" | "expect" => Some(json!({})),
-        "exclude" => Some(json!([])),
+        "exclude" | "differences" => Some(json!([])),
         "seeds" => Some(json!(default_seeds())),
         "gate" => Some(Json::Null),
         _ => None,
@@ -323,7 +323,7 @@ pub(super) fn kind_of(schema: &Json) -> String {
     }
 }
 
-/// Says which paths `axes`, `reference` and `exclude.when` may have, and which metrics `expect`.
+/// Says which paths `axes`, `reference` and `exclude.when` may have, and which metrics `expect` and `differences`.
 fn close_maps(properties: &mut Map<String, Json>, pointers: &[(String, String)]) {
     let by_path = |wrap: &dyn Fn(Json) -> Json| -> Json {
         pointers
@@ -348,6 +348,8 @@ fn close_maps(properties: &mut Map<String, Json>, pointers: &[(String, String)])
     close("axes", "properties", by_path(&list));
     close("reference", "properties", by_path(&one));
     close("expect", "patternProperties", json!({ pattern: number_or_pair }));
+    properties["differences"]["items"]["pattern"] = json!(r"^(t2v|v2t)\.r_at\.[1-9][0-9]*$");
+    properties["differences"]["uniqueItems"] = json!(true);
     let when = &mut properties["exclude"]["items"]["properties"]["when"];
     when["properties"] = by_path(&one);
     when["additionalProperties"] = json!(false);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hitbench_models::ConfigError;
+use hitbench_reports::record::headline_cutoff;
 use serde_json::{Value as Json, json};
 
 use super::cross::{Axis, Crossing, ExcludedCell, SuiteCell, cross};
@@ -12,9 +13,10 @@ use super::expect::{Expectation, metric_names};
 use super::locate::{impossible, misfit};
 use super::open::Opened;
 use super::reference::{reference_cell, reference_values};
-use super::source::Sources;
+use super::source::{Origin, Sources};
 use super::tree::{Node, join};
 use super::wire::{FORMAT, Kind, WireSuite};
+use crate::metric::{Direction, Recall};
 
 /// A checked suite of kind `ablation`.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Suite {
     pub excluded: Vec<ExcludedCell>,
     /// Index in `cells` of the cell that differences are taken to.
     pub reference: Option<usize>,
+    /// What differences to it are taken in; at least one.
+    pub differences: Vec<Recall>,
     /// Seeds of the replicates; at least one, all different.
     pub seeds: Vec<u64>,
     /// Where metrics must lie.
@@ -70,6 +74,10 @@ impl Suite {
             Some(values) => Some(reference_cell(root, &values, &crossed.cells, sources)?),
             None => None,
         };
+        let differences = read_differences(&wire.differences, &crossed.cells, &opened)?;
+        if reference.is_none() && !wire.differences.is_empty() {
+            notes.push("`differences` without a `reference`: there is nothing to take them to".to_owned());
+        }
         Ok(Self {
             name: wire.name,
             version: wire.version,
@@ -78,6 +86,7 @@ impl Suite {
             cells: crossed.cells,
             excluded: crossed.excluded,
             reference,
+            differences,
             seeds: wire.seeds,
             expect,
             gate: wire.gate.map(|gate| opened.beside(&gate)),
@@ -123,6 +132,7 @@ impl Suite {
             "kind": Kind::Ablation,
             "axes": axes,
             "reference": self.reference.map(|index| values(&self.cells[index].axis_values)),
+            "differences": self.differences.iter().map(Recall::to_string).collect::<Vec<_>>(),
             "seeds": self.seeds,
             "expect": expect,
             "cells": cells,
@@ -152,6 +162,44 @@ fn check_seeds(wire: &WireSuite, opened: &Opened) -> Result<(), SuiteError> {
         }
     }
     Ok(())
+}
+
+/// The metrics of `differences`, each one that every cell reports.
+fn read_differences(
+    named: &[String],
+    cells: &[SuiteCell],
+    opened: &Opened,
+) -> Result<Vec<Recall>, SuiteError> {
+    let cutoffs = |cell: &SuiteCell| cell.config.eval.recall_at.clone();
+    if named.is_empty() {
+        let k = headline_cutoff(cells.iter().flat_map(cutoffs));
+        let direction = Direction::T2v;
+        return Ok(k.map(|k| Recall { direction, k }).into_iter().collect());
+    }
+    let mut known = cells.first().map(cutoffs).unwrap_or_default();
+    known.retain(|k| cells.iter().all(|cell| cell.config.eval.recall_at.contains(k)));
+    let known = Direction::ALL
+        .into_iter()
+        .flat_map(|direction| known.iter().map(move |&k| Recall { direction, k }));
+    let known: Vec<Recall> = known.collect();
+    let mut found = Vec::with_capacity(named.len());
+    for (index, name) in named.iter().enumerate() {
+        let path = join("differences", &index.to_string());
+        let Some(metric) = known.iter().find(|metric| metric.to_string() == *name) else {
+            let origin = opened.root.get(&path).map_or(Origin::Default, |node| node.origin);
+            let problem = Problem::UnknownValue {
+                path,
+                value: name.clone(),
+                known: known.iter().map(Recall::to_string).collect(),
+            };
+            return Err(SuiteError::new(problem, opened.sources.place(origin)));
+        };
+        if found.contains(metric) {
+            return opened.refuse(&path, format!("`{name}`"), "metrics that differ");
+        }
+        found.push(*metric);
+    }
+    Ok(found)
 }
 
 fn read_expectations(

@@ -30,6 +30,7 @@ static ABLATION: Vocabulary = Vocabulary {
         "kind",
         "axes",
         "reference",
+        "differences",
         "seeds",
         "exclude",
         "expect",

@@ -39,6 +39,10 @@ pub(crate) struct WireSuite {
         reason = "checks the type; values are taken from the tree, with their places"
     )]
     pub(crate) reference: Map<String, Json>,
+    /// Metrics that differences to the reference are taken in, `t2v.r_at.K` and `v2t.r_at.K`. Without any it is R@10 of `t2v`, or
+    /// R@K at the largest of `eval.recall_at` where 10 is not among them.
+    #[serde(default)]
+    pub(crate) differences: Vec<String>,
     /// Seeds of the replicates of each cell.
     #[serde(default = "default_seeds")]
     pub(crate) seeds: Vec<u64>,

@@ -10,7 +10,7 @@ use hitbench_reports::record::{
 use serde_json::Value as Json;
 
 use super::error::TrialError;
-use crate::metric::{Contrast, Direction, Resampling, SeedHits, TieRule, compare_all};
+use crate::metric::{Contrast, Direction, Recall, Resampling, SeedHits, TieRule, compare_all};
 
 /// Chance of any false statement in each of the two families.
 const ALPHA: f64 = 0.05;
@@ -19,10 +19,10 @@ const METHOD: &str = "Queries are paired; test videos are resampled, and the spr
     Student's t with the standard deviation pooled over the cells compared. Levels are adjusted (Holm) so that the \
     chance of any false statement is at most 5 % among the statements on axes, and again among those on cells.";
 
-/// Compares the finished trials of a run's own build in R@K, text to video, at the cut-off of headlines.
+/// Compares the finished trials of a run's own build in the metrics that its suite names.
 ///
 /// Two families, Holm's method in each: for every axis that the reference names, each other value against the
-/// reference's, averaged over the cells that exist with both; and every cell against the reference cell. Cells
+/// reference's, averaged over the cells that exist with both; and every cell against the reference cell, in every metric. Cells
 /// without finished trials are left out, and so are, with a word in the method, those on other data or under other
 /// rules than what they would be compared to. Empty without a reference or with nothing to compare.
 ///
@@ -35,14 +35,10 @@ pub fn differences(run: &RunRecord, folder: &RunFolder) -> Result<ComparisonsFil
         comparisons: Vec::new(),
     };
     let finished = finished(run, folder)?;
-    let cutoffs = finished.values().flatten().flat_map(|trial| {
-        let pair = trial.directions(ScoreKind::Combined);
-        pair.into_iter().flat_map(|pair| pair.t2v.r_at.keys().copied())
-    });
-    let (Some(reference), Some(k)) = (run.reference_cell(), headline_cutoff(cutoffs)) else {
+    let Some(reference) = run.reference_cell() else {
         return Ok(file);
     };
-    let hits = Hits::read(&finished, folder, k)?;
+    let hits = Hits::read(&finished, folder, metrics(run, &finished))?;
     let mut cells = Vec::new();
     let mut n_unlike = 0;
     for cell in run.plan.iter().filter(|cell| cell.hash != reference.hash) {
@@ -61,11 +57,30 @@ pub fn differences(run: &RunRecord, folder: &RunFolder) -> Result<ComparisonsFil
              cell."
         );
     }
+    if hits.metrics.len() > 1 {
+        file.method += " Those in all metrics count together.";
+    }
     for family in [axis_effects(run, &hits), cells] {
-        file.comparisons
-            .extend(hits.compare(&family, &format!("t2v.r_at.{k}"))?);
+        file.comparisons.extend(hits.compare(&family)?);
     }
     Ok(file)
+}
+
+/// What the suite takes differences in; of runs of before, R@K text to video at the cut-off of headlines.
+fn metrics(run: &RunRecord, finished: &BTreeMap<String, Vec<TrialRecord>>) -> Vec<Recall> {
+    if let Some(named) = run.suite.resolved["differences"].as_array() {
+        let named = named.iter().filter_map(Json::as_str);
+        return named.filter_map(|name| name.parse().ok()).collect();
+    }
+    let cutoffs = finished.values().flatten().flat_map(|trial| {
+        let pair = trial.directions(ScoreKind::Combined);
+        pair.into_iter().flat_map(|pair| pair.t2v.r_at.keys().copied())
+    });
+    let direction = Direction::T2v;
+    headline_cutoff(cutoffs)
+        .map(|k| Recall { direction, k })
+        .into_iter()
+        .collect()
 }
 
 /// The finished trials of each cell, by its hash; those of another build say nothing about this run.
@@ -161,11 +176,13 @@ struct Basis {
 /// The finished trials of one cell.
 struct CellHits {
     basis: Basis,
-    seeds: Vec<SeedHits>,
+    /// By metric, then by seed.
+    seeds: Vec<Vec<SeedHits>>,
 }
 
 /// Hits of every cell with finished trials, by its hash.
 struct Hits {
+    metrics: Vec<Recall>,
     by_cell: BTreeMap<String, CellHits>,
 }
 
@@ -173,23 +190,28 @@ impl Hits {
     fn read(
         finished: &BTreeMap<String, Vec<TrialRecord>>,
         folder: &RunFolder,
-        k: u64,
+        metrics: Vec<Recall>,
     ) -> Result<Self, TrialError> {
         let mut by_cell = BTreeMap::new();
         for (hash, trials) in finished {
-            let mut seeds = Vec::with_capacity(trials.len());
+            let mut seeds = vec![Vec::with_capacity(trials.len()); metrics.len()];
             let mut basis = None;
             for trial in trials {
                 let (Some(result), Some(ties)) = (trial.result(), tie_rule(&trial.protocol)) else {
                     continue;
                 };
-                let pair = trial.directions(ScoreKind::Combined);
-                if !pair.is_some_and(|pair| pair.t2v.r_at.contains_key(&k)) {
+                let has = |&Recall { direction, k }: &Recall| {
+                    let found = trial.direction(ScoreKind::Combined, direction);
+                    found.is_some_and(|found| found.r_at.contains_key(&k))
+                };
+                if !metrics.iter().all(has) {
                     continue;
                 }
                 let rows = folder.ranks(&trial.id)?;
-                let hit = |count: &RankCount| ties.hits(count, k);
-                seeds.push(SeedHits::from_rows(&rows, Direction::T2v, ties, hit));
+                for (&Recall { direction, k }, seeds) in metrics.iter().zip(&mut seeds) {
+                    let hit = |count: &RankCount| ties.hits(count, k);
+                    seeds.push(SeedHits::from_rows(&rows, direction, ties, hit));
+                }
                 basis = Some(Basis {
                     content_hash: result.data.content_hash.clone(),
                     protocol: ProtocolRecord {
@@ -202,11 +224,14 @@ impl Hits {
                 by_cell.insert(hash.clone(), CellHits { basis, seeds });
             }
         }
-        Ok(Self { by_cell })
+        Ok(Self { metrics, by_cell })
     }
 
-    fn of(&self, cell: &PlannedCell) -> &[SeedHits] {
-        self.by_cell.get(&cell.hash).map_or(&[], |cell| &cell.seeds)
+    /// The hits of a cell in the `metric`-th metric.
+    fn of(&self, cell: &PlannedCell, metric: usize) -> &[SeedHits] {
+        self.by_cell
+            .get(&cell.hash)
+            .map_or(&[], |cell| &cell.seeds[metric])
     }
 
     fn has(&self, cell: &PlannedCell) -> bool {
@@ -219,13 +244,16 @@ impl Hits {
         basis(one).is_some() && basis(one) == basis(other)
     }
 
-    /// Compares one family.
-    fn compare(&self, family: &[Pairs<'_>], metric: &str) -> Result<Vec<ComparisonRecord>, TrialError> {
-        let contrasts: Vec<Contrast<'_>> = family
+    /// Compares one family, in every metric.
+    fn compare(&self, family: &[Pairs<'_>]) -> Result<Vec<ComparisonRecord>, TrialError> {
+        let statements: Vec<(usize, &Pairs<'_>)> = (0..self.metrics.len())
+            .flat_map(|metric| family.iter().map(move |pairs| (metric, pairs)))
+            .collect();
+        let contrasts: Vec<Contrast<'_>> = statements
             .iter()
-            .map(|pairs| {
+            .map(|&(metric, pairs)| {
                 let side = |cells: &[&PlannedCell]| -> Vec<&[SeedHits]> {
-                    cells.iter().map(|cell| self.of(cell)).collect()
+                    cells.iter().map(|cell| self.of(cell, metric)).collect()
                 };
                 Contrast::new(&side(&pairs.references), &side(&pairs.candidates))
             })
@@ -236,14 +264,14 @@ impl Hits {
             ALPHA,
             Resampling::of_family(contrasts.len(), ALPHA / 2.0),
         )?;
-        Ok(family
-            .iter()
+        Ok(statements
+            .into_iter()
             .zip(compared)
-            .map(|(pairs, found)| ComparisonRecord {
+            .map(|((metric, pairs), found)| ComparisonRecord {
                 candidates: hashes(&pairs.candidates),
                 references: hashes(&pairs.references),
                 score: ScoreKind::Combined,
-                metric: metric.to_owned(),
+                metric: self.metrics[metric].to_string(),
                 estimate: found.estimate,
                 low: found.low,
                 high: found.high,

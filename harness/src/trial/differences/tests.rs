@@ -1,5 +1,6 @@
 use hitbench_reports::RunWriter;
-use hitbench_reports::record::TrialOutcome;
+use hitbench_reports::record::{RankRow, TrialOutcome};
+use serde_json::json;
 
 use super::super::fixture::{N_QUERIES, queue_by_momentum, ranks, run_of, trial};
 use super::*;
@@ -61,6 +62,46 @@ fn a_cell_without_effect_of_an_axis_is_no_pair_with_itself() {
         ]
     );
     assert_eq!(file.comparisons[0].metric, "t2v.r_at.10");
+}
+
+#[test]
+fn differences_are_taken_in_the_metrics_that_the_suite_names() {
+    let cells = queue_by_momentum();
+    let mut run = run_of(&cells);
+    run.suite.resolved = json!({"differences": ["v2t.r_at.1", "t2v.r_at.10"]});
+    let dir = tempfile::tempdir().unwrap();
+    let writer = RunWriter::open(dir.path()).unwrap();
+    for (cell, planned) in cells.iter().zip(&run.plan) {
+        for seed in 0..2 {
+            let record = trial(planned, seed, "average");
+            // Text to video the cells differ; video to text every cell has half the queries right.
+            let mut rows = ranks(cell.n_hits, 1);
+            rows.extend(ranks(N_QUERIES / 2, 1).into_iter().map(|row| RankRow {
+                direction: Direction::V2t,
+                query_id: row.true_id,
+                true_id: row.query_id,
+                ..row
+            }));
+            writer.write_ranks(&record.id, &rows).unwrap();
+            writer.append_trial(&record).unwrap();
+        }
+    }
+    let file = differences(&run, writer.folder()).unwrap();
+    let alone = found("average", |_| {});
+    let of = |metric: &str| -> Vec<&ComparisonRecord> {
+        file.comparisons.iter().filter(|it| it.metric == metric).collect()
+    };
+    let (videos, texts) = (of("t2v.r_at.10"), of("v2t.r_at.1"));
+    assert_eq!((videos.len(), texts.len()), (7, 7));
+    assert!(texts.iter().all(|it| it.estimate == 0.0));
+    let estimates =
+        |records: Vec<&ComparisonRecord>| records.iter().map(|it| it.estimate).collect::<Vec<_>>();
+    assert_eq!(estimates(videos), estimates(alone.comparisons.iter().collect()));
+    // Families are twice as large: the smallest p-value is held against half as much.
+    let strictest = |file: &ComparisonsFile| file.comparisons.iter().map(|it| it.level).fold(0.0, f64::max);
+    assert!((strictest(&alone) - (1.0 - 0.05 / 4.0)).abs() < 1e-12);
+    assert!((strictest(&file) - (1.0 - 0.05 / 8.0)).abs() < 1e-12);
+    assert!(file.method.ends_with("Those in all metrics count together."));
 }
 
 #[test]
