@@ -108,10 +108,11 @@ fn kernels_are_verified_timed_and_recorded_once() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_keeps_what_is_recorded_and_goes_on() {
+fn an_interrupted_run_goes_on_with_the_process_that_it_was_at() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
-    let many = ["--set", "measure.processes=1000", "--filter", "enqueue"];
+    let many = ["--set", "measure.processes=8", "--filter", "enqueue"];
+    let unfinished = out.join("unfinished.json");
     let mut args = vec![
         "run",
         "suites/ci/kernels.yaml",
@@ -125,20 +126,46 @@ fn an_interrupted_run_keeps_what_is_recorded_and_goes_on() {
         .spawn()
         .expect("hitbench starts");
     let end = Instant::now() + Duration::from_secs(60);
-    while !out.join("peaks.json").is_file() {
+    while !unfinished.is_file() {
         assert!(Instant::now() < end, "no process was done within a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
     signal("INT", child.id().into());
     let status = child.wait().expect("a child of ours");
     assert_eq!(status.code(), Some(75));
-    let said = measure(&out, &["--filter", "enqueue"]);
+
+    let kept: Json = serde_json::from_slice(&fs::read(&unfinished).expect("readable")).expect("an object");
+    let cells = kept["cells"].as_object().expect("cells by id");
+    let processes = |cell: &Json| cell["collected"]["processes"].as_array().expect("a list").clone();
+    let n_kept: usize = cells.values().map(|cell| processes(cell).len()).sum();
+    assert!(n_kept >= cells.len() && !cells.is_empty(), "{kept}");
+    let said = measure(&out, &many);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(
-        measurements(&out)
-            .iter()
-            .any(|record| record["outcome"]["status"] == "ok")
+    let goes_on = format!(
+        "; {n_kept} of {} measurements are there from before",
+        8 * cells.len()
     );
+    assert!(said.err.contains(&goes_on), "{goes_on}: {}", said.err);
+    assert!(!unfinished.exists());
+    let timing = fs::read_to_string(out.join("timing.csv")).expect("times");
+    for record in measurements(&out) {
+        if record["outcome"]["status"] != "ok" {
+            continue;
+        }
+        let id = record["id"].as_str().expect("an id");
+        let medians = &record["outcome"]["result"]["times"][0]["process_medians_ns"];
+        assert_eq!(medians.as_array().map(Vec::len), Some(8), "{record}");
+        // What was measured before the stop is what is recorded after it.
+        let first = &processes(&cells[id])[0][0][1][0];
+        let items = timing
+            .lines()
+            .find(|line| line.starts_with(&format!("{id},0,")))
+            .expect("a row");
+        assert!(
+            items.ends_with(&format!(",{}", first["time_ns"])),
+            "{items}: {first}"
+        );
+    }
 }
 
 #[test]

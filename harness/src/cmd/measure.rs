@@ -254,12 +254,18 @@ impl MeasureObserver for Progress {
                 n_cells,
                 n_reused,
                 n_measurements,
+                n_kept,
             } => {
                 let todo = n_cells - n_reused;
-                self.line(&match n_reused {
+                let mut line = match n_reused {
                     0 => format!("{n_cells} cells to measure"),
                     _ => format!("{todo} of {n_cells} cells to measure, {n_reused} already recorded"),
-                });
+                };
+                if n_kept > 0 {
+                    let all = n_kept + n_measurements;
+                    line += &format!("; {n_kept} of {all} measurements are there from before");
+                }
+                self.line(&line);
                 if self.on_terminal {
                     let style =
                         ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed} elapsed  {wide_msg}");

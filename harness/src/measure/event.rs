@@ -11,6 +11,8 @@ pub enum MeasureEvent<'a> {
         n_reused: usize,
         /// Times that a cell will be measured, over all processes.
         n_measurements: usize,
+        /// Times that a stopped run has measured them already.
+        n_kept: usize,
     },
     /// A cell begins in a process.
     Started {

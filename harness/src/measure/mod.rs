@@ -22,6 +22,7 @@ mod search;
 mod timer;
 #[cfg(feature = "torch")]
 mod train_step;
+mod unfinished;
 mod upkeep;
 pub mod work;
 

@@ -6,6 +6,8 @@ use hitbench_reports::record::{
     MeasurementResult, TimesRecord, TimingRow,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::bench::concrete;
 use super::protocol::{Sample, Timed};
 use super::run::CellTask;
@@ -13,7 +15,7 @@ use super::work::work_of;
 use crate::suite::kernel_cell::Cache;
 
 /// Everything measured of one cell so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Collected {
     pub(super) accuracy: Option<AccuracyRecord>,
     /// What each process timed, in the order in which they ran.

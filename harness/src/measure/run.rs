@@ -4,7 +4,8 @@
 //! Every process measures every cell once, kernels of one shape beside each other, in reverse order in every second
 //! process, so that slow changes of the machine meet all alike. Training steps have processes of their own, so that
 //! the memory that such a process held is that of the step. The first process verifies; a cell that is wrong, fails or
-//! is unavailable is recorded at once and left out later. A run that is stopped keeps what is recorded.
+//! is unavailable is recorded at once and left out later. A run that is stopped keeps what is recorded, and what its
+//! processes have measured of the other cells.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -17,6 +18,7 @@ use super::event::{MeasureEvent, MeasureObserver};
 use super::process::{End, run_child};
 use super::protocol::{Event, Found, Job, JobCell};
 use super::record::{Collected, record};
+use super::unfinished::Unfinished;
 use crate::suite::{KernelCell, Operation};
 
 /// One cell to measure.
@@ -94,20 +96,30 @@ pub fn measure_cells(
             .any(|record| answers(record, task, options.build_id))
     };
     let todo: Vec<CellTask<'_>> = tasks.iter().filter(|task| !is_done(task)).cloned().collect();
-    let n_measurements = todo.iter().map(|task| task.cell.measure.processes as usize).sum();
+    let mut unfinished = Unfinished::read(writer.folder(), options.build_id)?;
+    let goes_on = !unfinished.is_empty();
+    let open: Vec<Collected> = { todo.iter() }
+        .map(|task| unfinished.take(task.id, task.cell_hash))
+        .collect();
+    let n_left = |(task, collected): (&CellTask<'_>, &Collected)| {
+        let processes = task.cell.measure.processes as usize;
+        processes.saturating_sub(collected.processes.len())
+    };
+    let n_measurements = todo.iter().zip(&open).map(n_left).sum();
     let n_reused = tasks.len() - todo.len();
     observer.on_event(&MeasureEvent::RunStarted {
         n_cells: tasks.len(),
         n_reused,
         n_measurements,
+        n_kept: open.iter().map(|collected| collected.processes.len()).sum(),
     });
-    let peaks = if n_reused > 0 {
+    let peaks = if n_reused > 0 || goes_on {
         writer.folder().peaks()?
     } else {
         None
     };
     let mut run = Run {
-        open: todo.iter().map(|_| Some(Collected::default())).collect(),
+        open: open.into_iter().map(Some).collect(),
         tasks: &todo,
         writer,
         options,
@@ -124,7 +136,9 @@ pub fn measure_cells(
         .max()
         .unwrap_or(0);
     for process in 0..processes {
-        if !run.process(process)? {
+        let goes_on = run.process(process)?;
+        run.keep_unfinished()?;
+        if !goes_on {
             break;
         }
     }
@@ -165,9 +179,12 @@ struct WantedPeaks {
 impl Run<'_> {
     /// Measures every open cell once; false when the run is over.
     fn process(&mut self, process: u64) -> Result<bool, MeasureError> {
-        let mut order: Vec<usize> = (0..self.tasks.len())
-            .filter(|&index| self.open[index].is_some() && process < self.tasks[index].cell.measure.processes)
-            .collect();
+        let is_due = |index: &usize| {
+            let collected = self.open[*index].as_ref();
+            collected.is_some_and(|collected| collected.processes.len() as u64 <= process)
+                && process < self.tasks[*index].cell.measure.processes
+        };
+        let mut order: Vec<usize> = (0..self.tasks.len()).filter(is_due).collect();
         if process % 2 == 1 {
             order.reverse();
         }
@@ -192,6 +209,18 @@ impl Run<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Keeps what is measured and not recorded.
+    fn keep_unfinished(&self) -> Result<(), RecordError> {
+        let mut unfinished = Unfinished::read(self.writer.folder(), self.options.build_id)?;
+        for (task, collected) in self.tasks.iter().zip(&self.open) {
+            unfinished.take(task.id, task.cell_hash);
+            if let Some(collected) = collected {
+                unfinished.keep(task.id, task.cell_hash, collected);
+            }
+        }
+        unfinished.write(self.writer.folder())
     }
 
     fn peaks(&mut self) -> &mut PeaksRecord {
