@@ -5,6 +5,7 @@
 mod ablation;
 pub mod compare;
 mod grid;
+mod html;
 mod markdown;
 mod plot;
 pub mod record;

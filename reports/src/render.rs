@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::ablation::{self, RunView, console_differences, console_table, report_md, summary_csv};
+use crate::html::page;
 use crate::markdown::Embedded;
 use crate::plot::{DrawError, Named, png, svg};
 use crate::record::{CurveRow, RecordError, RunFolder, replace_file};
@@ -14,13 +15,15 @@ use crate::throughput::{self, ThroughputView, throughput_table};
 pub struct Rendered {
     /// `report.md`.
     pub report: PathBuf,
+    /// `report.html`, the same in one file.
+    pub page: PathBuf,
     /// `summary.csv`.
     pub summary: PathBuf,
     /// `plots/*.svg` and `plots/*.png`.
     pub plots: Vec<PathBuf>,
 }
 
-/// Draws `summary.csv`, `plots/` and `report.md` from the records in `folder`, as far as there are any and as the
+/// Draws `summary.csv`, `plots/`, `report.md` and `report.html` from the records in `folder`, as far as there are any and as the
 /// suite's kind asks. Safe to repeat at any time, also while trials still run.
 ///
 /// # Errors
@@ -72,14 +75,26 @@ fn write(
 ) -> Result<Rendered, RecordError> {
     let place = |stem: &str, extension: &str| folder.plot_path(stem, extension);
     let (plots, embedded) = write_plots(figures, place)?;
-    let (summary, report) = (folder.file("summary.csv"), folder.file("report.md"));
+    let summary = folder.file("summary.csv");
     replace_file(&summary, summary_bytes)?;
-    replace_file(&report, report_text(&embedded).as_bytes())?;
+    let [report, page] = write_report(&folder.file("report"), &report_text(&embedded), &embedded)?;
     Ok(Rendered {
         report,
+        page,
         summary,
         plots,
     })
+}
+
+/// Writes a report as Markdown and as a page, `PATH.md` and `PATH.html`; returns the two.
+///
+/// # Errors
+/// [`RecordError::Write`].
+pub(crate) fn write_report(path: &Path, text: &str, plots: &[Embedded]) -> Result<[PathBuf; 2], RecordError> {
+    let files = ["md", "html"].map(|extension| path.with_extension(extension));
+    replace_file(&files[0], text.as_bytes())?;
+    replace_file(&files[1], page(text, plots).as_bytes())?;
+    Ok(files)
 }
 
 /// Draws figures as SVG and PNG into the files that `place` gives for stem and extension; returns these and what a report
@@ -94,12 +109,14 @@ pub(crate) fn write_plots(
     let (mut plots, mut embedded) = (Vec::new(), Vec::new());
     for named in figures {
         let (svg_path, png_path) = (place(&named.stem, "svg"), place(&named.stem, "png"));
-        replace_file(&svg_path, drawn(&svg_path, svg(&named.figure))?.as_bytes())?;
+        let drawing = drawn(&svg_path, svg(&named.figure))?;
+        replace_file(&svg_path, drawing.as_bytes())?;
         replace_file(&png_path, &drawn(&png_path, png(&named.figure))?)?;
         plots.extend([svg_path, png_path]);
         embedded.push(Embedded {
             stem: named.stem.clone(),
             alt: named.alt.clone(),
+            svg: drawing,
         });
     }
     Ok((plots, embedded))

@@ -7,7 +7,7 @@ use std::process::Command;
 use hitbench_tests::{Said, hitbench, run, said, small_suite, workspace_root};
 use serde_json::{Value as Json, json};
 
-use crate::files::Folder;
+use crate::files::{Folder, npy};
 use crate::gate::{bless, report};
 use crate::training::{results, trials};
 
@@ -54,7 +54,11 @@ fn a_sweep_in_shards_is_that_of_one_process_to_the_byte() {
     );
     // Another number of shards makes what is missing, and nothing again.
     let said = train(&suite, &here, &["--shard", "1/1"]);
-    assert!(said.err.starts_with("2 trials to run\n"), "{}", said.err);
+    assert!(
+        said.err.starts_with("2 of 6 trials to run, 4 already recorded\n"),
+        "{}",
+        said.err
+    );
     let merged = parsed(&run(["merge", &here, "--json"]));
     let counts = ["n_trials", "n_ok", "n_failed", "n_left"].map(|field| merged[field].as_u64().unwrap());
     assert_eq!(
@@ -96,15 +100,46 @@ fn what_is_no_part_of_one_sweep_is_refused() {
     let suite = small_suite(&folder.path("."), SIX_TRIALS);
     let (here, there) = (folder.text("here"), folder.text("there"));
     assert_eq!(train(&suite, &here, &["--shard", "1/6"]).code, Some(0));
-    let other = ["--shard", "2/6", "--set", "train.steps=7"];
+    let other = ["--shard", "2/6", "--set", "train.steps=7", "--json"];
     assert_eq!(train(&suite, &there, &other).code, Some(0));
     let refused = |said: Said, code: i32, reason: &str| {
         assert_eq!(said.code, Some(code), "{}{}", said.out, said.err);
-        let error: Json = serde_json::from_str(&said.err).unwrap();
+        let last = said.err.lines().last().unwrap_or_default();
+        let error: Json = serde_json::from_str(last).unwrap();
         assert_eq!(error["reason"], reason, "{error}");
     };
     refused(run(["merge", &here, &there, "--json"]), 3, "other-sweep");
-    refused(run(["merge", &folder.text("none"), "--json"]), 2, "shard");
+    // Such a part is refused before it is trained, and not counted where it is there.
+    refused(train(&suite, &here, &other), 3, "other-sweep");
+    fs::rename(
+        folder.path("there/shards/2-of-6"),
+        folder.path("here/shards/2-of-6"),
+    )
+    .unwrap();
+    let status = run(["status", &here]);
+    assert!(
+        status.out.contains("small: 1 done, 0 stale, 0 failed, 5 left"),
+        "{}",
+        status.out
+    );
+    assert!(
+        status
+            .err
+            .contains("2-of-6 is a part of another sweep (other settings), and is not counted"),
+        "{}",
+        status.err
+    );
+    let unmerged = run(["report", &here]);
+    assert_eq!(unmerged.code, Some(2));
+    assert!(
+        unmerged.err.contains("its parts are not merged yet"),
+        "{}",
+        unmerged.err
+    );
+
+    for named in ["none", "there"] {
+        refused(run(["merge", &here, &folder.text(named), "--json"]), 2, "shard");
+    }
     let foreign = folder.text("foreign");
     fs::create_dir(&foreign).unwrap();
     fs::write(Path::new(&foreign).join("notes.txt"), "mine").unwrap();
@@ -116,6 +151,61 @@ fn what_is_no_part_of_one_sweep_is_refused() {
     let latex = run(["merge", &here, "--format", "latex"]);
     assert_eq!(latex.code, Some(2));
     assert!(latex.err.contains("these are parts of a sweep"), "{}", latex.err);
+}
+
+#[test]
+fn parts_of_an_evaluation_and_of_a_sweep_keep_apart() {
+    let folder = Folder::new();
+    let suite = small_suite(&folder.path("."), SIX_TRIALS);
+    let rows = folder.write("rows.npy", npy([3, 2], &[1.0, 0.0, 0.0, 1.0, 0.6, 0.8]));
+    let eval = |out: &str| {
+        run([
+            "eval", "--text", &rows, "--video", &rows, "--shard", "1/1", "--out", out,
+        ])
+    };
+    let (sweep, evaluation) = (folder.text("sweep"), folder.text("evaluation"));
+    assert_eq!(train(&suite, &sweep, &["--shard", "1/6"]).code, Some(0));
+    assert_eq!(eval(&evaluation).code, Some(0));
+    for said in [eval(&sweep), train(&suite, &evaluation, &["--shard", "1/6"])] {
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("parts of a"), "{}", said.err);
+    }
+    assert_eq!(run(["merge", &sweep, &evaluation]).code, Some(3));
+}
+
+#[test]
+fn weights_and_expectations_outlast_a_merge() {
+    let folder = Folder::new();
+    let suite = small_suite(&folder.path("."), SIX_TRIALS);
+    let out = folder.text("run");
+    let more = [
+        "--set",
+        "seeds=[0]",
+        "--set",
+        "expect.t2v.r_at.1=[0.99, 1]",
+        "--keep-weights",
+    ];
+    for shard in ["1/2", "2/2"] {
+        let said = train(&suite, &out, &[&more[..], &["--shard", shard]].concat());
+        assert_eq!(said.code, Some(1), "{}", said.err);
+    }
+    // The folder of a shard stands for the run that it is of.
+    let shards = ["1-of-2", "2-of-2"].map(|name| folder.text(&format!("run/shards/{name}")));
+    let merged = run(["merge", &shards[0], &shards[1]]);
+    assert_eq!(merged.code, Some(1), "{}", merged.err);
+    assert!(
+        merged.out.contains("expected `t2v.r_at.1`") || merged.out.contains("expected t2v.r_at.1"),
+        "{}",
+        merged.out
+    );
+    assert_eq!(fs::read_dir(folder.path("run/weights")).unwrap().count(), 2);
+    let whole = train(&suite, &out, &more);
+    assert!(
+        whole.err.contains("0 of 2 trials to run, 2 already recorded"),
+        "{}",
+        whole.err
+    );
+    assert!(whole.err.contains("has 2 parts of a sweep"), "{}", whole.err);
 }
 
 #[test]
@@ -182,7 +272,7 @@ fn the_recipes_train_a_sweep_in_parts() {
     let slurm = block("```sh\n#!/bin/bash\n", "```");
     let kubernetes = block("- |\n", "```");
     for task in ["1", "2"] {
-        let place = [("SLURM_ARRAY_TASK_ID", task), ("SLURM_ARRAY_TASK_COUNT", "2")];
+        let place = [("SLURM_ARRAY_TASK_ID", task)];
         let done = shell(&slurm, &place);
         assert_eq!(done.code, Some(0), "{}", done.err);
     }

@@ -87,6 +87,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
             write!(out, "{}", compare_table(&record, width))?;
             if let Some(files) = files {
                 writeln!(out, "report: {}", files.report.display())?;
+                writeln!(out, "page: {}", files.page.display())?;
             }
         }
     }

@@ -12,6 +12,7 @@ use super::inputs::{InputArgs, option, switch};
 use super::lists::ListArgs;
 use super::output::OutputFile;
 use super::progress::Pairs;
+use super::report::print_places;
 use super::show::ShowArgs;
 use crate::eval::{
     Bank, EvalError, EvalRequest, Evaluated, EvaluatedLists, Given, Joined, Lists, Names, Notice, Post,
@@ -163,7 +164,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
         .transpose()?;
     args.show.print(&found)?;
     if let Some(rendered) = rendered.filter(|_| args.show.for_people()) {
-        writeln!(super::console::stdout(), "report: {}", rendered.report.display())?;
+        print_places(&rendered)?;
     }
     Ok(ExitCode::Fine)
 }

@@ -345,12 +345,12 @@ impl From<MergeError> for Failure {
             MergeError::OtherSweep { other, .. } => (
                 "other-sweep",
                 other,
-                "every part needs the same suite, settings, data and program",
+                "remove it or leave it out: every part needs the same suite, settings, data and program",
             ),
             MergeError::TwoResults { other, .. } => (
                 "two-results",
                 other,
-                "leave one of the two out; results of one program differ where machines do",
+                "remove one of the two folders, or move it elsewhere; results of one program differ where machines do",
             ),
         };
         Self::message(ExitCode::NotComparable, reason, text, remedy).in_file(&file)

@@ -30,6 +30,7 @@ struct WireOutcome {
     reason: &'static str,
     folder: String,
     report: String,
+    page: String,
     summary: String,
     n_trials: usize,
     n_reused: usize,
@@ -73,7 +74,7 @@ pub(super) fn measure(
     };
     let writer = RunWriter::open(args.out.clone().unwrap_or_else(default))?;
     refuse_other_machine(&writer, &record)?;
-    check_older_run(&writer, &record)?;
+    check_older_run(writer.folder(), &record)?;
     writer.write_run(&record)?;
 
     let options = MeasureOptions {
@@ -200,6 +201,7 @@ fn conclude(
             reason,
             folder: folder.path().display().to_string(),
             report: rendered.report.display().to_string(),
+            page: rendered.page.display().to_string(),
             summary: rendered.summary.display().to_string(),
             n_trials: n_cells,
             n_reused: outcome.n_reused,

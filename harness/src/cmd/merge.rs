@@ -4,15 +4,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hitbench_reports::RunWriter;
+use hitbench_reports::record::SHARDS;
+use hitbench_reports::{RunFolder, RunWriter};
 
 use super::conclude::conclude;
 use super::failure::Failure;
+use super::report::print_places;
 use super::show::ShowArgs;
 use crate::eval::{EvalError, Merged, Shard, write_run};
 use crate::exit_code::ExitCode;
 use crate::trial::RunOutcome;
-use crate::trial::merge::{MergedRun, find_runs};
+use crate::trial::merge::{MergedRun, find_runs, find_shards, whole_of};
 
 /// Puts the shards of an evaluation or of a sweep together, to the result of one process, to the byte.
 ///
@@ -29,7 +31,7 @@ pub struct MergeArgs {
     /// Run folders with shards, or runs of parts of one sweep.
     #[arg(value_name = "DIR", required = true)]
     runs: Vec<PathBuf>,
-    /// Run folder of the whole; default the first DIR.
+    /// Run folder of the whole; default the first DIR, or the folder whose `shards` it lies in.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -39,37 +41,60 @@ pub struct MergeArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure`] with exit code 2 for shards of an evaluation that are missing, and any that are damaged, 3 for shards of
-/// different evaluations or sweeps, 74 when something cannot be written.
+/// [`Failure`] with exit code 2 for folders without parts, shards of an evaluation that are missing, and any that are
+/// damaged, 3 for parts of different evaluations or sweeps, 74 when something cannot be written.
 pub fn run(args: &MergeArgs) -> Result<ExitCode, Failure> {
-    let folder = args.out.as_ref().unwrap_or(&args.runs[0]);
-    match Shard::read_all(&args.runs) {
-        Err(error @ EvalError::NoShards { .. }) => {
-            merge_sweep(args, folder)?.ok_or_else(|| Failure::from(error))
+    let folders: Vec<PathBuf> = args.runs.iter().map(|run| without_shards(run)).collect();
+    let whole = args.out.as_deref().unwrap_or(whole_of(&args.runs[0]));
+    let mut runs = Vec::new();
+    let mut n_evaluations = 0;
+    for folder in &folders {
+        let is_evaluation = Shard::is_in(folder)?;
+        let found = match is_evaluation {
+            true => find_shards(folder)?,
+            false => find_runs(folder)?,
+        };
+        if !is_evaluation && found.is_empty() {
+            let runs = vec![folder.clone()];
+            return Err(EvalError::NoShards { runs }.into());
         }
-        shards => merge_evaluation(args, folder, shards?),
+        n_evaluations += usize::from(is_evaluation);
+        runs.extend(found);
+    }
+    match (n_evaluations, runs.is_empty()) {
+        (0, _) => merge_sweep(args, whole, runs),
+        (_, true) => merge_evaluation(args, whole, &folders),
+        (_, false) => Err(Failure::message(
+            ExitCode::NotComparable,
+            "other-shards",
+            "there are parts of an evaluation, and parts of a sweep".to_owned(),
+            "merge each by itself, in folders of their own",
+        )),
     }
 }
 
-fn merge_evaluation(args: &MergeArgs, folder: &Path, shards: Vec<Shard>) -> Result<ExitCode, Failure> {
-    let merged = Merged::new(shards)?;
+/// `X` for `X/shards`.
+fn without_shards(folder: &Path) -> PathBuf {
+    match folder.file_name() {
+        Some(name) if name == SHARDS => whole_of(folder).to_owned(),
+        _ => folder.to_owned(),
+    }
+}
+
+fn merge_evaluation(args: &MergeArgs, whole: &Path, folders: &[PathBuf]) -> Result<ExitCode, Failure> {
+    let merged = Merged::new(Shard::read_all(folders)?)?;
     for notice in &merged.found.notices {
         writeln!(io::stderr(), "warning: {notice}")?;
     }
-    let rendered = write_run(folder, &merged.found, merged.contents, merged.command)?;
+    let rendered = write_run(whole, &merged.found, merged.contents, merged.command)?;
     args.show.print(&merged.found)?;
     if args.show.for_people() {
-        writeln!(super::console::stdout(), "report: {}", rendered.report.display())?;
+        print_places(&rendered)?;
     }
     Ok(ExitCode::Fine)
 }
 
-/// None where there are no runs.
-fn merge_sweep(args: &MergeArgs, folder: &Path) -> Result<Option<ExitCode>, Failure> {
-    let mut runs = find_runs(&args.runs)?;
-    if runs.is_empty() {
-        return Ok(None);
-    }
+fn merge_sweep(args: &MergeArgs, whole: &Path, mut runs: Vec<RunFolder>) -> Result<ExitCode, Failure> {
     if !args.show.json && !args.show.for_people() {
         return Err(Failure::message(
             ExitCode::Input,
@@ -78,19 +103,17 @@ fn merge_sweep(args: &MergeArgs, folder: &Path) -> Result<Option<ExitCode>, Fail
             "leave --format out; the run folder has its tables in report.md and summary.csv",
         ));
     }
-    let writer = RunWriter::open(folder)?;
+    let writer = RunWriter::open(whole)?;
     // What was merged before is a part as well.
-    if !args.runs.iter().any(|run| run == folder) && folder.join("run.json").is_file() {
+    if !runs.contains(writer.folder()) && writer.folder().run().is_ok() {
         runs.push(writer.folder().clone());
     }
-    let Some(merged) = MergedRun::new(&runs)? else {
-        return Ok(None);
-    };
+    let merged = MergedRun::new(&runs)?;
     merged.write(&writer)?;
     let outcome = RunOutcome {
         n_ok: merged.n_finished(),
         n_failed: merged.n_failed(),
         ..RunOutcome::default()
     };
-    conclude(&writer, outcome, true, args.show.json).map(Some)
+    conclude(&writer, outcome, true, args.show.json)
 }

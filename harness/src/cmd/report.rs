@@ -12,7 +12,7 @@ use super::console::stdout;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
 
-/// Draws report.md, summary.csv and the plots of a run folder again, and prints its tables.
+/// Draws report.md, report.html, summary.csv and the plots of a run folder again, and prints its tables.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  hitbench report runs/quickstart-1a2b3c4d\n  \
     hitbench report runs/quickstart-1a2b3c4d --tensorboard runs/events")]
@@ -42,6 +42,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         let files = json!({
             "schema": "hitbench.report/1",
             "report": rendered.report,
+            "page": rendered.page,
             "summary": rendered.summary,
             "plots": rendered.plots,
             "tensorboard": events,
@@ -63,6 +64,13 @@ pub(super) fn print_tables(folder: &RunFolder, rendered: &Rendered) -> Result<()
         .is_terminal()
         .then(|| console::Term::stdout().size().1);
     write!(out, "{}", tables(folder, width)?)?;
+    print_places(rendered)
+}
+
+/// Prints where the report lies.
+pub(super) fn print_places(rendered: &Rendered) -> Result<(), Failure> {
+    let mut out = stdout();
     writeln!(out, "report: {}", rendered.report.display())?;
+    writeln!(out, "page: {}", rendered.page.display())?;
     Ok(())
 }

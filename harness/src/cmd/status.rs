@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::slice;
 
 use clap::Args;
 use hitbench_reports::RunFolder;
@@ -14,7 +13,7 @@ use serde::Serialize;
 use super::console::stdout;
 use super::failure::Failure;
 use crate::exit_code::ExitCode;
-use crate::trial::merge::find_runs;
+use crate::trial::merge::{difference, find_runs};
 
 /// Says what of a run is done, what failed and why, and what is left. Of a sweep in shards it counts what the shards have.
 #[derive(Debug, Args)]
@@ -65,7 +64,7 @@ enum State {
 /// # Errors
 /// [`Failure`] with exit code 2 for a folder that is no run.
 pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let mut folders = find_runs(slice::from_ref(&args.folder))?.into_iter();
+    let mut folders = find_runs(&args.folder)?.into_iter();
     let first = folders.next().unwrap_or_else(|| RunFolder::new(&args.folder));
     let run = first.run()?;
     let mut trials = states(&first, &run)?;
@@ -75,6 +74,14 @@ pub fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         0
     };
     for shard in folders {
+        if let Some(what) = difference(&run, &shard.run()?) {
+            let shard = shard.path().display();
+            writeln!(
+                io::stderr(),
+                "warning: {shard} is a part of another sweep (other {what}), and is not counted"
+            )?;
+            continue;
+        }
         for (trial, in_shard) in trials.iter_mut().zip(states(&shard, &run)?) {
             if in_shard.state < trial.state {
                 *trial = in_shard;

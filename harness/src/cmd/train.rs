@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hitbench_reports::record::{
-    AxisRecord, FORMAT, PlannedCell, PlannedTrial, RunRecord, SuiteRecord, ToolRecord, refuse_what_is_no_run,
+    AxisRecord, FORMAT, PlannedCell, PlannedTrial, RunRecord, SuiteRecord, ToolRecord,
 };
 use hitbench_reports::{RunFolder, RunWriter};
 
 use super::conclude;
 use super::console::stdout;
 use super::failure::Failure;
-use super::folder::{check_older_run, command};
+use super::folder::{check_older_run, check_whole, command, warn_of_shards};
 use super::progress::Progress;
 use super::run::RunArgs;
 use super::stop;
@@ -46,20 +46,26 @@ pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<
         ))
     };
     let whole = args.out.clone().unwrap_or_else(default);
+    let mut merged = Vec::new();
     let folder = match args.shard {
         Some(part) => {
-            refuse_what_is_no_run(&RunFolder::new(&whole))?;
+            check_whole(&whole, &record)?;
+            merged = RunFolder::new(&whole).trials()?;
             shard_folder(&whole, part)
         }
-        None => whole.clone(),
+        None => {
+            warn_of_shards(&whole)?;
+            whole.clone()
+        }
     };
     let writer = RunWriter::open(folder)?;
-    check_older_run(&writer, &record)?;
+    check_older_run(writer.folder(), &record)?;
     writer.write_run(&record)?;
 
     let options = RunOptions {
         build_id: &record.tool.build_id,
         machine: &machine::fingerprint(&record.machine),
+        merged: &merged,
         fail_fast: args.fail_fast,
         keep_weights: args.keep_weights,
         stop,
@@ -73,14 +79,6 @@ pub(super) fn train(args: &RunArgs, suite: &Suite, stop: &AtomicBool) -> Result<
     if let Some(part) = args.shard {
         let mut at = 0..;
         tasks.retain(|_| at.next().is_some_and(|at| part.is_dealt(at)));
-        // What an earlier merge has brought together need not be made again.
-        let merged = RunFolder::new(&whole).trials()?;
-        let build_id = &record.tool.build_id;
-        let is_merged = |task: &TrialTask<'_>| {
-            let mut merged = merged.iter();
-            merged.any(|trial| trial.answers(task.id, task.cell_hash, build_id))
-        };
-        tasks.retain(|task| !is_merged(task));
     }
     let outcome = run_trials(&tasks, &writer, options, &mut Progress::new())?;
     let code = conclude::conclude(&writer, outcome, false, args.json)?;

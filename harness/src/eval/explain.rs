@@ -105,7 +105,9 @@ impl EvalError {
             }
             Self::OtherRun { .. } => Some("choose another folder with --out"),
             Self::Shard { .. } => Some("count the shard again: `hitbench eval ... --shard I/N --out DIR`"),
-            Self::NoShards { .. } => Some("`hitbench eval ... --shard I/N --out DIR` writes them"),
+            Self::NoShards { .. } => Some(
+                "`hitbench run SUITE --shard I/N` and `hitbench eval ... --shard I/N --out DIR` write them",
+            ),
             Self::OtherShards { .. } => Some(
                 "every shard needs the same files, options and program, and the same kernel: name it with --kernel",
             ),

@@ -19,6 +19,7 @@ use super::prepare::Prepared;
 use crate::machine;
 use crate::metric::{Observer, PartialCounts};
 use crate::part::Part;
+use crate::trial::merge::find_shards;
 
 mod wire;
 
@@ -107,6 +108,8 @@ impl Shard {
         let is_empty = fs::read_dir(run).map_or(true, |mut entries| entries.next().is_none());
         let found = if is_empty {
             return Ok(());
+        } else if !find_shards(run)?.is_empty() {
+            "parts of a sweep".to_owned()
         } else if run.join(SHARDS).is_dir() {
             let end = format!("-of-{}.json", part.of());
             let of_others = |path: &PathBuf| !path.to_string_lossy().ends_with(&end);
@@ -137,6 +140,14 @@ impl Shard {
         fs::create_dir_all(&folder).map_err(|source| RecordError::Write { path: folder, source })?;
         replace_file(&path, &wire::bytes(self))?;
         Ok(path)
+    }
+
+    /// Whether a run folder has shards of an evaluation.
+    ///
+    /// # Errors
+    /// [`EvalError::Record`] when it cannot be listed.
+    pub fn is_in(run: &Path) -> Result<bool, EvalError> {
+        Ok(!files(&run.join(SHARDS))?.is_empty())
     }
 
     /// All shards of some run folders, by name.

@@ -4,14 +4,18 @@
 //! nothing of each other. Its plan is that of the whole suite, and it holds the trials that were dealt to it. A trial has
 //! one result wherever it ran, so that merging takes each where it is, in any order and as often as wanted.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use hitbench_reports::record::{RecordError, RunFolder, RunRecord, RunWriter, SHARDS, TrialRecord};
+use hitbench_reports::record::{
+    CurveRow, RankRow, RecordError, RunFolder, RunRecord, RunWriter, SHARDS, TimingRow, TrialRecord,
+};
 
 use super::weights::weights_file;
+use crate::machine::fingerprint;
 use crate::part::Part;
 
 /// Folder of a shard of the run in `run`.
@@ -19,23 +23,46 @@ pub fn shard_folder(run: &Path, part: Part) -> PathBuf {
     run.join(SHARDS).join(part.file_stem())
 }
 
-/// The runs in some folders: for each the folder itself, if it has a `run.json`, and its shards by name.
+/// The run folder that a folder belongs to: of `X/shards` and `X/shards/I-of-N` it is `X`.
+pub fn whole_of(folder: &Path) -> &Path {
+    let is_shards = |path: &&Path| path.file_name().is_some_and(|name| name == SHARDS);
+    let mut own_and_parent = folder.ancestors().take(2);
+    match own_and_parent.find(is_shards).and_then(Path::parent) {
+        Some(whole) if whole.as_os_str().is_empty() => Path::new("."),
+        Some(whole) => whole,
+        None => folder,
+    }
+}
+
+/// The runs in a folder: the folder itself, if it has a `run.json`, and its shards by name.
 ///
 /// # Errors
 /// [`RecordError::Read`] for a folder that cannot be listed.
-pub fn find_runs(folders: &[PathBuf]) -> Result<Vec<RunFolder>, RecordError> {
-    let mut found = Vec::new();
-    for folder in folders {
-        let mut paths = vec![folder.clone()];
-        paths.extend(subfolders(&folder.join(SHARDS))?);
-        paths.retain(|path| path.join("run.json").is_file());
-        found.extend(paths.into_iter().map(RunFolder::new));
+pub fn find_runs(folder: &Path) -> Result<Vec<RunFolder>, RecordError> {
+    let own = RunFolder::new(folder);
+    let mut found = find_shards(folder)?;
+    if has_run(folder) {
+        found.insert(0, own);
     }
     Ok(found)
 }
 
+/// The runs that are shards of a folder, by name.
+///
+/// # Errors
+/// [`RecordError::Read`] for a folder that cannot be listed.
+pub fn find_shards(folder: &Path) -> Result<Vec<RunFolder>, RecordError> {
+    let mut paths = entries(&folder.join(SHARDS))?;
+    paths.retain(|path| has_run(path));
+    Ok(paths.into_iter().map(RunFolder::new).collect())
+}
+
+fn has_run(folder: &Path) -> bool {
+    folder.join("run.json").is_file()
+}
+
 /// What a folder holds, by name; nothing where there is no such folder.
-fn subfolders(folder: &Path) -> Result<BTreeSet<PathBuf>, RecordError> {
+fn entries(folder: &Path) -> Result<BTreeSet<PathBuf>, RecordError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         read => read.map_err(|source| read_error(folder, source))?,
@@ -89,24 +116,29 @@ pub enum MergeError {
 pub struct MergedRun {
     /// The run.
     run: RunRecord,
-    /// Recorded trials in the order of the plan, each with the folder that it comes from.
-    trials: Vec<(TrialRecord, RunFolder)>,
+    /// Recorded trials in the order of the plan.
+    trials: Vec<MergedTrial>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct MergedTrial {
+    record: TrialRecord,
+    /// The folders that have it, with this result; the one of the record comes first.
+    folders: Vec<RunFolder>,
 }
 
 impl MergedRun {
-    /// Puts runs of one sweep together; none where there are no runs. Of a trial that several have, a finished record
-    /// goes before a failed one.
+    /// Puts runs of one sweep together, at least one. Of a trial that several have, a finished record goes before a failed
+    /// one.
     ///
     /// # Errors
     /// [`MergeError`], by what is wrong.
-    pub fn new(folders: &[RunFolder]) -> Result<Option<Self>, MergeError> {
+    pub fn new(folders: &[RunFolder]) -> Result<Self, MergeError> {
         let mut runs = Vec::with_capacity(folders.len());
         for folder in folders {
             runs.push((folder.run()?, folder.trials()?, folder));
         }
-        let Some((first, _, first_folder)) = runs.first() else {
-            return Ok(None);
-        };
+        let (first, _, first_folder) = runs.first().expect("a run at least");
         for (run, _, folder) in &runs {
             if run.suite.is_throughput() {
                 let path = folder.path().to_owned();
@@ -131,22 +163,30 @@ impl MergedRun {
                     };
                     trials.iter().filter(ours).map(move |trial| (trial, *folder))
                 });
-                if let Some((trial, folder)) = best(recorded.collect())? {
-                    trials.push((trial.clone(), folder.clone()));
-                }
+                trials.extend(merged(recorded.collect())?);
             }
         }
-        // Machines and commands may differ: whichever comes first by its text, whatever the order of the folders.
-        let run = runs.iter().map(|(run, ..)| run).min_by_key(text);
-        Ok(Some(Self {
-            run: run.unwrap_or(first).clone(),
-            trials,
-        }))
+        // Machines may differ: that of most trials, and of equals the first by its text, whatever the order of the folders.
+        let on_machine = |run: &RunRecord| {
+            let machine = fingerprint(&run.machine);
+            let trained = { trials.iter() }.filter_map(|trial| trial.record.result()?.training.as_ref());
+            trained
+                .filter(|training| training.machines.contains(&machine))
+                .count()
+        };
+        let run =
+            { runs.iter().map(|(run, ..)| run) }.min_by_key(|run| (Reverse(on_machine(run)), text(run)));
+        let mut run = run.unwrap_or(first).clone();
+        // What made a part does not make the whole.
+        if let Some(at) = run.command.iter().position(|word| word == "--filter") {
+            run.command.drain(at..run.command.len().min(at + 2));
+        }
+        Ok(Self { run, trials })
     }
 
     /// Trials that came to their end.
     pub fn n_finished(&self) -> usize {
-        let finished = self.trials.iter().filter(|(trial, _)| trial.result().is_some());
+        let finished = self.trials.iter().filter(|trial| trial.record.result().is_some());
         finished.count()
     }
 
@@ -158,30 +198,59 @@ impl MergedRun {
     /// Writes the whole, each trial's files before its record. What is there already stays.
     ///
     /// # Errors
-    /// [`RecordError`] for a file that cannot be read or written.
+    /// [`RecordError`] for a file that cannot be read, before anything is written, or that cannot be written.
     pub fn write(&self, writer: &RunWriter) -> Result<(), RecordError> {
-        writer.write_run(&self.run)?;
         let there = writer.folder().trials()?;
-        for (trial, folder) in &self.trials {
-            if there.contains(trial) {
-                continue;
-            }
-            if trial.result().is_some() {
-                writer.write_ranks(&trial.id, &folder.ranks(&trial.id)?)?;
-                writer.write_curves(&trial.id, &folder.curves(&trial.id)?)?;
-                let mut timing = folder.timing()?;
-                timing.retain(|row| row.trial == trial.id);
-                writer.replace_timing(&trial.id, &timing)?;
-                copy_weights(folder.path(), writer.folder().path(), &trial.id)?;
-            }
-            writer.append_trial(trial)?;
+        let is_new = |trial: &&MergedTrial| !there.contains(&trial.record);
+        let new: Vec<&MergedTrial> = self.trials.iter().filter(is_new).collect();
+        for trial in &new {
+            trial.read()?;
         }
-        Ok(())
+        writer.write_run(&self.run)?;
+        for trial in new {
+            let id = &trial.record.id;
+            if let Some((ranks, curves, timing)) = trial.read()? {
+                writer.write_ranks(id, &ranks)?;
+                writer.write_curves(id, &curves)?;
+                writer.replace_timing(id, &timing)?;
+            }
+            writer.append_trial(&trial.record)?;
+        }
+        { self.trials.iter() }.try_for_each(|trial| trial.copy_weights(writer.folder().path()))
     }
 }
 
-/// What differs between the runs of two sweeps, in a word or two; `None` for parts of one sweep.
-fn difference(a: &RunRecord, b: &RunRecord) -> Option<&'static str> {
+impl MergedTrial {
+    /// What its folder holds of a finished trial.
+    fn read(&self) -> Result<Option<(Vec<RankRow>, Vec<CurveRow>, Vec<TimingRow>)>, RecordError> {
+        let (folder, id) = (&self.folders[0], &self.record.id);
+        if self.record.result().is_none() {
+            return Ok(None);
+        }
+        let mut timing = folder.timing()?;
+        timing.retain(|row| row.trial == *id);
+        Ok(Some((folder.ranks(id)?, folder.curves(id)?, timing)))
+    }
+
+    /// Copies its weights from whichever folder has kept them, unless they are there.
+    fn copy_weights(&self, run: &Path) -> Result<(), RecordError> {
+        let file = |run: &Path| weights_file(run, &self.record.id);
+        let to = file(run);
+        let mut kept = self.folders.iter().map(|folder| file(folder.path()));
+        let Some(from) = kept.find(|from| from.is_file()).filter(|_| !to.is_file()) else {
+            return Ok(());
+        };
+        let temporary = to.with_file_name(format!(".{}.safetensors.tmp", self.record.id));
+        let copied = { to.parent().map_or(Ok(()), fs::create_dir_all) }
+            .and_then(|()| fs::copy(&from, &temporary))
+            .and_then(|_| File::open(&temporary)?.sync_all())
+            .and_then(|()| fs::rename(&temporary, &to));
+        copied.map_err(|source| RecordError::Write { path: to, source })
+    }
+}
+
+/// What differs between two runs, in a word or two; `None` for parts of one sweep.
+pub fn difference(a: &RunRecord, b: &RunRecord) -> Option<&'static str> {
     [
         (a.suite.name != b.suite.name, "suite"),
         (a.suite.version != b.suite.version, "version of the suite"),
@@ -194,10 +263,10 @@ fn difference(a: &RunRecord, b: &RunRecord) -> Option<&'static str> {
     .find_map(|(differs, what)| differs.then_some(what))
 }
 
-/// The record to take: a finished one if there is one, and of equal results always the same.
-fn best<'a>(
+/// The record to take of a trial: a finished one if there is one, and of equal results always the same.
+fn merged<'a>(
     mut recorded: Vec<(&'a TrialRecord, &'a RunFolder)>,
-) -> Result<Option<(&'a TrialRecord, &'a RunFolder)>, MergeError> {
+) -> Result<Option<MergedTrial>, MergeError> {
     if recorded.iter().any(|(trial, _)| trial.result().is_some()) {
         recorded.retain(|(trial, _)| trial.result().is_some());
     }
@@ -212,25 +281,17 @@ fn best<'a>(
             });
         }
     }
-    Ok(recorded.into_iter().min_by_key(|(trial, _)| text(trial)))
+    recorded.sort_by_key(|(trial, _)| text(trial));
+    let folders = recorded.iter().map(|(_, folder)| (*folder).clone()).collect();
+    Ok(recorded.first().map(|(record, _)| MergedTrial {
+        record: (*record).clone(),
+        folders,
+    }))
 }
 
 /// A record as it is written.
 fn text(record: &impl serde::Serialize) -> String {
     serde_json::to_string(record).expect("a record has string keys only")
-}
-
-/// Copies the weights of a trial, if they were kept, under a temporary name first.
-fn copy_weights(from: &Path, to: &Path, trial: &str) -> Result<(), RecordError> {
-    let (from, to) = (weights_file(from, trial), weights_file(to, trial));
-    if !from.is_file() {
-        return Ok(());
-    }
-    let temporary = to.with_extension("safetensors.tmp");
-    let copied = { to.parent().map_or(Ok(()), fs::create_dir_all) }
-        .and_then(|()| fs::copy(&from, &temporary))
-        .and_then(|_| fs::rename(&temporary, &to));
-    copied.map_err(|source| RecordError::Write { path: to, source })
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub struct RunOptions<'a> {
     pub build_id: &'a str,
     /// Fingerprint of this machine, part of every record.
     pub machine: &'a str,
+    /// Trials that are recorded in another folder, and so need not run.
+    pub merged: &'a [TrialRecord],
     /// Ends the run at the first failed trial.
     pub fail_fast: bool,
     /// Keeps the trained weights of each trial in the run folder.
@@ -69,8 +71,8 @@ pub fn run_trials(
 ) -> Result<RunOutcome, TrialError> {
     let recorded = writer.folder().trials()?;
     let is_done = |task: &TrialTask<'_>| {
-        recorded
-            .iter()
+        { recorded.iter() }
+            .chain(options.merged)
             .any(|trial| trial.answers(task.id, task.cell_hash, options.build_id))
     };
     let todo: Vec<&TrialTask<'_>> = tasks.iter().filter(|task| !is_done(task)).collect();

@@ -20,6 +20,7 @@ fn a_small_report_in_full() {
     let plots = [Embedded {
         stem: "recall".to_owned(),
         alt: "R@10 against queue_len".to_owned(),
+        svg: String::new(),
     }];
     insta::assert_snapshot!(report_md(&run, &trials, Some(&fixture::comparisons(&run)), &plots), @r"
     # queue-by-hierarchy (suite version 1)

@@ -1,4 +1,4 @@
-//! The files of a comparison: `compare.md`, `compare.csv` and `plots/`.
+//! The files of a comparison: `compare.md`, `compare.html`, `compare.csv` and `plots/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,15 @@ use super::markdown::with_plots;
 use super::plots::figures;
 use super::record::CompareRecord;
 use crate::record::{RecordError, replace_file};
-use crate::render::write_plots;
+use crate::render::{write_plots, write_report};
 
 /// Files that [`write_files`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompareFiles {
     /// `compare.md`.
     pub report: PathBuf,
+    /// `compare.html`, the same in one file.
+    pub page: PathBuf,
     /// `compare.csv`.
     pub table: PathBuf,
     /// `plots/*.svg` and `plots/*.png`.
@@ -30,8 +32,13 @@ pub fn write_files(record: &CompareRecord, folder: &Path) -> Result<CompareFiles
     fs::create_dir_all(&plots_folder).map_err(RecordError::write(&plots_folder))?;
     let place = |stem: &str, extension: &str| plots_folder.join(format!("{stem}.{extension}"));
     let (plots, embedded) = write_plots(&figures(record), place)?;
-    let (report, table) = (folder.join("compare.md"), folder.join("compare.csv"));
+    let table = folder.join("compare.csv");
     replace_file(&table, &compare_csv(record))?;
-    replace_file(&report, with_plots(record, &embedded).as_bytes())?;
-    Ok(CompareFiles { report, table, plots })
+    let [report, page] = write_report(&folder.join("compare"), &with_plots(record, &embedded), &embedded)?;
+    Ok(CompareFiles {
+        report,
+        page,
+        table,
+        plots,
+    })
 }

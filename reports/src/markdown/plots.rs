@@ -9,6 +9,8 @@ pub(crate) struct Embedded {
     pub(crate) stem: String,
     /// What it shows, for readers who cannot see it.
     pub(crate) alt: String,
+    /// The drawing.
+    pub(crate) svg: String,
 }
 
 /// A section with every plot; nothing without plots.

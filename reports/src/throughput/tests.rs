@@ -293,6 +293,7 @@ fn a_report_in_full() {
     let plots = [Embedded {
         stem: "roofline".to_owned(),
         alt: "Roofline".to_owned(),
+        svg: String::new(),
     }];
     insta::assert_snapshot!(report_md(&view, &plots), @r"
     # similarity (suite version 1)

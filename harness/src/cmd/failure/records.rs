@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hitbench_reports::RecordError;
+use hitbench_reports::record::SHARDS;
 
 use super::Failure;
 use crate::cmd::output::WRITABLE;
@@ -16,6 +17,9 @@ struct Explained(RecordError);
 impl Explained {
     fn remedy(&self) -> Option<&'static str> {
         match &self.0 {
+            RecordError::NotARun { path } if path.join(SHARDS).is_dir() => {
+                Some("its parts are not merged yet: `hitbench merge` with this folder")
+            }
             RecordError::NotARun { .. } => {
                 Some("name the folder that `hitbench run --out` or `hitbench eval --out` wrote")
             }

@@ -58,6 +58,9 @@ struct WireTrial {
     seed: u64,
     protocol: ProtocolRecord,
     pairs_per_s: Option<f64>,
+    /// Left out where it is not so, which it is nearly always.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    trained_elsewhere: bool,
     t2v: Option<WireRanked>,
     v2t: Option<WireRanked>,
 }
@@ -111,6 +114,7 @@ impl From<&Baseline> for WireBaseline {
             seed: trial.seed,
             protocol: trial.protocol.clone(),
             pairs_per_s: trial.pairs_per_s,
+            trained_elsewhere: trial.trained_elsewhere,
             t2v: trial.t2v.as_ref().map(|ranked| known.ranked(ranked)),
             v2t: trial.v2t.as_ref().map(|ranked| known.ranked(ranked)),
         };
@@ -178,7 +182,7 @@ impl TryFrom<WireBaseline> for Baseline {
                     t2v: ranked(trial.t2v, Direction::T2v)?,
                     v2t: ranked(trial.v2t, Direction::V2t)?,
                     pairs_per_s: trial.pairs_per_s,
-                    trained_elsewhere: false,
+                    trained_elsewhere: trial.trained_elsewhere,
                 });
             }
             cells.push(CellEvidence {

@@ -90,10 +90,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// What comes of merging runs, given by their folders.
 fn merged(folders: &[&Path]) -> Result<MergedRun, String> {
     let folders: Vec<RunFolder> = folders.iter().map(|&folder| RunFolder::new(folder)).collect();
-    match MergedRun::new(&folders) {
-        Ok(merged) => Ok(merged.expect("there are runs")),
-        Err(error) => Err(error.to_string()),
-    }
+    MergedRun::new(&folders).map_err(|error| error.to_string())
 }
 
 /// What merging leaves in a new folder.
@@ -117,9 +114,9 @@ fn parts_make_the_whole_in_any_order_and_as_often_as_wanted() {
         dealt.retain(|_| part.is_dealt(at.next().unwrap()));
         write(&shard_folder(&folder.path().join("big"), part), &run, &dealt);
     }
-    let mut found = find_runs(&[folder.path().join("big")]).unwrap();
+    let mut found = find_runs(&folder.path().join("big")).unwrap();
     assert_eq!(found.len(), 3);
-    let merged = MergedRun::new(&found).unwrap().unwrap();
+    let merged = MergedRun::new(&found).unwrap();
     assert_eq!((merged.n_finished(), merged.n_failed()), (10, 0));
 
     let target = folder.path().join("target");
@@ -128,7 +125,7 @@ fn parts_make_the_whole_in_any_order_and_as_often_as_wanted() {
     assert_eq!(files(&target), files(&whole));
     found.reverse();
     found.push(RunFolder::new(&target));
-    let again = MergedRun::new(&found).unwrap().unwrap();
+    let again = MergedRun::new(&found).unwrap();
     again.write(&writer).unwrap();
     assert_eq!(files(&target), files(&whole));
 }
@@ -179,7 +176,7 @@ fn of_two_records_of_a_trial_a_finished_one_is_taken_and_of_equal_ones_always_th
     );
     let both = merged(&[&a, &b]).unwrap();
     assert_eq!((both.n_finished(), both.n_failed()), (2, 1));
-    let of = |at: usize| &both.trials[at].0;
+    let of = |at: usize| &both.trials[at].record;
     assert_eq!(of(0), &trials[0]);
     assert!(matches!(&of(1).outcome, TrialOutcome::Failed { error } if error == "x"));
     assert_eq!(written(&both), written(&merged(&[&b, &a]).unwrap()));
@@ -246,9 +243,50 @@ fn times_of_kernels_are_no_sweep_and_folders_without_runs_hold_nothing() {
         path.display()
     );
     assert_eq!(merged(&[&path]), Err(expected));
-    assert_eq!(
-        find_runs(&[folder.path().to_owned(), path.join("none")]).unwrap(),
-        []
-    );
-    assert!(matches!(MergedRun::new(&[]), Ok(None)));
+    assert_eq!(find_runs(&path.join("none")).unwrap(), []);
+}
+
+#[test]
+fn a_folder_of_shards_belongs_to_its_run() {
+    for path in ["a/b", "a/b/shards", "a/b/shards/1-of-2"] {
+        assert_eq!(whole_of(Path::new(path)), Path::new("a/b"));
+    }
+    assert_eq!(whole_of(Path::new("shards/1-of-2")), Path::new("."));
+}
+
+#[test]
+fn the_whole_has_the_machine_of_most_trials_and_the_command_of_none_of_its_parts() {
+    let (mut run, mut trials) = (run(), trials());
+    let folder = TempDir::new().unwrap();
+    let mut names = Vec::new();
+    for (cores, dealt) in [(1, 0..3), (2, 3..10)] {
+        run.machine.cores = cores;
+        run.command = ["run", "a.yaml", "--filter", "x=1"].map(str::to_owned).to_vec();
+        let machine = fingerprint(&run.machine);
+        for trial in &mut trials[dealt.clone()] {
+            if let TrialOutcome::Ok(result) = &mut trial.outcome {
+                let machines = BTreeSet::from([machine.clone()]);
+                result.training.as_mut().unwrap().machines = machines;
+            }
+        }
+        let path = folder.path().join(cores.to_string());
+        write(&path, &run, &trials[dealt]);
+        names.push(path);
+    }
+    let whole = merged(&[&names[0], &names[1]]).unwrap();
+    assert_eq!(whole.run.machine.cores, 2);
+    assert_eq!(whole.run.command, ["run", "a.yaml"]);
+    assert_eq!(whole, merged(&[&names[1], &names[0]]).unwrap());
+}
+
+#[test]
+fn nothing_is_written_when_a_part_lacks_a_file() {
+    let (run, trials) = (run(), trials());
+    let folder = TempDir::new().unwrap();
+    let (part, whole) = (folder.path().join("part"), folder.path().join("whole"));
+    write(&part, &run, &trials);
+    fs::remove_file(part.join(format!("ranks/{}.csv", trials[4].id))).unwrap();
+    let writer = RunWriter::open(&whole).unwrap();
+    assert!(merged(&[&part]).unwrap().write(&writer).is_err());
+    assert!(files(&whole).is_empty());
 }
