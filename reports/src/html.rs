@@ -21,7 +21,7 @@ pub(crate) fn page(markdown: &str, plots: &[Embedded]) -> String {
     for (number, heading) in headings.iter().enumerate() {
         if heading.level == HeadingLevel::H2 {
             let text = escaped(&heading.text);
-            write!(contents, "<a href=\"#section-{number}\">{text}</a>\n").expect("text takes all");
+            writeln!(contents, "<a href=\"#section-{number}\">{text}</a>").expect("text takes all");
         }
     }
     let mut body = String::new();

@@ -58,7 +58,7 @@ pub fn differences(run: &RunRecord, folder: &RunFolder) -> Result<ComparisonsFil
         );
     }
     if hits.metrics.len() > 1 {
-        file.method += " Those in all metrics count together.";
+        file.method += " Statements on all metrics count together.";
     }
     for family in [axis_effects(run, &hits), cells] {
         file.comparisons.extend(hits.compare(&family)?);

@@ -209,10 +209,10 @@ impl MergedRun {
         writer.write_run(&self.run)?;
         for trial in new {
             let id = &trial.record.id;
-            if let Some((ranks, curves, timing)) = trial.read()? {
-                writer.write_ranks(id, &ranks)?;
-                writer.write_curves(id, &curves)?;
-                writer.replace_timing(id, &timing)?;
+            if let Some(files) = trial.read()? {
+                writer.write_ranks(id, &files.ranks)?;
+                writer.write_curves(id, &files.curves)?;
+                writer.replace_timing(id, &files.timing)?;
             }
             writer.append_trial(&trial.record)?;
         }
@@ -220,16 +220,27 @@ impl MergedRun {
     }
 }
 
+/// What a run folder holds of a finished trial beside its record.
+struct TrialFiles {
+    ranks: Vec<RankRow>,
+    curves: Vec<CurveRow>,
+    timing: Vec<TimingRow>,
+}
+
 impl MergedTrial {
     /// What its folder holds of a finished trial.
-    fn read(&self) -> Result<Option<(Vec<RankRow>, Vec<CurveRow>, Vec<TimingRow>)>, RecordError> {
+    fn read(&self) -> Result<Option<TrialFiles>, RecordError> {
         let (folder, id) = (&self.folders[0], &self.record.id);
         if self.record.result().is_none() {
             return Ok(None);
         }
         let mut timing = folder.timing()?;
         timing.retain(|row| row.trial == *id);
-        Ok(Some((folder.ranks(id)?, folder.curves(id)?, timing)))
+        Ok(Some(TrialFiles {
+            ranks: folder.ranks(id)?,
+            curves: folder.curves(id)?,
+            timing,
+        }))
     }
 
     /// Copies its weights from whichever folder has kept them, unless they are there.

@@ -101,7 +101,7 @@ fn differences_are_taken_in_the_metrics_that_the_suite_names() {
     let strictest = |file: &ComparisonsFile| file.comparisons.iter().map(|it| it.level).fold(0.0, f64::max);
     assert!((strictest(&alone) - (1.0 - 0.05 / 4.0)).abs() < 1e-12);
     assert!((strictest(&file) - (1.0 - 0.05 / 8.0)).abs() < 1e-12);
-    assert!(file.method.ends_with("Those in all metrics count together."));
+    assert!(file.method.ends_with("Statements on all metrics count together."));
 }
 
 #[test]
