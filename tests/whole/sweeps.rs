@@ -185,6 +185,9 @@ fn weights_and_expectations_outlast_a_merge() {
         "expect.t2v.r_at.1=[0.99, 1]",
         "--keep-weights",
     ];
+    // An older run of the suite makes way, with a word on its results.
+    let older = ["--set", "seeds=[0]", "--set", "train.steps=5"];
+    assert_eq!(train(&suite, &out, &older).code, Some(0));
     for shard in ["1/2", "2/2"] {
         let said = train(&suite, &out, &[&more[..], &["--shard", shard]].concat());
         assert_eq!(said.code, Some(1), "{}", said.err);
@@ -193,6 +196,11 @@ fn weights_and_expectations_outlast_a_merge() {
     let shards = ["1-of-2", "2-of-2"].map(|name| folder.text(&format!("run/shards/{name}")));
     let merged = run(["merge", &shards[0], &shards[1]]);
     assert_eq!(merged.code, Some(1), "{}", merged.err);
+    assert!(
+        merged.err.contains("2 of its 2 results stay in its records"),
+        "{}",
+        merged.err
+    );
     assert!(
         merged.out.contains("expected `t2v.r_at.1`") || merged.out.contains("expected t2v.r_at.1"),
         "{}",

@@ -9,12 +9,13 @@ use hitbench_reports::{RunFolder, RunWriter};
 
 use super::conclude::conclude;
 use super::failure::Failure;
+use super::folder::check_older_run;
 use super::report::print_places;
 use super::show::ShowArgs;
 use crate::eval::{EvalError, Merged, Shard, write_run};
 use crate::exit_code::ExitCode;
 use crate::trial::RunOutcome;
-use crate::trial::merge::{MergedRun, find_runs, find_shards, whole_of};
+use crate::trial::merge::{MergedRun, difference, find_runs, find_shards, whole_of};
 
 /// Puts the shards of an evaluation or of a sweep together, to the result of one process, to the byte.
 ///
@@ -94,7 +95,7 @@ fn merge_evaluation(args: &MergeArgs, whole: &Path, folders: &[PathBuf]) -> Resu
     Ok(ExitCode::Fine)
 }
 
-fn merge_sweep(args: &MergeArgs, whole: &Path, mut runs: Vec<RunFolder>) -> Result<ExitCode, Failure> {
+fn merge_sweep(args: &MergeArgs, whole: &Path, mut parts: Vec<RunFolder>) -> Result<ExitCode, Failure> {
     if !args.show.json && !args.show.for_people() {
         return Err(Failure::message(
             ExitCode::Input,
@@ -104,11 +105,17 @@ fn merge_sweep(args: &MergeArgs, whole: &Path, mut runs: Vec<RunFolder>) -> Resu
         ));
     }
     let writer = RunWriter::open(whole)?;
-    // What was merged before is a part as well.
-    if !runs.contains(writer.folder()) && writer.folder().run().is_ok() {
-        runs.push(writer.folder().clone());
+    let own = writer.folder();
+    parts.retain(|part| part != own);
+    if let Ok(older) = own.run() {
+        match parts.first().map(RunFolder::run).transpose()? {
+            // As under `run`, an older run of the suite makes way.
+            Some(part) if difference(&part, &older).is_some() => check_older_run(own, &part)?,
+            // What was merged before is a part as well.
+            _ => parts.push(own.clone()),
+        }
     }
-    let merged = MergedRun::new(&runs)?;
+    let merged = MergedRun::new(&parts)?;
     merged.write(&writer)?;
     let outcome = RunOutcome {
         n_ok: merged.n_finished(),
