@@ -72,7 +72,11 @@ pub fn test(root: &Path) -> Result<(), Error> {
     call(cargo(root, &libtorch).args(benches))?;
     call(cargo(root, &libtorch).args(benches).args(["--features", "torch"]))?;
     let members = TORCH_MEMBERS.iter().flat_map(|member| ["--package", member]);
-    call(tests().args(members).args(["--features", "torch"]))
+    let mut with_torch = tests();
+    if nextest {
+        with_torch.args(["--profile", "torch"]);
+    }
+    call(with_torch.args(members).args(["--features", "torch"]))
 }
 
 /// Sets up, installs the program with libtorch under `prefix`, and links libtorch beside it.
