@@ -137,7 +137,8 @@ fn what_is_no_part_of_one_sweep_is_refused() {
         unmerged.err
     );
 
-    for named in ["none", "there"] {
+    folder.write("file", "no folder");
+    for named in ["none", "there", "file"] {
         refused(run(["merge", &here, &folder.text(named), "--json"]), 2, "shard");
     }
     let foreign = folder.text("foreign");

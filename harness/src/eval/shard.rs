@@ -6,6 +6,7 @@
 //! what it was counted from, and shards of different inputs, settings or builds are refused.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hitbench_reports::record::{RecordError, SHARDS, replace_file};
@@ -227,7 +228,9 @@ impl Merged {
 fn files(folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(source) => {
             let path = folder.to_owned();
             return Err(RecordError::Read { path, source }.into());

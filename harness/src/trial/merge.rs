@@ -64,7 +64,9 @@ fn has_run(folder: &Path) -> bool {
 /// What a folder holds, by name; nothing where there is no such folder.
 fn entries(folder: &Path) -> Result<BTreeSet<PathBuf>, RecordError> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(BTreeSet::new());
+        }
         read => read.map_err(|source| read_error(folder, source))?,
     };
     entries
