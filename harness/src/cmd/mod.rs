@@ -35,6 +35,8 @@ pub mod verify;
 mod cli;
 mod console;
 mod output;
+#[cfg(feature = "torch")]
+mod shards;
 mod show;
 mod stop;
 

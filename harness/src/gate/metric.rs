@@ -150,8 +150,7 @@ impl FromStr for GateMetric {
             }
             _ => {}
         }
-        let is_named = |direction: &Direction| direction.name() == group;
-        let direction = Direction::ALL.into_iter().find(is_named).ok_or(NoMetric)?;
+        let direction = Direction::named(group).ok_or(NoMetric)?;
         match name {
             "counts" => Ok(Self::Counts(direction)),
             "mrr" => Ok(Self::Mrr(direction)),

@@ -25,8 +25,7 @@ impl FromStr for Recall {
     /// `t2v.r_at.10`, as it is displayed.
     fn from_str(text: &str) -> Result<Self, NoRecall> {
         let (name, k) = text.split_once(".r_at.").ok_or(NoRecall)?;
-        let direction = Direction::ALL.into_iter().find(|it| it.name() == name);
-        match (direction, k.parse()) {
+        match (Direction::named(name), k.parse()) {
             (Some(direction), Ok(k)) if k > 0 => Ok(Self { direction, k }),
             _ => Err(NoRecall),
         }

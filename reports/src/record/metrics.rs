@@ -58,6 +58,11 @@ impl Direction {
             Self::V2t => "v2t",
         }
     }
+
+    /// The direction of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|direction| direction.name() == name)
+    }
 }
 
 impl fmt::Display for Direction {
