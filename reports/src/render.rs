@@ -177,12 +177,18 @@ mod tests {
         );
         let report = fs::read_to_string(&one.report).unwrap();
         assert_eq!(one.plots.len(), 12);
+        // The page has every drawing, and shows none as a file.
+        let page = fs::read_to_string(&one.page).unwrap();
+        assert_eq!(
+            (page.matches("<svg ").count(), page.matches("<img").count()),
+            (6, 0)
+        );
         for plot in one.plots.iter().filter(|plot| plot.extension().unwrap() == "svg") {
             let name = plot.file_name().unwrap().to_str().unwrap();
             assert!(report.contains(&format!("](plots/{name})")), "{name}");
         }
         let files = |rendered: &Rendered| {
-            let paths = [&rendered.summary, &rendered.report]
+            let paths = [&rendered.summary, &rendered.report, &rendered.page]
                 .into_iter()
                 .chain(&rendered.plots);
             paths.map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()

@@ -241,13 +241,23 @@ fn the_rate_of_a_training_on_another_machine_is_not_gated() {
     assert_eq!(gate(), (Json::Null, 0));
     let records = Path::new(&out).join("trials.jsonl");
     let mut lines = trials(Path::new(&out));
+    let first = lines[1].clone();
     lines[1]["result"]["training"]["machines"] = json!(["feedfacecafe"]);
-    fs::write(
-        &records,
-        lines.iter().map(|line| format!("{line}\n")).collect::<String>(),
-    )
-    .unwrap();
+    let write = |lines: &[Json]| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(&records, text).unwrap();
+    };
+    write(&lines);
     assert_eq!(gate(), (json!("other-machine"), 3));
+
+    // A baseline remembers it.
+    let elsewhere = folder.text("elsewhere.json");
+    assert_eq!(bless(&out, &elsewhere, "second").code, Some(0));
+    lines[1] = first;
+    write(&lines);
+    let (found, code) = report(&elsewhere, &out, &policy);
+    assert_eq!((&found["rows"][0]["reason"], code), (&json!("other-machine"), 3));
+    assert_eq!(gate(), (Json::Null, 0));
 }
 
 /// The recipes of `docs/sweeps.md` with a small suite in two parts, and in folders of the test.

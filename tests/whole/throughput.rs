@@ -147,6 +147,11 @@ fn an_interrupted_run_goes_on_with_the_process_that_it_was_at() {
     );
     assert!(said.err.contains(&goes_on), "{goes_on}: {}", said.err);
     assert!(!unfinished.exists());
+    // The peaks of the processes before the stop are there too.
+    let peaks: Json =
+        serde_json::from_slice(&fs::read(out.join("peaks.json")).expect("peaks")).expect("an object");
+    let n_peaks = peaks["processes"].as_array().map_or(0, Vec::len);
+    assert!(n_peaks >= 8, "{peaks}");
     let timing = fs::read_to_string(out.join("timing.csv")).expect("times");
     for record in measurements(&out) {
         if record["outcome"]["status"] != "ok" {

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hitbench_tests::{Said, hitbench, run, signal, small_suite};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 const TWO_CELLS: &str = "train: {steps: 60, batch: 16, lr: 1.0e-3, checkpoint_every: 7, log_every: 5, threads: 1}\n\
     momentum: {momentum: 0.9}\n\
@@ -61,18 +61,15 @@ fn has_checkpoint(folder: &Path) -> bool {
         .any(|trial| fs::read_dir(trial.path().join("model")).is_ok_and(|mut steps| steps.next().is_some()))
 }
 
-/// Cuts the state of every checkpoint in half, and says how many there were.
-fn tear_states(folder: &Path) -> usize {
+/// Changes the state of every checkpoint, and says how many there were.
+fn change_states(folder: &Path, change: impl Fn(&[u8]) -> Vec<u8>) -> usize {
     let trials = fs::read_dir(folder.join("checkpoints")).expect("the folder is there");
     let files = trials.flat_map(|trial| fs::read_dir(trial.expect("readable").path()).expect("a folder"));
     let states = files
         .map(|file| file.expect("readable").path())
         .filter(|path| path.is_file());
-    let tear = |path: PathBuf| {
-        let bytes = read(&path);
-        fs::write(&path, &bytes[..bytes.len() / 2]).expect("writable");
-    };
-    states.map(tear).count()
+    let write = |path: PathBuf| fs::write(&path, change(&read(&path))).expect("writable");
+    states.map(write).count()
 }
 
 fn start(suite: &Path, out: &Path) -> Child {
@@ -155,7 +152,8 @@ fn an_interrupted_run_says_so_goes_on_whatever_its_state_and_a_finished_one_is_r
     signal("INT", child.id().into());
     let status = child.wait().expect("a child of ours");
     assert_eq!(status.code(), Some(75));
-    assert!(tear_states(&out) > 0, "a stopped trial leaves a state");
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    assert!(change_states(&out, half) > 0, "a stopped trial leaves a state");
 
     let said = run_suite(&suite, &out, &["--json"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
@@ -180,6 +178,40 @@ fn an_interrupted_run_says_so_goes_on_whatever_its_state_and_a_finished_one_is_r
     let said = run(["report", out.to_str().expect("UTF-8")]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_eq!(before, results(&out), "a report drawn again is the same");
+}
+
+#[test]
+fn a_training_that_goes_on_elsewhere_names_both_machines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = small_suite(folder.path(), TWO_CELLS);
+    let out = folder.path().join("run");
+    let mut child = start(&suite, &out);
+    assert!(await_checkpoint(&mut child, &out), "the run ended too early");
+    signal("INT", child.id().into());
+    assert_eq!(child.wait().expect("a child of ours").code(), Some(75));
+    let moved = |bytes: &[u8]| {
+        let mut state: Json = serde_json::from_slice(bytes).expect("a state");
+        state["machines"] = json!(["feedfacecafe"]);
+        state.to_string().into_bytes()
+    };
+    assert_eq!(change_states(&out, moved), 1);
+    assert_eq!(run_suite(&suite, &out, &[]).code, Some(0));
+    let machines: Vec<Vec<Json>> = trials(&out)
+        .iter()
+        .map(|trial| {
+            trial["result"]["training"]["machines"]
+                .as_array()
+                .expect("a list")
+                .clone()
+        })
+        .collect();
+    let numbers = |n: usize| machines.iter().filter(|machines| machines.len() == n).count();
+    assert_eq!((numbers(1), numbers(2)), (1, 1), "{machines:?}");
+    let elsewhere = json!("feedfacecafe");
+    assert!(
+        machines.iter().any(|machines| machines.contains(&elsewhere)),
+        "{machines:?}"
+    );
 }
 
 #[test]

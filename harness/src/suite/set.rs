@@ -226,6 +226,21 @@ reference: {momentum.queue_len: 0, model.hierarchy: semantic}
     }
 
     #[test]
+    fn differences_are_in_the_headline_unless_named() {
+        let names = |sets: &[&str]| -> Vec<String> {
+            let differences = valid(sets).differences;
+            differences.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&[]), ["t2v.r_at.10"]);
+        assert_eq!(names(&["eval.recall_at=[1, 5]"]), ["t2v.r_at.5"]);
+        let named = "differences=[v2t.r_at.1, t2v.r_at.5]";
+        assert_eq!(names(&[named]), ["v2t.r_at.1", "t2v.r_at.5"]);
+        let suite = valid(&[named, "momentum.queue_len=[256]"]);
+        let note = "`differences` without a `reference`: there is nothing to take them to";
+        assert!(suite.notes.iter().any(|found| found == note), "{:?}", suite.notes);
+    }
+
+    #[test]
     fn a_value_wins_over_suite_and_preset() {
         let suite = valid(&["train.lr=0.5", "model.preset=paper", "model.text.layers=6"]);
         for cell in &suite.cells {

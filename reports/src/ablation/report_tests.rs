@@ -153,3 +153,16 @@ fn a_report_of_nothing_yet_names_what_is_missing() {
         "{report}"
     );
 }
+
+#[test]
+fn speeds_of_several_kinds_of_machine_do_not_compare() {
+    let run = fixture::queue_by_hierarchy(&[0]);
+    let mut trials = fixture::trials(&run);
+    let note = "Trials ran on 2 kinds of machine, whose pairs/s and times do not compare.";
+    assert!(!report_md(&run, &trials, None, &[]).contains(note));
+    if let crate::record::TrialOutcome::Ok(result) = &mut trials[2].outcome {
+        let training = result.training.as_mut().unwrap();
+        training.machines.insert("feedfacecafe".to_owned());
+    }
+    assert!(report_md(&run, &trials, None, &[]).contains(note));
+}
